@@ -1,0 +1,1 @@
+"""Ingestion: data sets, prompts, the resumable pipeline and the embedded demo."""

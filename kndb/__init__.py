@@ -1,0 +1,1 @@
+"""kndb: a knowledge-neuron database. Importing it imports neither torch nor transformers."""

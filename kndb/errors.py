@@ -1,0 +1,72 @@
+"""The error tree of kndb. Every message is one sentence: what failed, what was given, what to do.
+
+    KndbError                 1   the asked-for thing failed
+    ├── UsageError            2   the request itself is wrong
+    ├── DatabaseError         3   the database cannot be opened
+    │   ├── DatabaseMissing
+    │   ├── DatabaseCorrupt
+    │   ├── DatabaseLocked
+    │   └── DatabaseVersion   made by a newer kndb
+    ├── NotFound              4   nothing matches (carries the nearest matches)
+    ├── ModelError            1   the model cannot be loaded or used
+    └── DatasetError          1   the data cannot be read
+
+The number is the exit code of the command line. Errors of drivers and libraries are translated
+where they arise, with ``raise ... from error``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class KndbError(Exception):
+    """Anything kndb reports to people. ``exit_code`` is what the command line exits with."""
+
+    exit_code = 1
+
+
+class UsageError(KndbError):
+    """The request is wrong in itself: an unknown option value, a contradiction."""
+
+    exit_code = 2
+
+
+class DatabaseError(KndbError):
+    """The database cannot be opened."""
+
+    exit_code = 3
+
+
+class DatabaseMissing(DatabaseError):
+    """There is no database at the given path."""
+
+
+class DatabaseCorrupt(DatabaseError):
+    """The file is not a kndb database, or is damaged."""
+
+
+class DatabaseLocked(DatabaseError):
+    """Another process holds the database."""
+
+
+class DatabaseVersion(DatabaseError):
+    """The database was made by a newer kndb than this one."""
+
+
+class NotFound(KndbError):
+    """Nothing matches. ``nearest`` holds the closest matches, best first."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, nearest: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.nearest = tuple(nearest)
+
+
+class ModelError(KndbError):
+    """The model cannot be loaded, is of an unknown architecture, or has unusable weights."""
+
+
+class DatasetError(KndbError):
+    """The data set cannot be read. The message names the file and, where there is one, the line."""
