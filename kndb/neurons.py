@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from kndb.errors import UsageError
 
 
-class Neuron(NamedTuple):
+@dataclass(frozen=True, order=True, slots=True)
+class Neuron:
     """One unit of a transformer's feed-forward block, after its activation function.
 
     It is an input of the block's output projection. Layers and indices count from 0.
