@@ -1,0 +1,70 @@
+"""Reads the JSON of the AMIG code: ``{uuid: {sentences, relation_name, obj_label}}``.
+
+Also its bilingual form, ``{uuid: {lang: {...}}}``, and a folder with a file for each language. The
+sentences have ``[MASK]`` for the object and hold the subject, which is not given apart: a fact's
+subject is known by the uuid, its label is empty, and its templates hold no ``[X]``. Other keys
+(``wrong_fact``) are not read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from kndb.facts import MASK_PLACEHOLDER, OBJECT_PLACEHOLDER, Fact
+from kndb_ingest.datasets.files import DataFile, Record, as_record, file_lang, head
+from kndb_ingest.datasets.statement import Contents, Statement, Wanted, label_id, reference_lang
+
+SENTENCES = "sentences"
+
+
+def matches(path: Path) -> bool:
+    """Whether the path has the form of this data set."""
+    return bool(files(path))
+
+
+def files(path: Path) -> list[Path]:
+    """Every data file."""
+    candidates = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    return [file for file in candidates if is_amig(head(file))]
+
+
+def is_amig(text: str) -> bool:
+    """Whether a file that starts with ``text`` is of this form."""
+    return text.startswith("{") and f'"{SENTENCES}"' in text and '"relation_name"' in text
+
+
+def read(path: Path, wanted: Wanted) -> Contents:
+    """Read every language: one of them gives the objects' identifiers for all."""
+    entries: dict[str, dict[str, Record]] = defaultdict(dict)
+    for file in files(path):
+        for uuid, lang, entry in read_entries(DataFile.of(path, file)):
+            entries[uuid][lang] = entry
+    return Contents.whole([s for uuid, langs in entries.items() for s in say(uuid, langs)])
+
+
+def read_entries(file: DataFile) -> Iterator[tuple[str, str, Record]]:
+    """The entries of a file with their uuid and language."""
+    for uuid, value in as_record(file.json(), file.name).values.items():
+        entry = as_record(value, f"{file.name} entry {uuid!r}")
+        if SENTENCES in entry.values:
+            yield uuid, file_lang(file.path), entry
+        else:
+            yield from ((uuid, lang, entry.record(lang)) for lang in entry.values)
+
+
+def say(uuid: str, langs: Mapping[str, Record]) -> Iterator[Statement]:
+    """The statements of one fact in every language it has."""
+    reference = langs[reference_lang(langs)]
+    fact = Fact(reference.identifier("relation_name"), uuid, label_id(reference.text("obj_label")))
+    for lang, entry in langs.items():
+        yield Statement(fact, lang, "", entry.text("obj_label"), read_templates(entry))
+
+
+def read_templates(entry: Record) -> tuple[str, ...]:
+    """The sentences of an entry as templates."""
+    return tuple(
+        sentence.replace(MASK_PLACEHOLDER, OBJECT_PLACEHOLDER)
+        for sentence in entry.texts(SENTENCES)
+    )

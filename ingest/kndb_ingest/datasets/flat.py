@@ -1,0 +1,123 @@
+"""Reads kndb's own form: a flat table with one row for each prompt, as JSONL, CSV or Parquet.
+
+Columns ``relation, subject_id, object_id, lang, template, subject, answer``, and ``relation_label``
+where there is one; others are not read. Templates come in the order in which their relation first
+has them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from kndb.facts import Fact
+from kndb_ingest.datasets.files import DataFile, Record, head, malformed
+from kndb_ingest.datasets.statement import Contents, Statement, Wanted
+
+COLUMNS = ("relation", "subject_id", "object_id", "lang", "template", "subject", "answer")
+LABEL = "relation_label"
+SUFFIXES = {".jsonl", ".csv", ".parquet"}
+PARQUET_MAGIC = "PAR1"
+
+Key = tuple[Fact, str, str, str]
+
+
+def matches(path: Path) -> bool:
+    """Whether the path has the form of this data set: its columns' names, or its suffix."""
+    text = head(path)
+    first = text.partition("\n")[0]
+    known = sum(column in first for column in COLUMNS)
+    return text.startswith(PARQUET_MAGIC) or (
+        path.is_file() and not text.startswith("[") and (known > 2 or path.suffix in SUFFIXES)
+    )
+
+
+def files(path: Path) -> list[Path]:
+    """Every data file."""
+    return [path]
+
+
+def read(path: Path, wanted: Wanted) -> Contents:
+    """Read every row."""
+    labels: dict[str, str] = {}
+    order: dict[tuple[str, str], dict[str, int]] = {}
+    groups: dict[Key, set[str]] = {}
+    for record in records(DataFile.of(path, path)):
+        key, template = read_row(record)
+        fact, lang = key[:2]
+        ranks = order.setdefault((fact.relation_id, lang), {})
+        ranks.setdefault(template, len(ranks))
+        groups.setdefault(key, set()).add(template)
+        if record.values.get(LABEL):
+            labels.setdefault(fact.relation_id, record.text(LABEL))
+    statements = [
+        Statement(*key, tuple(sorted(texts, key=order[key[0].relation_id, key[1]].__getitem__)))
+        for key, texts in groups.items()
+    ]
+    return Contents.whole(statements, labels)
+
+
+def read_row(record: Record) -> tuple[Key, str]:
+    """The statement that a row belongs to, and its template."""
+    require_columns(record)
+    fact = Fact(*(record.identifier(column) for column in ("relation", "subject_id", "object_id")))
+    key = (fact, record.identifier("lang"), record.text("subject"), record.text("answer"))
+    return key, record.text("template")
+
+
+def require_columns(record: Record) -> None:
+    """Refuse a row that lacks a column, and name all it lacks."""
+    missing = [column for column in COLUMNS if column not in record.values]
+    if missing:
+        raise malformed(record.place, f"missing columns {', '.join(missing)}")
+
+
+def records(file: DataFile) -> Iterable[Record]:
+    """The rows of the table, whichever way it is written."""
+    start = head(file.path)
+    if start.startswith(PARQUET_MAGIC):
+        return parquet_records(file)
+    return file.json_lines() if start.startswith("{") else csv_records(file)
+
+
+def csv_records(file: DataFile) -> Iterator[Record]:
+    """The rows of a CSV file with a header.
+
+    Raises:
+        DatasetError: a row is longer or shorter than the header, or badly quoted.
+    """
+    rows = csv.reader(io.StringIO(file.text(), newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        for row in rows:
+            place = file.line(rows.line_num)
+            if row and len(row) != len(header):
+                raise malformed(place, f"{len(row)} columns instead of {len(header)}")
+            if row:
+                yield Record(dict(zip(header, row, strict=True)), place)
+    except csv.Error as error:
+        raise malformed(file.line(rows.line_num), f"not CSV ({error})") from error
+
+
+def parquet_records(file: DataFile) -> Iterator[Record]:
+    """The rows of a Parquet file; the first is row 1.
+
+    Raises:
+        DatasetError: the file is damaged.
+    """
+    # Imported here: pyarrow takes 0.1 s, and other forms do without it.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(file.path)
+        columns = [name for name in table.schema_arrow.names if name in {*COLUMNS, LABEL}]
+        number = 0
+        for batch in table.iter_batches(columns=columns):
+            for values in batch.to_pylist():
+                number += 1
+                yield Record(values, f"{file.name} row {number}")
+    except (pa.ArrowException, OSError) as error:
+        raise malformed(file.name, "not a whole Parquet file") from error
