@@ -1,0 +1,95 @@
+"""The rows of ``kndb query`` as a table for people. Imported only when a table is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from kndb_cli.rows import Rows
+from kndb_cli.tables import column_cells, empty_table, wanted
+
+# The columns that every table of neurons ends in, and the width that holds their usual values.
+_NUMBERS = (("neuron", 8), ("score", 7), ("support", 7), ("langs", 5))
+
+
+class _Row(NamedTuple):
+    model: str
+    fact: str
+    lang: str
+    subject: str
+    answer: str
+    numbers: tuple[Text, ...]  # as _NUMBERS
+
+
+def neuron_table(found: Rows) -> RenderableType:
+    """A table for each model; what a fact's rows have in common is said once.
+
+    Where the width does not allow it, each fact and language gets a line of its own instead.
+    """
+    rows = _rows(found)
+    parts: list[RenderableType] = []
+    for model, of_model in groupby(rows, key=lambda row: row.model):
+        parts += [Text(model, style="bold cyan"), _Fitting(list(of_model)), Text()]
+    return Group(*parts[:-1])
+
+
+def _rows(found: Rows) -> list[_Row]:
+    at = {name: [row[place] for row in found.rows()] for place, name in enumerate(found.columns)}
+    neurons = [
+        Text(f"{layer}:{index}") for layer, index in zip(at["layer"], at["neuron"], strict=True)
+    ]
+    support = [Text(f"{share:.0%}") for share in at["support"]]
+    langs = [Text(str(n), style="green" if n > 1 else "") for n in at["n_langs"]]
+    numbers = zip(neurons, column_cells(at["score"]), support, langs, strict=True)
+    texts = (at[name] for name in ("model", "fact_key", "lang", "subject", "answer"))
+    return [_Row(*values) for values in zip(*texts, numbers, strict=True)]
+
+
+class _Fitting:
+    """The neurons of one model, wide or narrow."""
+
+    def __init__(self, rows: Sequence[_Row]) -> None:
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = _wide(self._rows)
+        fits = wanted(wide, console, options).maximum <= options.max_width
+        yield wide if fits else Group(*_narrow(self._rows))
+
+
+def _wide(rows: Iterable[_Row]) -> Table:
+    table = empty_table()
+    for name in ("fact", "lang", "subject", "answer"):
+        table.add_column(name)
+    for name, _ in _NUMBERS:
+        table.add_column(name, justify="right")
+    before = ("",) * 4
+    for row in rows:
+        key = (row.fact, row.lang, row.subject, row.answer)
+        table.add_row(*map(Text, _what_is_new(before, key)), *row.numbers)
+        before = key
+    return table
+
+
+def _what_is_new(before: Sequence[Any], key: Sequence[str]) -> Sequence[str]:
+    if before == key:
+        return ("",) * len(key)
+    return ("", *key[1:]) if before[0] == key[0] else key
+
+
+def _narrow(rows: Iterable[_Row]) -> Iterator[RenderableType]:
+    for head, of_head in groupby(rows, key=lambda row: row[1:5]):
+        fact, lang, subject, answer = head
+        yield Text.assemble((fact, "bold"), f" {lang} {subject} → {answer}")
+        table = Table.grid(padding=(0, 2))
+        for _, width in _NUMBERS:
+            table.add_column(justify="right", min_width=width)
+        table.add_row(*(Text(name, style="dim") for name, _ in _NUMBERS))
+        for row in of_head:
+            table.add_row(*row.numbers)
+        yield table
