@@ -1,1 +1,20 @@
-"""The database's migrations, shipped with the wheel."""
+"""Migrations of the kndb database: an Alembic environment, shipped in the wheel.
+
+This root holds the list of revisions only, so that opening a database can compare versions
+without importing Alembic (0.3 s). ``upgrade`` lives in ``kndb_migrations.upgrade``.
+
+To add a migration:
+
+1. change ``kndb/store/schema.py``;
+2. write ``versions/v0002_what_it_does.py`` with ``revision = "0002"``, ``down_revision = "0001"``
+   and an ``upgrade()`` made of Alembic operations or ``op.execute``;
+3. append ``"0002"`` to ``REVISIONS``.
+
+``tests/store/test_migrations.py`` fails until the three agree.
+"""
+
+REVISIONS = ("0001",)
+"""Every revision this kndb knows, oldest first."""
+
+HEAD = REVISIONS[-1]
+"""The revision that this kndb reads and writes."""

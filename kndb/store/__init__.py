@@ -1,0 +1,1 @@
+"""The DuckDB store: schema, opening, writing, reading. Knows neither models nor attribution."""

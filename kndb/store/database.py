@@ -1,0 +1,204 @@
+"""Opens kndb databases: checks the file, its version and its lock. Reads and writes no rows.
+
+One process writes, or many read (DuckDB locks the file). Whoever finds it locked tries again for
+a bounded time and then learns which process holds it. Readers get a sandbox: the engine itself
+refuses writes, other files, extensions and changed settings.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import duckdb
+
+from kndb.errors import (
+    DatabaseCorrupt,
+    DatabaseError,
+    DatabaseLocked,
+    DatabaseMissing,
+    DatabaseVersion,
+)
+from kndb_migrations import HEAD, REVISIONS
+
+MEMORY_LIMIT = "4GB"
+MAX_THREADS = 4
+
+_WRITER: dict[str, str] = {"python_enable_replacements": "false"}
+_READER: dict[str, str] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+    "memory_limit": MEMORY_LIMIT,
+    "threads": str(min(MAX_THREADS, os.cpu_count() or 1)),
+    "temp_directory": "",  # a reader leaves nothing on disk
+    "lock_configuration": "true",  # last: from here on no setting can be changed
+}
+
+_DAMAGE = ("not a valid DuckDB", "Corrupt", "checksum", "read enough bytes", "deserializ")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two tries of a locked file
+
+
+def connect(
+    path: str | Path, *, write: bool = False, create: bool = False, wait: float = 10.0
+) -> duckdb.DuckDBPyConnection:
+    """Open a database at the newest revision; an older one is upgraded first.
+
+    Args:
+        path: the database file.
+        write: open for writing. Without it, the connection is a read-only sandbox.
+        create: with ``write``, make the database when there is none.
+        wait: seconds to keep trying while another process holds the file.
+
+    Raises:
+        DatabaseMissing: there is no such file.
+        DatabaseCorrupt: it is not a kndb database, or damaged. It is left untouched.
+        DatabaseVersion: a newer kndb made it, or it is older and cannot be written to.
+        DatabaseLocked: another process holds it.
+        DatabaseError: it cannot be opened for another reason.
+    """
+    path = Path(path)
+    _check_file(path, create=write and create)
+    if write:
+        return _connect_writer(path, create, wait)
+    connection = _open(path, write=False, wait=wait)
+    if _current(connection, path) == HEAD:
+        return connection
+    connection.close()
+    upgrade(path, wait=wait)
+    return _open(path, write=False, wait=wait)
+
+
+def upgrade(path: str | Path, *, wait: float = 10.0) -> None:
+    """Bring an older database to the newest revision; leave a current one as it is.
+
+    Raises:
+        DatabaseError: as ``connect``.
+    """
+    path = Path(path)
+    try:
+        connect(path, write=True, wait=wait).close()
+    except DatabaseError as error:
+        if os.access(path, os.W_OK):
+            raise
+        raise DatabaseVersion(
+            f"{path} was made by an older kndb and must be upgraded, but cannot be written to; "
+            f"copy it to where you may write."
+        ) from error
+
+
+def revision(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
+    """The revision of an open database; None where nothing has been created in it yet.
+
+    Raises:
+        DatabaseCorrupt: it is a database, but not one of kndb's.
+    """
+    tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    if not tables:
+        return None
+    if ("alembic_version",) not in tables:
+        raise DatabaseCorrupt(f"{path} is a DuckDB database, but not a kndb database.")
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
+
+
+def database_error(path: str | Path, error: duckdb.Error) -> DatabaseError:
+    """What a DuckDB error that concerns the file means, in a sentence."""
+    text = first_line(error)
+    if "newer version of DuckDB" in text or "Trying to read a database file" in text:
+        return DatabaseVersion(f"{path} was written by another DuckDB version: {text}")
+    if any(mark in text for mark in _DAMAGE):
+        return DatabaseCorrupt(f"{path} is not a kndb database, or is damaged: {text}")
+    return DatabaseError(f"{path} cannot be opened: {text}")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a driver's message; the others point into SQL or to web pages."""
+    return str(error).partition("\n")[0]
+
+
+def _check_file(path: Path, *, create: bool) -> None:
+    if path.is_dir():
+        raise DatabaseError(f"{path} is a folder; give the path of a database file.")
+    if create and not path.parent.is_dir():
+        raise DatabaseError(f"{path} cannot be made: there is no folder {path.parent}.")
+    if not create and not path.exists():
+        raise DatabaseMissing(
+            f"There is no database at {path}; `kndb ingest` or `kndb demo` makes one."
+        )
+
+
+def _connect_writer(path: Path, create: bool, wait: float) -> duckdb.DuckDBPyConnection:
+    connection = _open(path, write=True, wait=wait)
+    try:
+        if _current(connection, path, may_be_empty=create) != HEAD:
+            _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    # Saves importing SQLAlchemy and Alembic (0.5 s) where nothing is to be migrated.
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from kndb.store.migrate import migrate
+
+    try:
+        migrate(connection)
+    except (SQLAlchemyError, duckdb.Error) as error:
+        raise DatabaseError(
+            f"{path} could not be brought to revision {HEAD}: {first_line(error)}"
+        ) from error
+
+
+def _current(
+    connection: duckdb.DuckDBPyConnection, path: Path, *, may_be_empty: bool = False
+) -> str | None:
+    """The revision, once it is sure that this kndb can read or upgrade it."""
+    try:
+        found = revision(connection, path)
+    except duckdb.Error as error:
+        raise database_error(path, error) from error
+    if found is None and not may_be_empty:
+        raise DatabaseCorrupt(f"{path} is an empty database; `kndb ingest` fills it.")
+    if found is not None and found not in REVISIONS:
+        raise DatabaseVersion(
+            f"{path} has revision {found}, made by a newer kndb than this one, "
+            f"which knows up to {HEAD}; upgrade kndb."
+        )
+    return found
+
+
+def _open(path: Path, *, write: bool, wait: float) -> duckdb.DuckDBPyConnection:
+    """Open the file, trying again while it is locked."""
+    deadline = time.monotonic() + wait
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            config = _WRITER if write else _READER
+            return duckdb.connect(str(path), read_only=not write, config=dict(config))
+        except duckdb.Error as error:
+            if (holder := _holder(error)) is None:
+                raise database_error(path, error) from error
+            if time.monotonic() + pause > deadline:
+                raise DatabaseLocked(
+                    f"{path} is in use by {holder}; wait until it has finished, or end it."
+                ) from error
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _holder(error: duckdb.Error) -> str | None:
+    """Who holds the file, where the error says that it is locked."""
+    text = str(error)
+    if "different configuration" in text:  # DuckDB shares one database per process
+        return "another part of this process"
+    if "Could not set lock" not in text:
+        return None
+    found = re.search(r"held in (\S.*?) \(PID (\d+)\)", text)
+    return f"{Path(found[1]).name} (process {found[2]})" if found else "another process"

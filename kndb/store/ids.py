@@ -1,0 +1,47 @@
+"""The ids of the catalogue: what makes a model, a data set, a fact, a prompt and a run the same.
+
+Each is a ``content_id``, so the same thing has the same id in every database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kndb.facts import Fact, Prompt, content_id
+
+
+def model_id(weights_sha256: str, architecture: str) -> int:
+    """The id of a model: its weights and its architecture, not its name."""
+    return content_id("model", weights_sha256, architecture)
+
+
+def dataset_id(sha256: str) -> int:
+    """The id of a data set: the contents of its files, not what was selected from them."""
+    return content_id("dataset", sha256)
+
+
+def fact_id(dataset: int, fact: Fact) -> int:
+    """The id of a fact within the data set with the given id."""
+    return content_id("fact", dataset, fact.relation_id, fact.subject_id, fact.object_id)
+
+
+def prompt_id(dataset: int, prompt: Prompt) -> int:
+    """The id of a prompt within the data set with the given id."""
+    fact = fact_id(dataset, prompt.fact)
+    return content_id("prompt", fact, prompt.lang, prompt.template, prompt.subject, prompt.answer)
+
+
+def run_id(model: int, dataset: int, settings: Mapping[str, Any]) -> int:
+    """The id of a run: model, data set and settings. What was selected is among the settings."""
+    return content_id("run", model, dataset, canonical_json(settings))
+
+
+def canonical_json(settings: Mapping[str, Any]) -> str:
+    """Settings as JSON that does not depend on the order of keys.
+
+    >>> canonical_json({"b": 1, "a": ["é"]})
+    '{"a":["é"],"b":1}'
+    """
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,63 @@
+"""From raw scores to knowledge neurons, in SQL: the one place that holds the definition.
+
+Of each prompt the neurons with ``score > tau * highest score`` over all layers are selected (none
+where the highest is not above 0). A fact's knowledge neurons in a language are those selected in
+more than a share ``share`` of its done prompts; of a single prompt, all. Their ``score`` is the
+mean over the prompts that select them, their ``support`` the share of prompts that do.
+Source: Dai et al. 2022, section 3.3, with the thresholds of Chen et al. 2024.
+"""
+
+from __future__ import annotations
+
+from kndb.errors import UsageError
+
+DEFAULT_TAU = 0.2
+"""Share of a prompt's highest score above which a neuron is selected (Dai et al. 2022)."""
+
+DEFAULT_SHARE = 0.5
+"""Share of a fact's prompts in which a knowledge neuron is selected."""
+
+RAW_FLOOR = 0.05
+"""Raw scores at or below this share of their prompt's highest are not all stored."""
+
+REFINED = """
+    SELECT run_id, fact_id, lang, layer, neuron,
+           avg(score) AS score, count(*) / any_value(n_prompts) AS support
+    FROM (
+        SELECT prediction.run_id, prompt_id, fact_id, lang,
+               count(*) OVER (PARTITION BY prediction.run_id, fact_id, lang) AS n_prompts
+        FROM prediction JOIN prompt USING (prompt_id)
+        WHERE prediction.status = 'done' AND list_contains($runs, prediction.run_id)
+              AND ($facts IS NULL OR list_contains($facts, fact_id))
+    ) AS done
+    JOIN (
+        SELECT run_id, prompt_id, max(score) AS highest
+        FROM attribution WHERE list_contains($runs, run_id)
+        GROUP BY run_id, prompt_id
+    ) AS top USING (run_id, prompt_id)
+    JOIN (
+        SELECT run_id, prompt_id, layer, neuron, CAST(score AS DOUBLE) AS score
+        FROM attribution WHERE list_contains($runs, run_id)
+    ) AS raw USING (run_id, prompt_id)
+    WHERE highest > 0 AND score > $tau * highest
+    GROUP BY run_id, fact_id, lang, layer, neuron
+    HAVING any_value(n_prompts) = 1 OR count(*) > $share * any_value(n_prompts)
+"""
+"""Rows of ``knowledge_neuron``. Parameters: ``runs`` and ``facts``, lists of ids (``facts`` may be
+null: all), ``tau`` and ``share``."""
+
+
+def check_thresholds(tau: float, share: float) -> None:
+    """Refuse thresholds that have no exact answer.
+
+    Raises:
+        UsageError: ``tau`` is not in [0.05, 1), where all needed raw scores are stored, or
+            ``share`` is not in [0, 1).
+    """
+    if not RAW_FLOOR <= tau < 1:
+        raise UsageError(
+            f"tau is {tau:g}, but must be at least {RAW_FLOOR:g} and below 1: "
+            f"lower scores are not all stored."
+        )
+    if not 0 <= share < 1:
+        raise UsageError(f"share is {share:g}, but must be at least 0 and below 1.")

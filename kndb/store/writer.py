@@ -1,0 +1,171 @@
+"""Writes runs into a database: the catalogue, then batch after batch, then the refined neurons.
+
+Every call opens the file for one short transaction, so readers get in between two batches and a
+killed process loses no more than the batch under way. Everything may be repeated: what is there
+already is not written twice. Bulk rows come in as Arrow tables and are stored sorted, which gives
+DuckDB its zone maps. It computes no scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from kndb.facts import Fact, Prompt, Relation
+from kndb.store import ids
+from kndb.store.catalogue import (
+    DatasetRow,
+    ModelRow,
+    insert_facts,
+    insert_run,
+    run_id_of,
+    utc_now,
+)
+from kndb.store.database import connect, database_error
+from kndb.store.refine import REFINED, check_thresholds
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as found or made by ``Writer.begin``."""
+
+    run_id: int
+    status: str
+    """``running``, or ``finished`` where nothing is left to do."""
+    done: frozenset[int]
+    """Ids of the prompts already predicted or skipped."""
+
+
+class Writer:
+    """Writes into the database at ``path``, which ``begin`` makes when there is none.
+
+    ``wait`` is how many seconds each call keeps trying while another process holds the file.
+    """
+
+    def __init__(self, path: str | Path, *, wait: float = 60.0) -> None:
+        self.path = Path(path)
+        self._wait = wait
+
+    def begin(
+        self,
+        model: ModelRow,
+        dataset: DatasetRow,
+        relations: Iterable[Relation],
+        facts: Iterable[Fact],
+        prompts: Sequence[Prompt],
+        preset: str,
+        settings: Mapping[str, Any],
+    ) -> Run:
+        """Find or make the run of these settings, and store what of its catalogue is missing.
+
+        ``settings`` must hold all that makes this run different from others, the selection of
+        prompts included, and must be JSON. A run that was interrupted is running again.
+
+        Raises:
+            DatabaseError: the database cannot be opened for writing.
+        """
+        run_id = run_id_of(model, dataset, settings)
+        with self._transaction(create=True) as connection:
+            insert_run(connection, model, dataset, preset, settings)
+            insert_facts(connection, ids.dataset_id(dataset.sha256), relations, facts, prompts)
+            _resume(connection, run_id)
+            return Run(run_id, _status(connection, run_id), _done(connection, run_id))
+
+    def append(self, run_id: int, predictions: pa.Table, attributions: pa.Table) -> None:
+        """Store a batch: what became of its prompts, and their raw scores. One transaction.
+
+        Args:
+            run_id: the run.
+            predictions: one row per prompt: ``prompt_id``, ``status`` and any other column of
+                the table ``prediction``, by name.
+            attributions: ``prompt_id, layer, neuron, score``; rows of prompts that are not in
+                ``predictions`` are not stored.
+
+        Prompts that the run already has are left as they are.
+        """
+        with self._transaction() as connection:
+            connection.register("new_predictions", predictions)
+            connection.register("new_attributions", attributions)
+            connection.execute(_FRESH, [run_id])
+            connection.execute(_APPEND_ATTRIBUTIONS, [run_id])
+            connection.execute(_APPEND_PREDICTIONS, [run_id])
+
+    def finish(self, run_id: int, tau: float, share: float) -> None:
+        """Refine the run's raw scores into knowledge neurons, and mark it finished.
+
+        Raises:
+            UsageError: a threshold is out of range (``refine.check_thresholds``).
+        """
+        check_thresholds(tau, share)
+        thresholds = {"runs": [run_id], "facts": None, "tau": tau, "share": share}
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM knowledge_neuron WHERE run_id = ?", [run_id])
+            connection.execute(_REFINE, thresholds)
+            connection.execute(_FINISH, [utc_now(), tau, share, run_id])
+
+    def mark(self, run_id: int, status: str) -> None:
+        """Set a run's status, for example to ``interrupted``."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE run SET status = ? WHERE run_id = ?", [status, run_id])
+
+    @contextmanager
+    def _transaction(self, *, create: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file, commit what the block does, or nothing of it, and let the file go."""
+        with connect(self.path, write=True, create=create, wait=self._wait) as connection:
+            connection.begin()
+            try:
+                yield connection
+                connection.commit()
+            except duckdb.IOException as error:
+                raise database_error(self.path, error) from error
+            # Closing a connection rolls back what was not committed.
+
+
+_FRESH = """
+    CREATE TEMP TABLE fresh AS
+    SELECT * FROM new_predictions
+    WHERE prompt_id NOT IN (SELECT prompt_id FROM prediction WHERE run_id = ?)
+"""
+_APPEND_PREDICTIONS = """
+    INSERT INTO prediction BY NAME
+    SELECT ? AS run_id, * FROM fresh ORDER BY prompt_id
+"""
+_APPEND_ATTRIBUTIONS = """
+    INSERT INTO attribution BY NAME
+    SELECT ? AS run_id, prompt_id, layer, neuron, score FROM new_attributions
+    WHERE prompt_id IN (SELECT prompt_id FROM fresh)
+    ORDER BY prompt_id, layer, neuron
+"""
+_REFINE = f"""
+    INSERT INTO knowledge_neuron BY NAME
+    {REFINED}
+    ORDER BY fact_id, lang, layer, neuron
+"""
+_FINISH = """
+    UPDATE run SET status = 'finished', finished_at = ?, tau = ?, share = ?
+    WHERE run_id = ?
+"""
+
+
+def _resume(connection: duckdb.DuckDBPyConnection, run_id: int) -> None:
+    connection.execute(
+        "UPDATE run SET status = 'running' WHERE run_id = ? AND status = 'interrupted'", [run_id]
+    )
+
+
+def _status(connection: duckdb.DuckDBPyConnection, run_id: int) -> str:
+    row = connection.execute("SELECT status FROM run WHERE run_id = ?", [run_id]).fetchone()
+    return str(row[0]) if row else "running"
+
+
+def _done(connection: duckdb.DuckDBPyConnection, run_id: int) -> frozenset[int]:
+    rows = connection.execute("SELECT prompt_id FROM prediction WHERE run_id = ?", [run_id])
+    return frozenset(prompt_id for (prompt_id,) in rows.fetchall())
