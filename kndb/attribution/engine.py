@@ -1,0 +1,279 @@
+"""From prompts to neuron attributions: the engine. It knows no files and no database.
+
+Prompts are tokenized, sorted into batches of equal length, run once as observed and once for every
+baseline sentence, and their paths are integrated together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kndb.attribution.baselines import baseline_sentences, path_starts
+from kndb.attribution.integrated_gradients import (
+    Integrator,
+    Paths,
+    PostActivation,
+    PreActivation,
+)
+from kndb.attribution.memory import Budget, default_budget, out_of_memory
+from kndb.attribution.settings import Settings, preset
+from kndb.facts import Prompt
+from kndb.models import LanguageModel, Target, Unusable
+
+LARGEST_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What the engine found for one prompt.
+
+    Attributes:
+        index: the prompt's number in the input.
+        reason: why the model could not be asked, or None.
+        p_answer: the answer's probability: the mean over its tokens.
+        p_tokens: each token's probability.
+        rank: rank of the answer among all tokens, 1 for the model's first choice; of several
+            tokens the worst.
+        predicted: the model's own first choice.
+        completeness: the worst relative residual among the prompt's paths.
+        scores: ``(n_layers, n_neurons)`` float32, the mean over the answer's tokens; empty where
+            there is a reason.
+    """
+
+    index: int
+    reason: str | None
+    p_answer: float
+    p_tokens: tuple[float, ...]
+    rank: int
+    predicted: str
+    completeness: float
+    scores: NDArray[np.float32]
+
+    def top(self, n: int = 20) -> list[tuple[int, int, float]]:
+        """The ``n`` neurons with the highest scores, as ``(layer, neuron, score)``."""
+        best = np.argsort(-self.scores, axis=None)[:n]
+        layers, neurons = np.unravel_index(best, self.scores.shape)
+        return [
+            (int(layer), int(neuron), float(self.scores[layer, neuron]))
+            for layer, neuron in zip(layers, neurons, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    index: int
+    targets: tuple[Target, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.targets), len(self.targets[0].tokens)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """Results of one target."""
+
+    p: float
+    rank: int
+    first: int
+    completeness: float
+    scores: Tensor
+
+
+def attribute(
+    model: LanguageModel[Any],
+    prompts: Iterable[Prompt | tuple[str, str]],
+    settings: Settings | str = "amig",
+    *,
+    memory: int | None = None,
+) -> Iterator[Attribution]:
+    """Attribute each prompt's answer to the model's neurons.
+
+    >>> model = load_model("bert-base-multilingual-cased")                  # doctest: +SKIP
+    >>> for found in attribute(model, [("The capital of France is [MASK].", "Paris")]):
+    ...     print(found.p_answer, found.top(3))                             # doctest: +SKIP
+
+    Args:
+        model: from :func:`kndb.load_model`.
+        prompts: facts' prompts, or ``(text with [MASK], answer)`` pairs.
+        settings: options, or the name of a preset.
+        memory: bytes for activations; by default 256 MiB, on CUDA a quarter of what is free.
+
+    Yields:
+        One result per prompt, first those the model cannot be asked, then by length.
+
+    Raises:
+        UsageError: settings that this model cannot be run with.
+        ModelError: a single prompt does not fit in memory.
+    """
+    if isinstance(settings, str):
+        settings = preset(settings, model.info.family)
+    questions: list[_Question] = []
+    for index, prompt in enumerate(prompts):
+        text, answer = (prompt.text, prompt.answer) if isinstance(prompt, Prompt) else prompt
+        try:
+            questions.append(_Question(index, model.targets(text, answer)))
+        except Unusable as reason:
+            yield _skipped(index, str(reason))
+    questions.sort(key=lambda question: (question.shape, question.index))
+    budget = Budget(memory or default_budget(model.device))
+    for _, alike in groupby(questions, key=lambda question: question.shape):
+        yield from _batches(model, list(alike), settings, budget)
+
+
+def _skipped(index: int, reason: str) -> Attribution:
+    nothing = np.zeros((0, 0), dtype=np.float32)
+    return Attribution(index, reason, float("nan"), (), 0, "", float("nan"), nothing)
+
+
+def _batches(
+    model: LanguageModel[Any], questions: list[_Question], settings: Settings, budget: Budget
+) -> Iterator[Attribution]:
+    size = max(1, min(LARGEST_BATCH, budget.size // _prompt_bytes(model, questions[0], settings)))
+    start = 0
+    while start < len(questions):
+        batch = questions[start : start + size]
+        try:
+            found = _answer(model, batch, settings, budget)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or len(batch) == 1:
+                raise
+            size = len(batch) // 2
+            continue
+        yield from found
+        start += len(batch)
+
+
+def _prompt_bytes(model: LanguageModel[Any], question: _Question, settings: Settings) -> int:
+    """Memory of a prompt's sentences: the widest layer of all tokens, and what is kept of each."""
+    target = question.targets[0]
+    sentences = 1 + len(baseline_sentences(target, settings.baseline))
+    width = model.info.n_neurons + 8 * model.width
+    kept = model.info.n_layers * (model.info.n_neurons + 2 * model.width)
+    return sentences * (len(target.tokens) * width + kept) * model.dtype.itemsize
+
+
+def _answer(
+    model: LanguageModel[Any], batch: list[_Question], settings: Settings, budget: Budget
+) -> list[Attribution]:
+    """Run a batch: all first tokens together, all second ones, and so on (equal lengths each)."""
+    columns = zip(*(question.targets for question in batch), strict=True)
+    by_token = [_attribute_targets(model, targets, settings, budget) for targets in columns]
+    return [
+        _combine(model, question.index, parts)
+        for question, parts in zip(batch, zip(*by_token, strict=True), strict=True)
+    ]
+
+
+def _combine(model: LanguageModel[Any], index: int, parts: Sequence[_Answered]) -> Attribution:
+    scores = torch.stack([part.scores for part in parts]).mean(0)
+    p_tokens = tuple(part.p for part in parts)
+    return Attribution(
+        index,
+        None,
+        sum(p_tokens) / len(p_tokens),
+        p_tokens,
+        max(part.rank for part in parts),
+        model.tokenizer.decode([part.first for part in parts]).strip(),
+        max(part.completeness for part in parts),
+        scores.cpu().numpy(),
+    )
+
+
+def _attribute_targets(
+    model: LanguageModel[Any], targets: Sequence[Target], settings: Settings, budget: Budget
+) -> list[_Answered]:
+    """Attribute targets of equal length."""
+    device = model.device
+    tokens = torch.tensor([target.tokens for target in targets], device=device)
+    positions = torch.tensor([target.position for target in targets], device=device)
+    answers = torch.tensor([target.answer for target in targets], device=device)
+    pre = settings.hook == "pre"
+    observed = model.observe(tokens, positions)
+    ends = model.neurons(tokens, positions, pre=True) if pre else observed.activations
+    starts, owners = _starts(model, targets, ends, settings)
+    space = (PreActivation if pre else PostActivation)(model)
+    paths = _paths(space, starts, ends, owners, answers)
+    p = observed.logits.softmax(1).gather(1, answers[:, None])[:, 0]
+    integrator = Integrator(model, observed, tokens.shape[1], budget)
+    integrals = integrator.integrate(paths, p[paths.targets], settings)
+    scores = _scores(space, starts, ends, owners, integrals.gradients, settings)
+    worst = torch.zeros_like(p).scatter_reduce_(0, paths.targets, integrals.residual, "amax")
+    rank = 1 + (observed.logits > observed.logits.gather(1, answers[:, None])).sum(1)
+    rows = zip(
+        p.tolist(),
+        rank.tolist(),
+        observed.logits.argmax(1).tolist(),
+        worst.tolist(),
+        scores.unbind(0),
+        strict=True,
+    )
+    return [_Answered(*row) for row in rows]
+
+
+def _starts(
+    model: LanguageModel[Any], targets: Sequence[Target], ends: list[Tensor], settings: Settings
+) -> tuple[list[Tensor], Tensor]:
+    """Where every path starts, per layer ``(paths, n_neurons)``, and whose it is ``(paths,)``."""
+    if settings.baseline == "zero":
+        every = torch.arange(len(targets), device=model.device)
+        return [torch.zeros_like(end) for end in ends], every
+    sentences = [baseline_sentences(target, settings.baseline) for target in targets]
+    counts = torch.tensor([len(own) for own in sentences], device=model.device)
+    owners = torch.repeat_interleave(counts)
+    tokens = torch.tensor([s for own in sentences for s in own], device=model.device)
+    positions = torch.tensor([t.position for t in targets], device=model.device)[owners]
+    neurons = model.neurons(tokens, positions, pre=settings.hook == "pre")
+    return path_starts(targets, neurons, owners, settings.baseline)
+
+
+@torch.no_grad()
+def _paths(
+    space: PostActivation,
+    starts: list[Tensor],
+    ends: list[Tensor],
+    owners: Tensor,
+    answers: Tensor,
+) -> Paths:
+    layers = torch.arange(len(starts), device=owners.device)
+    return Paths(
+        space,
+        layers.repeat_interleave(len(owners)),
+        owners.repeat(len(starts)),
+        torch.cat([space.enter(layer, start) for layer, start in enumerate(starts)]),
+        torch.cat([space.enter(layer, end)[owners] for layer, end in enumerate(ends)]),
+        answers[owners].repeat(len(starts)),
+    )
+
+
+@torch.no_grad()
+def _scores(
+    space: PostActivation,
+    starts: list[Tensor],
+    ends: list[Tensor],
+    owners: Tensor,
+    gradients: Tensor,
+    settings: Settings,
+) -> Tensor:
+    """Attributions ``(targets, n_layers, n_neurons)``: factor times gradient, summed over paths."""
+    layers = []
+    for layer, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        own = gradients[layer * len(owners) : (layer + 1) * len(owners)]
+        slopes = space.gradient(layer, own.to(end.dtype)).float()
+        if settings.factor == "difference":
+            factors = end.float()[owners] - start.float()
+        else:
+            factors = end.float()[owners]
+        scores = torch.zeros(end.shape, device=end.device).index_add_(0, owners, factors * slopes)
+        if settings.normalise == "layer":
+            scores = scores / scores.sum(1, keepdim=True)
+        layers.append(scores)
+    return torch.stack(layers, dim=1)

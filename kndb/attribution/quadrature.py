@@ -1,0 +1,68 @@
+"""Quadrature rules on [0, 1]: where to look along a path, and how much each look counts.
+
+``gauss-legendre`` integrates polynomials of degree ``2 n - 1`` exactly (Abramowitz & Stegun 1964,
+25.4.29). The Riemann sums are those of the peers: ``left`` is ``k / n`` (heng840/AMIG, garns.py,
+``scaled_input``), ``linspace`` is ``k / (n - 1)`` with equal weights (EleutherAI/knowledge-neurons,
+knowledge_neurons.py, ``scaled_input``), ``right`` is ``k / n`` from 1 (AMIG, Eq. 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kndb.errors import UsageError
+
+Array = NDArray[np.float64]
+Rule = Callable[[int], tuple[Array, Array]]
+
+
+def gauss_legendre(n: int) -> tuple[Array, Array]:
+    """Nodes and weights of order ``n``, from [-1, 1] to [0, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    return (nodes + 1) / 2, weights / 2
+
+
+def _riemann(first: float) -> Rule:
+    def rule(n: int) -> tuple[Array, Array]:
+        return (np.arange(n) + first) / n, np.full(n, 1 / n)
+
+    return rule
+
+
+def linspace(n: int) -> tuple[Array, Array]:
+    """Both ends included, all weights ``1 / n``.
+
+    Raises:
+        UsageError: ``n`` is 1, which would look at the baseline alone.
+    """
+    if n < 2:
+        raise UsageError("The quadrature linspace needs at least 2 nodes; 1 was given.")
+    return np.linspace(0, 1, n), np.full(n, 1 / n)
+
+
+RULES: dict[str, Rule] = {
+    "gauss-legendre": gauss_legendre,
+    "left": _riemann(0.0),
+    "right": _riemann(1.0),
+    "midpoint": _riemann(0.5),
+    "linspace": linspace,
+}
+
+
+def nodes_and_weights(rule: str, n: int) -> tuple[Array, Array]:
+    """Nodes ``(n,)`` in [0, 1] and weights ``(n,)`` that add up to 1.
+
+    >>> nodes_and_weights("left", 2)
+    (array([0. , 0.5]), array([0.5, 0.5]))
+
+    Raises:
+        UsageError: an unknown rule, or no nodes.
+    """
+    if rule not in RULES:
+        raise UsageError(f"There is no quadrature {rule!r}; choose from {', '.join(RULES)}.")
+    if n < 1:
+        raise UsageError(f"A quadrature needs at least 1 node; {n} were given.")
+    return RULES[rule](n)

@@ -1,0 +1,182 @@
+"""Causal language models: GPT-2, GPT-NeoX, Llama, Mistral, Qwen, Gemma.
+
+Nothing before the answer position can change, so a row is a single token that attends to the
+observed run's keys and values. The layers themselves are those of Transformers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from kndb.errors import UsageError
+from kndb.models.architectures import Decoder
+from kndb.models.base import LanguageModel, ModelInfo, Observed, Target, answer_probability
+from kndb.models.hooks import capture_calls, capture_inputs
+from kndb.models.tokens import causal_targets
+
+
+@dataclass(frozen=True)
+class ObservedPrefix(Observed):
+    """Adds, per layer, what a row needs of it.
+
+    Attributes:
+        residual: ``(n, width)``, the residual stream at the answer position without the
+            feed-forward output.
+        keys: ``(n, heads, length - 1, head width)``, before the answer position.
+        values: likewise.
+        calls: keyword arguments for one token at the answer position (rotary embeddings).
+    """
+
+    residual: list[Tensor]
+    keys: list[Tensor]
+    values: list[Tensor]
+    calls: list[dict[str, Any]]
+
+
+class Prefix:
+    """Keys and values of the prompt, in front of a row's own. Quacks like a Transformers cache."""
+
+    def __init__(self, observed: ObservedPrefix, prompts: Tensor) -> None:
+        self.observed = observed
+        self.prompts = prompts
+
+    def update(
+        self, key: Tensor, value: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Put ``(rows, heads, 1, head width)`` behind the prompt's keys and values."""
+        rows = self.prompts[: len(key)]
+        keys, values = self.observed.keys[layer_idx], self.observed.values[layer_idx]
+        return torch.cat([keys[rows], key], dim=2), torch.cat([values[rows], value], dim=2)
+
+
+class CausalLM(LanguageModel[ObservedPrefix]):
+    """A causal language model; see :class:`kndb.models.base.LanguageModel`."""
+
+    def __init__(self, hf: Any, tokenizer: Any, info: ModelInfo, names: Decoder) -> None:
+        super().__init__(hf, tokenizer, info)
+        self.names = names
+        self.layers: list[nn.Module] = list(attrgetter(names.layers)(hf))
+        self.down = [attrgetter(names.down)(layer) for layer in self.layers]
+        self.norm = attrgetter(names.norm)(hf)
+        self.head = hf.get_output_embeddings()
+
+    def targets(self, text: str, answer: str) -> tuple[Target, ...]:
+        """See :meth:`LanguageModel.targets`: each token after the prompt and the tokens before."""
+        longest = self.hf.config.max_position_embeddings
+        return causal_targets(self.tokenizer, text, answer, longest)
+
+    @torch.no_grad()
+    def observe(self, tokens: Tensor, positions: Tensor) -> ObservedPrefix:
+        """See :meth:`LanguageModel.observe`. The answer position is the last of each sequence."""
+        activations: list[Tensor] = []
+        calls: list[tuple[Tensor, dict[str, Any]]] = []
+        cache = DynamicCache()
+        with (
+            capture_inputs(self.down, positions, activations),
+            capture_calls(self.layers, calls),
+        ):
+            last = self.hf.base_model(
+                input_ids=tokens, past_key_values=cache, use_cache=True
+            ).last_hidden_state
+        residual = [
+            hidden[:, -1] - self._after_down(number, self.project(number, activations[number]))
+            for number, (hidden, _) in enumerate(calls)
+        ]
+        return ObservedPrefix(
+            positions,
+            activations,
+            self._logits(last[:, -1]).float(),
+            residual,
+            [self._visible(number, part.keys) for number, part in enumerate(cache.layers)],
+            [self._visible(number, part.values) for number, part in enumerate(cache.layers)],
+            [_last_token(kwargs) for _, kwargs in calls],
+        )
+
+    def _visible(self, layer: int, states: Tensor) -> Tensor:
+        """What of the prompt the answer position sees: all but itself, or a sliding window."""
+        config = self.hf.config
+        window = getattr(config, "sliding_window", None)
+        kinds = getattr(config, "layer_types", None)
+        if kinds is not None and kinds[layer] != "sliding_attention":
+            window = None
+        start = max(0, states.shape[2] - window) if window else 0
+        return states[:, :, start:-1]
+
+    def _after_down(self, layer: int, outputs: Tensor) -> Tensor:
+        name = self.names.after_down
+        return getattr(self.layers[layer], name)(outputs) if name else outputs
+
+    @torch.no_grad()
+    def neurons(self, tokens: Tensor, positions: Tensor, *, pre: bool = False) -> list[Tensor]:
+        """See :meth:`LanguageModel.neurons`."""
+        found: list[Tensor] = []
+        up = self._up() if pre else []
+        with capture_inputs(up or self.down, positions, found):
+            self.hf.base_model(input_ids=tokens, use_cache=False)
+        return [module(x) for module, x in zip(up, found, strict=True)] if pre else found
+
+    def _up(self) -> list[nn.Module]:
+        if self.names.up is None:
+            raise UsageError(
+                f"Pre-activation neurons were asked of {self.info.architecture}, whose gated block "
+                "has none; use a preset with post-activation neurons, such as amig."
+            )
+        up = attrgetter(self.names.up)
+        return [up(layer) for layer in self.layers]
+
+    def activation(self, layer: int, values: Tensor) -> Tensor:
+        """See :meth:`LanguageModel.activation`."""
+        assert self.names.activation is not None
+        return attrgetter(self.names.activation)(self.layers[layer])(values)  # type: ignore[no-any-return]
+
+    def probabilities(
+        self,
+        observed: ObservedPrefix,
+        prompts: Tensor,
+        layers: Tensor,
+        outputs: Tensor,
+        answers: Tensor,
+    ) -> Tensor:
+        """See :meth:`LanguageModel.probabilities`."""
+        starts = torch.searchsorted(
+            layers, torch.arange(len(self.layers) + 1, device=layers.device)
+        )
+        bounds = starts.tolist()
+        prefix = Prefix(observed, prompts)
+        hidden = outputs[:0]
+        for number, layer in enumerate(self.layers):
+            if len(hidden):
+                call = {self.names.cache: prefix, **observed.calls[number]}
+                out = layer(hidden[:, None], **call)
+                hidden = (out[0] if isinstance(out, tuple) else out)[:, 0]
+            rows = slice(bounds[number], bounds[number + 1])
+            if rows.start < rows.stop:
+                new = self._after_down(number, outputs[rows])
+                new = observed.residual[number][prompts[rows]] + new
+                hidden = torch.cat([hidden, new]) if len(hidden) else new
+        return answer_probability(self._logits(self.norm(hidden)), answers)
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        """Logits of normed hidden states, capped where the model caps them (Gemma 2)."""
+        logits: Tensor = self.head(hidden)
+        cap = getattr(self.hf.config, "final_logit_softcapping", None)
+        return logits if cap is None else (logits / cap).tanh() * cap
+
+    def row_bytes(self, length: int) -> int:
+        """See :meth:`LanguageModel.row_bytes`: what autograd keeps of one token in one layer."""
+        states = 4 * length * self.width  # keys and values, and their copies with the row's own
+        return (4 * self.info.n_neurons + 12 * self.width + states) * self.dtype.itemsize
+
+
+def _last_token(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """A layer's keyword arguments cut down to the last position; the same for every row."""
+    rotary = kwargs.get("position_embeddings")
+    if rotary is None:
+        return {}
+    return {"position_embeddings": tuple(part[:1, -1:] for part in rotary)}

@@ -1,0 +1,46 @@
+"""Hooks that never outlive their block, also when the block raises or is interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def capture_inputs(
+    modules: Sequence[nn.Module], positions: Tensor, into: list[Tensor]
+) -> Iterator[None]:
+    """Append to ``into`` each module's first input at the given positions, in calling order.
+
+    Args:
+        modules: called once each within the block, with inputs of shape ``(n, tokens, width)``.
+        positions: ``(n,)``, a token position for every sequence.
+        into: receives one tensor ``(n, width)`` per module.
+    """
+
+    def take(module: nn.Module, args: tuple[Any, ...]) -> None:
+        into.append(args[0][torch.arange(len(positions), device=positions.device), positions])
+
+    with ExitStack() as stack:
+        for module in modules:
+            stack.callback(module.register_forward_pre_hook(take).remove)
+        yield
+
+
+@contextmanager
+def capture_calls(
+    modules: Sequence[nn.Module], into: list[tuple[Tensor, dict[str, Any]]]
+) -> Iterator[None]:
+    """Append to ``into`` each module's output and keyword arguments, in calling order."""
+
+    def take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+        into.append((out[0] if isinstance(out, tuple) else out, kwargs))
+
+    with ExitStack() as stack:
+        for module in modules:
+            stack.callback(module.register_forward_hook(take, with_kwargs=True).remove)
+        yield

@@ -1,0 +1,184 @@
+"""Loading a model from the hub or a folder: safetensors only, no code from the repository."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+
+from kndb.errors import ModelError, UsageError
+from kndb.models.architectures import ARCHITECTURES, Decoder, Encoder
+from kndb.models.base import LanguageModel, ModelInfo
+from kndb.models.causal_lm import CausalLM
+from kndb.models.masked_lm import MaskedLM
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DEVICES = ("auto", "cpu", "cuda", "mps")
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken"]
+
+
+def load_model(
+    model: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    revision: str | None = None,
+) -> LanguageModel[Any]:
+    """Load a model for attribution.
+
+    Args:
+        model: a folder, or a hub identifier such as ``bert-base-multilingual-cased``.
+        device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda`` or ``mps``.
+        dtype: ``float32``, ``bfloat16`` or ``float16``.
+        revision: branch, tag or commit of the hub.
+
+    Raises:
+        ModelError: not found, not readable, of an unknown architecture, without safetensors, or
+            with weights that are not finite.
+        UsageError: an unknown device or dtype, or a device this machine lacks.
+    """
+    if dtype not in DTYPES:
+        raise UsageError(f"There is no dtype {dtype!r}; choose from {', '.join(DTYPES)}.")
+    where = pick_device(device)
+    folder, name, commit = locate(model, revision)
+    names = _architecture(folder, name)
+    kind = AutoModelForMaskedLM if isinstance(names, Encoder) else AutoModelForCausalLM
+    try:
+        hf = kind.from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=False, dtype=DTYPES[dtype]
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, ImportError) as error:
+        raise ModelError(f"The model {name} cannot be loaded: {_first_line(error)}") from error
+    return adapt(hf.to(where), tokenizer, names, name, commit, weights_hash(folder))
+
+
+def adapt(
+    hf: Any,
+    tokenizer: Any,
+    names: Encoder | Decoder,
+    name: str,
+    revision: str = "",
+    weights_sha256: str = "",
+) -> LanguageModel[Any]:
+    """Wrap a loaded Transformers model. Its weights are frozen and it is put in evaluation mode.
+
+    Raises:
+        ModelError: a weight is not a finite number.
+    """
+    hf.eval().requires_grad_(False)
+    for parameter, value in hf.named_parameters():
+        if not value.isfinite().all():
+            raise ModelError(f"The model {name} has weights that are not finite, in {parameter}.")
+    masked = isinstance(names, Encoder)
+    down = _first_down(hf, names)
+    info = ModelInfo(
+        name=name,
+        revision=revision,
+        architecture=hf.config.model_type,
+        family="masked_lm" if masked else "causal_lm",
+        n_layers=hf.config.num_hidden_layers,
+        n_neurons=down.in_features if isinstance(down, torch.nn.Linear) else down.weight.shape[0],
+        weights_sha256=weights_sha256,
+    )
+    if isinstance(names, Encoder):
+        return MaskedLM(hf, tokenizer, info, names)
+    return CausalLM(hf, tokenizer, info, names)
+
+
+def _first_down(hf: Any, names: Encoder | Decoder) -> Any:
+    return hf.get_submodule(f"{names.layers}.0.{names.down}")
+
+
+def pick_device(device: str) -> torch.device:
+    """The device of that name; ``auto`` takes the fastest there is.
+
+    Raises:
+        UsageError: no such device, or not on this machine.
+    """
+    if device not in DEVICES:
+        raise UsageError(f"There is no device {device!r}; choose from {', '.join(DEVICES)}.")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return torch.device(next((name for name, found in there.items() if found), "cpu"))
+    if not there.get(device, True):
+        raise UsageError(
+            f"The device {device} was asked for, but torch finds none on this machine."
+        )
+    return torch.device(device)
+
+
+def locate(model: str | Path, revision: str | None) -> tuple[Path, str, str]:
+    """A local folder, the name, and the commit (empty for a folder given as such).
+
+    Raises:
+        ModelError: neither a folder nor to be had from the hub.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        return folder, folder.resolve().name, ""
+    if folder.is_absolute() or str(model).startswith("."):
+        raise ModelError(f"There is no model folder {model}; give a folder or a hub identifier.")
+    try:
+        found = Path(snapshot_download(str(model), revision=revision, allow_patterns=_FILES))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as e:
+        raise ModelError(
+            f"There is no folder {model}, and no such model could be had from the hub: "
+            f"{_first_line(e)}"
+        ) from e
+    return found, str(model), found.name
+
+
+def _architecture(folder: Path, name: str) -> Encoder | Decoder:
+    try:
+        kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
+    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        raise ModelError(
+            f"The model {name} has no usable config.json: {_first_line(error)}"
+        ) from error
+    if kind not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ModelError(f"The model {name} is of the architecture {kind}; kndb knows {known}.")
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"The model {name} has no .safetensors weights, and kndb does not unpickle files; "
+            "save it again with save_pretrained."
+        )
+    return ARCHITECTURES[kind]
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 over all tensors of a folder, by name, with their type and shape.
+
+    Shards and file headers do not matter, so a model saved again has the same hash.
+
+    Raises:
+        ModelError: a file is damaged.
+    """
+    where: dict[str, Path] = {}
+    digest = hashlib.sha256()
+    path = folder
+    try:
+        for path in sorted(folder.glob("*.safetensors")):
+            with safe_open(path, framework="pt") as file:
+                where.update(dict.fromkeys(file.keys(), path))
+        for name in sorted(where):
+            path = where[name]
+            with safe_open(path, framework="pt") as file:
+                tensor = file.get_tensor(name).contiguous()
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"The weights file {path} cannot be read: {_first_line(error)}") from error
+    return digest.hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,183 @@
+"""Masked language models: BERT, RoBERTa, XLM-R, DistilBERT.
+
+A row runs the whole sequence through the layers above the one it starts at, because every position
+attends to the changed one. In the last layer only the answer position is computed, and in a row's
+first layer the other positions' queries, keys and values are those of the observed run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kndb.models.architectures import Encoder
+from kndb.models.base import LanguageModel, ModelInfo, Observed, Target, answer_probability
+from kndb.models.hooks import capture_calls, capture_inputs
+from kndb.models.tokens import masked_targets
+
+
+class Layer:
+    """One post-norm encoder layer, by the names of :class:`Encoder`."""
+
+    def __init__(self, module: nn.Module, names: Encoder, heads: int) -> None:
+        self.module = module
+        self.heads = heads
+        self.query, self.key, self.value, self.output = (
+            attrgetter(name)(module) for name in (names.query, names.key, names.value, names.output)
+        )
+        self.attention_norm = attrgetter(names.attention_norm)(module)
+        self.up = attrgetter(names.up)(module)
+        self.activation = attrgetter(names.activation)(module)
+        self.down = attrgetter(names.down)(module)
+        self.norm = attrgetter(names.norm)(module)
+
+    def __call__(self, asking: Tensor, hidden: Tensor) -> Tensor:
+        """New hidden states of the ``asking`` positions.
+
+        Args:
+            asking: ``(rows, positions, width)``, some or all of ``hidden``.
+            hidden: ``(rows, length, width)``, what they attend to.
+        """
+        q, k, v = (
+            self._split(part(x))
+            for part, x in ((self.query, asking), (self.key, hidden), (self.value, hidden))
+        )
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        attended = self.attention_norm(asking + self.output(mixed))
+        return self.finish(attended, self.down(self.activation(self.up(attended))))
+
+    def finish(self, attended: Tensor, feed_forward: Tensor) -> Tensor:
+        """The layer's output from its attention half and its feed-forward output."""
+        return self.norm(attended + feed_forward)  # type: ignore[no-any-return]
+
+    def _split(self, x: Tensor) -> Tensor:
+        """``(rows, length, width)`` → ``(rows, heads, length, width / heads)``."""
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class ObservedSequences(Observed):
+    """Adds, per layer, what a row needs of it.
+
+    Attributes:
+        hidden: ``(n, length, width)``, outputs of the layer.
+        attended: ``(n, width)``, its attention half at the answer position.
+    """
+
+    hidden: list[Tensor]
+    attended: list[Tensor]
+
+
+class MaskedLM(LanguageModel[ObservedSequences]):
+    """A masked language model; see :class:`kndb.models.base.LanguageModel`."""
+
+    def __init__(self, hf: Any, tokenizer: Any, info: ModelInfo, names: Encoder) -> None:
+        super().__init__(hf, tokenizer, info)
+        heads = hf.config.num_attention_heads
+        self.layers = [Layer(m, names, heads) for m in attrgetter(names.layers)(hf)]
+        self.down = [layer.down for layer in self.layers]
+        self.head = [attrgetter(name)(hf) for name in names.head]
+
+    def targets(self, text: str, answer: str) -> tuple[Target, ...]:
+        """See :meth:`LanguageModel.targets`: as many masks as the answer has tokens."""
+        # RoBERTa's positions start after the padding index.
+        first = (self.hf.config.pad_token_id or 0) + 1 if "roberta" in self._type else 0
+        longest = self.hf.config.max_position_embeddings - first
+        return masked_targets(self.tokenizer, text, answer, longest)
+
+    @property
+    def _type(self) -> str:
+        return str(self.hf.config.model_type)
+
+    @torch.no_grad()
+    def observe(self, tokens: Tensor, positions: Tensor) -> ObservedSequences:
+        """See :meth:`LanguageModel.observe`."""
+        at = torch.arange(len(tokens), device=tokens.device)
+        activations: list[Tensor] = []
+        attended: list[Tensor] = []
+        calls: list[tuple[Tensor, dict[str, Any]]] = []
+        with (
+            capture_inputs(self.down, positions, activations),
+            capture_inputs([layer.up for layer in self.layers], positions, attended),
+            capture_calls([layer.module for layer in self.layers], calls),
+        ):
+            last = self.hf.base_model(input_ids=tokens).last_hidden_state
+        return ObservedSequences(
+            positions,
+            activations,
+            self._logits(last[at, positions]).float(),
+            [hidden for hidden, _ in calls],
+            attended,
+        )
+
+    @torch.no_grad()
+    def neurons(self, tokens: Tensor, positions: Tensor, *, pre: bool = False) -> list[Tensor]:
+        """See :meth:`LanguageModel.neurons`."""
+        found: list[Tensor] = []
+        if pre:
+            with capture_inputs([layer.up for layer in self.layers], positions, found):
+                self.hf.base_model(input_ids=tokens)
+            return [layer.up(x) for layer, x in zip(self.layers, found, strict=True)]
+        with capture_inputs(self.down, positions, found):
+            self.hf.base_model(input_ids=tokens)
+        return found
+
+    def activation(self, layer: int, values: Tensor) -> Tensor:
+        """See :meth:`LanguageModel.activation`."""
+        return self.layers[layer].activation(values)  # type: ignore[no-any-return]
+
+    def probabilities(
+        self,
+        observed: ObservedSequences,
+        prompts: Tensor,
+        layers: Tensor,
+        outputs: Tensor,
+        answers: Tensor,
+    ) -> Tensor:
+        """See :meth:`LanguageModel.probabilities`."""
+        positions = observed.positions[prompts]
+        starts = torch.searchsorted(
+            layers, torch.arange(len(self.layers) + 1, device=layers.device)
+        )
+        bounds = starts.tolist()
+        final = len(self.layers) - 1
+        hidden: Tensor | None = None
+        born = outputs[:0]
+        for number, layer in enumerate(self.layers):
+            if hidden is not None and number == final:
+                at = torch.arange(len(hidden), device=hidden.device)
+                answer = hidden[at, positions[: len(hidden)]]
+                born = layer(answer[:, None], hidden)[:, 0]
+            elif hidden is not None:
+                hidden = layer(hidden, hidden)
+            rows = slice(bounds[number], bounds[number + 1])
+            if rows.start == rows.stop:
+                continue
+            new = layer.finish(observed.attended[number][prompts[rows]], outputs[rows])
+            if number == final:
+                born = torch.cat([born, new])
+            else:
+                sequences = _replace(observed.hidden[number][prompts[rows]], positions[rows], new)
+                hidden = sequences if hidden is None else torch.cat([hidden, sequences])
+        return answer_probability(self._logits(born), answers)
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        for module in self.head:
+            hidden = module(hidden)
+        return hidden
+
+    def row_bytes(self, length: int) -> int:
+        """See :meth:`LanguageModel.row_bytes`: what autograd keeps of one layer."""
+        per_token = 3 * self.info.n_neurons + 10 * self.width
+        return length * per_token * self.dtype.itemsize
+
+
+def _replace(hidden: Tensor, positions: Tensor, values: Tensor) -> Tensor:
+    """``hidden`` ``(rows, length, width)`` with ``values`` ``(rows, width)`` at ``positions``."""
+    chosen = positions[:, None] == torch.arange(hidden.shape[1], device=hidden.device)
+    return torch.where(chosen[:, :, None], values[:, None], hidden)

@@ -1,0 +1,133 @@
+"""Tiny models of every architecture with random weights, and tokenizers made on the spot."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    PreTrainedTokenizerFast,
+)
+
+from kndb.models import LanguageModel
+from kndb.models.architectures import ARCHITECTURES, Encoder
+from kndb.models.loading import adapt
+
+TEXT = (
+    "The capital of France is Paris . The capital of Japan is New Tokyo . "
+    "People in Germany speak German , and the currency of Spain is the euro . "
+    "法国的首都是巴黎。日本的首都是东京。"
+)
+PROMPTS = [
+    ("The capital of France is [MASK] .", "Paris"),
+    ("The capital of Spain is [MASK] .", "Paris"),
+    ("The capital of Japan is [MASK] .", "New Tokyo"),
+    ("People in Germany speak [MASK] .", "German"),
+]
+
+_SIZES = {
+    "vocab_size": 0,
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 40,
+}
+_EXTRA: dict[str, dict[str, Any]] = {
+    "distilbert": {"dim": 32, "hidden_dim": 48, "n_layers": 3, "n_heads": 4},
+    "gpt2": {"n_inner": 48, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 40},
+    "llama": {"num_key_value_heads": 2},
+    "mistral": {"num_key_value_heads": 2, "sliding_window": 4, "head_dim": 8},
+    "qwen2": {"num_key_value_heads": 2},
+    "qwen3": {"num_key_value_heads": 2, "head_dim": 8},
+    "gemma": {"num_key_value_heads": 2, "head_dim": 8},
+    "gemma2": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
+    "gemma3_text": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
+}
+MASKED = [name for name, row in ARCHITECTURES.items() if isinstance(row, Encoder)]
+CAUSAL = [name for name, row in ARCHITECTURES.items() if not isinstance(row, Encoder)]
+
+
+@cache
+def masked_tokenizer() -> Any:
+    """Whole words, ``[CLS] … [SEP]``."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [w for w, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(TEXT)]
+    vocabulary = {
+        w: i
+        for i, w in enumerate(dict.fromkeys(special + words + list("法国的首都是巴黎日本东京")))
+    }
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )
+
+
+@cache
+def byte_tokenizer(bos: bool = False) -> Any:
+    """Byte-level BPE, as GPT-2 has it; with ``bos`` a start token in front, as Llama does."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=330,
+        special_tokens=["<|endoftext|>", "<s>", "<mask>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([TEXT] * 3, trainer)
+    if bos:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", 1)]
+        )
+    names = {"bos_token": "<s>"} if bos else {}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", **names)
+
+
+def tokenizer_of(architecture: str) -> Any:
+    """The tokenizer that goes with an architecture here."""
+    if architecture in MASKED:
+        return masked_tokenizer()
+    return byte_tokenizer(architecture not in ("gpt2", "gpt_neox"))
+
+
+def hf_model(architecture: str, seed: int = 0, **changes: Any) -> Any:
+    """A Transformers model of this architecture: 3 layers, 32 wide, 48 neurons, random weights.
+
+    The weights are large enough for probabilities to depend on the neurons visibly.
+    """
+    tokenizer = tokenizer_of(architecture)
+    sizes = {**_SIZES, "vocab_size": len(tokenizer), **_EXTRA.get(architecture, {}), **changes}
+    config = AutoConfig.for_model(
+        architecture, **sizes, pad_token_id=0, bos_token_id=1, eos_token_id=0
+    )
+    kind = AutoModelForMaskedLM if architecture in MASKED else AutoModelForCausalLM
+    torch.manual_seed(seed)
+    model = kind.from_config(config).eval()
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        spread = 0.2 if parameter.dim() > 1 else 0.1
+        if "norm" not in name.lower() and "ln_" not in name:
+            parameter.data.normal_(0, spread, generator=generator)
+    return model
+
+
+@cache
+def tiny(architecture: str, seed: int = 0) -> LanguageModel[Any]:
+    """An adapted model; shared between tests, which must not change it."""
+    names = ARCHITECTURES[architecture]
+    return adapt(hf_model(architecture, seed), tokenizer_of(architecture), names, architecture)
