@@ -147,6 +147,13 @@ def test_bmlama_facts_keep_their_identifiers_when_english_is_not_asked_for(tmp_p
     assert dataset_facts(chinese) == dataset_facts(both)
 
 
+def test_bmlama_subject_that_is_also_part_of_a_word(tmp_path):
+    row = "ose se compose de <mask>.\tcarbone\tcarbone\tose\n"
+    write(tmp_path / "fr.tsv", EN_TSV.partition("\r\n")[0] + "\n" + row)
+    (prompt,) = read_dataset(tmp_path / "fr.tsv").prompts
+    assert prompt.template == "[X] se compose de [Y]."
+
+
 def test_bmlama_file_alone(tmp_path):
     write(tmp_path / "zh.tsv", ZH_TSV)
     dataset = read_dataset(tmp_path / "zh.tsv")
@@ -173,6 +180,13 @@ def test_amig_file(tmp_path):
     )
     assert dataset.prompts[0].text == "Law is [MASK] ."
     assert prompt_problem(dataset.prompts[0]) is None
+
+
+def test_an_amig_folder_is_of_files_named_by_their_language(tmp_path):
+    entry = {"e0": amig("bishop", "Law is [MASK] .")}
+    write(tmp_path / "en.json", json.dumps(entry))
+    write(tmp_path / "old_results.json", json.dumps(entry))
+    assert len(read_dataset(tmp_path).prompts) == 1
 
 
 @pytest.mark.parametrize("form", ["folder", "bilingual file"])
@@ -225,6 +239,17 @@ def test_counterfact(tmp_path):
         Prompt(fact, "en", "The mother tongue of [X] is [Y]", "Danielle Darrieux", "French"),
         Prompt(fact, "en", "[X], who speaks [Y]", "Danielle Darrieux", "French"),
     )
+
+
+def test_counterfact_records_of_one_fact_are_put_together(tmp_path):
+    path = tmp_path / "counterfact.json"
+    prompts = ("{} speaks", "{}, a native speaker of", "{} speaks")
+    write(path, json.dumps([counterfact(prompt, "Darrieux", "French") for prompt in prompts]))
+    dataset = read_dataset(path)
+    assert [p.template for p in dataset.prompts] == [
+        "[X] speaks [Y]",
+        "[X], a native speaker of [Y]",
+    ]
 
 
 def test_counterfact_in_chinese_has_no_space_before_the_object(tmp_path):
@@ -339,3 +364,5 @@ def test_an_empty_data_set(tmp_path, text):
     write(tmp_path / "facts.csv", text)
     with pytest.raises(DatasetError, match=r"facts.csv' holds no prompts; choose other data\.$"):
         read_dataset(tmp_path / "facts.csv")
+    with pytest.raises(DatasetError, match=r"facts.csv' holds no prompts for en; choose other"):
+        read_dataset(tmp_path / "facts.csv", langs=["en"])

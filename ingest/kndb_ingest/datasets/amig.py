@@ -1,9 +1,9 @@
 """Reads the JSON of the AMIG code: ``{uuid: {sentences, relation_name, obj_label}}``.
 
-Also its bilingual form, ``{uuid: {lang: {...}}}``, and a folder with a file for each language. The
-sentences have ``[MASK]`` for the object and hold the subject, which is not given apart: a fact's
-subject is known by the uuid, its label is empty, and its templates hold no ``[X]``. Other keys
-(``wrong_fact``) are not read.
+Also its bilingual form, ``{uuid: {lang: {...}}}``, and a folder with a file for each language,
+named by it; a single file of another name is English. The sentences have ``[MASK]`` for the object
+and hold the subject, which is not given apart: a fact's subject is known by the uuid, its label is
+empty, and its templates hold no ``[X]``. Other keys (``wrong_fact``) are not read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from pathlib import Path
 
 from kndb.facts import MASK_PLACEHOLDER, OBJECT_PLACEHOLDER, Fact
 from kndb_ingest.datasets.files import DataFile, Record, as_record, file_lang, head
-from kndb_ingest.datasets.statement import Contents, Statement, Wanted, label_id, reference_lang
+from kndb_ingest.datasets.statement import (
+    REFERENCE_LANG,
+    Contents,
+    Statement,
+    Wanted,
+    label_id,
+    reference_lang,
+)
 
 SENTENCES = "sentences"
 
@@ -26,7 +33,8 @@ def matches(path: Path) -> bool:
 
 def files(path: Path) -> list[Path]:
     """Every data file."""
-    candidates = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    named = [file for file in sorted(path.glob("*.json")) if file_lang(file)]
+    candidates = named if path.is_dir() else [path]
     return [file for file in candidates if is_amig(head(file))]
 
 
@@ -49,7 +57,7 @@ def read_entries(file: DataFile) -> Iterator[tuple[str, str, Record]]:
     for uuid, value in as_record(file.json(), file.name).values.items():
         entry = as_record(value, f"{file.name} entry {uuid!r}")
         if SENTENCES in entry.values:
-            yield uuid, file_lang(file.path), entry
+            yield uuid, file_lang(file.path) or REFERENCE_LANG, entry
         else:
             yield from ((uuid, lang, entry.record(lang)) for lang in entry.values)
 

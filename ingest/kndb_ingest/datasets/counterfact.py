@@ -2,7 +2,8 @@
 
 The fact is the true one, ``target_true``; its templates are the rewrite's prompt and the
 paraphrases, with the object put at the end. Subjects have no identifiers, so their labels serve.
-The counterfactual object and the other prompts are not read.
+The language is the file's name if that is one (``zh.json``), otherwise English. The counterfactual
+object and the other prompts are not read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from pathlib import Path
 
 from kndb.facts import OBJECT_PLACEHOLDER, SUBJECT_PLACEHOLDER, Fact
 from kndb_ingest.datasets.files import DataFile, Record, as_record, file_lang, head, malformed
-from kndb_ingest.datasets.statement import Contents, Statement, Wanted, label_id
+from kndb_ingest.datasets.statement import (
+    REFERENCE_LANG,
+    Contents,
+    Statement,
+    Wanted,
+    label_id,
+)
 
 REWRITE = "requested_rewrite"
 PARAPHRASES = "paraphrase_prompts"
@@ -36,7 +43,8 @@ def read(path: Path, wanted: Wanted) -> Contents:
     if not isinstance(values, list):
         raise malformed(file.name, "not a list of records")
     records = (as_record(v, f"{file.name} record {n}") for n, v in enumerate(values, start=1))
-    return Contents.whole([read_record(record, file_lang(path)) for record in records])
+    lang = file_lang(path) or REFERENCE_LANG
+    return Contents.whole([read_record(record, lang) for record in records])
 
 
 def read_record(record: Record, lang: str) -> Statement:

@@ -98,10 +98,10 @@ class DataFile:
             raise malformed(self.line(line), "the text is not UTF-8") from error
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """The lines that hold something, with their numbers; ends of line are cut off."""
+        """The lines that hold something, with their numbers."""
         for number, line in enumerate(self.text().split("\n"), start=1):
             if line.strip():
-                yield number, line.removesuffix("\r")
+                yield number, line
 
     def json_lines(self) -> Iterator[Record]:
         """The records of a JSON Lines file.
@@ -162,13 +162,13 @@ def head(path: Path) -> str:
         return file.read(HEAD_BYTES).decode("utf-8-sig", errors="replace").lstrip()
 
 
-def file_lang(path: Path) -> str:
-    """The language a single file is in: ``zh.json`` is Chinese, ``facts.json`` English.
+def file_lang(path: Path) -> str | None:
+    """The language that names a file: ``zh.json`` is Chinese, ``facts.json`` says nothing.
 
     For forms whose records do not say their language. Two letters, with or without a subtag,
     are taken for a language.
     """
-    return path.stem if re.fullmatch(r"[a-z]{2}(-[A-Za-z]+)?", path.stem) else "en"
+    return path.stem if re.fullmatch(r"[a-z]{2}(-[A-Za-z]+)?", path.stem) else None
 
 
 def fingerprint(root: Path, paths: Iterable[Path]) -> str:
