@@ -20,7 +20,7 @@ DEFAULT_SHARE = 0.5
 RAW_FLOOR = 0.05
 """Raw scores at or below this share of their prompt's highest are not all stored."""
 
-REFINED = """
+REFINED = f"""
     SELECT run_id, fact_id, lang, layer, neuron,
            avg(score) AS score, count(*) / any_value(n_prompts) AS support
     FROM (
@@ -39,25 +39,28 @@ REFINED = """
         SELECT run_id, prompt_id, layer, neuron, CAST(score AS DOUBLE) AS score
         FROM attribution WHERE list_contains($runs, run_id)
     ) AS raw USING (run_id, prompt_id)
-    WHERE highest > 0 AND score > $tau * highest
+    JOIN run USING (run_id)
+    WHERE highest > 0 AND isfinite(score)
+          AND score > coalesce($tau, run.tau, {DEFAULT_TAU}) * highest
     GROUP BY run_id, fact_id, lang, layer, neuron
-    HAVING any_value(n_prompts) = 1 OR count(*) > $share * any_value(n_prompts)
+    HAVING any_value(n_prompts) = 1 OR
+           count(*) > any_value(coalesce($share, run.share, {DEFAULT_SHARE}) * n_prompts)
 """
 """Rows of ``knowledge_neuron``. Parameters: ``runs`` and ``facts``, lists of ids (``facts`` may be
-null: all), ``tau`` and ``share``."""
+null: all), ``tau`` and ``share`` (null: as the run was refined, or the defaults)."""
 
 
-def check_thresholds(tau: float, share: float) -> None:
+def check_thresholds(tau: float | None, share: float | None) -> None:
     """Refuse thresholds that have no exact answer.
 
     Raises:
         UsageError: ``tau`` is not in [0.05, 1), where all needed raw scores are stored, or
             ``share`` is not in [0, 1).
     """
-    if not RAW_FLOOR <= tau < 1:
+    if tau is not None and not RAW_FLOOR <= tau < 1:
         raise UsageError(
             f"tau is {tau:g}, but must be at least {RAW_FLOOR:g} and below 1: "
-            f"lower scores are not all stored."
+            "lower scores are not all stored."
         )
-    if not 0 <= share < 1:
+    if share is not None and not 0 <= share < 1:
         raise UsageError(f"share is {share:g}, but must be at least 0 and below 1.")

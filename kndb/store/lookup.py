@@ -1,0 +1,161 @@
+"""Finds what people name in a few words: facts, relations, models and runs; and what comes near.
+
+Words are compared without case, accents and punctuation. Everything here is SQL with parameters.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import duckdb
+
+from kndb.errors import NotFound, UsageError
+
+NEAREST = 5
+"""How many near matches are offered where nothing is found."""
+
+# Chinese, Japanese, Thai, Lao, Burmese and Khmer put no spaces between words.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff]"
+)
+
+
+def plain(expression: str) -> str:
+    """SQL for a text without case, accents and punctuation: ``Côte d'Ivoire`` → ``cote d ivoire``.
+
+    Thus prompts match whatever brackets their mask has and whether or not they end in a stop.
+    """
+    return (
+        f"trim(regexp_replace(lower(strip_accents({expression})), '[\\p{{P}}\\p{{S}}\\s]+', "
+        f"' ', 'g'))"
+    )
+
+
+_BY_KEY = "SELECT fact_id FROM fact WHERE lower(fact_key) = lower(trim($asked))"
+
+_BY_PROMPT = f"""
+    SELECT DISTINCT fact_id FROM prompt
+    WHERE {plain("$asked")} IN (
+        {plain("text")},
+        {plain("replace(text, '[MASK]', answer)")},
+        {plain("replace(text, '[MASK]', '')")}
+    )
+"""
+
+_BY_WORDS = f"""
+    SELECT DISTINCT fact_id FROM prompt
+    WHERE list_has_all(
+        string_split({plain("subject")}, ' '), string_split({plain("$asked")}, ' ')
+    )
+"""
+
+_BY_SUBSTRING = f"""
+    SELECT DISTINCT fact_id FROM prompt WHERE contains({plain("subject")}, {plain("$asked")})
+"""
+
+_NEAREST = f"""
+    WITH known AS (
+        SELECT subject AS known FROM prompt
+        UNION SELECT text FROM prompt
+        UNION SELECT fact_key FROM fact
+    ), compared AS (
+        SELECT known, {plain("known")} AS a, {plain("$asked")} AS b FROM known
+    )
+    SELECT known FROM compared
+    ORDER BY damerau_levenshtein(a, b) / greatest(length(a), length(b), 1), known
+    LIMIT {NEAREST}
+"""
+
+
+def find_facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+    """Ids of the facts meant by a key, a prompt in any language, or words of the subject.
+
+    A key is tried first (``P36:Q142``), then a prompt (``The capital of France is [MASK].``, the
+    answer filled in, or left out), then words of the subject in any order and any language. Where
+    words match several facts, all of them are meant. In scripts without spaces a part of the
+    subject is enough.
+
+    Raises:
+        NotFound: nothing matches; it carries the nearest subjects, keys and prompts.
+        UsageError: there is no letter or digit in ``asked``.
+    """
+    if not any(character.isalnum() for character in asked):
+        raise UsageError(f"{asked!r} names no fact; give a key, a prompt or words of a subject.")
+    by_words = _BY_SUBSTRING if _UNSPACED.search(asked) else _BY_WORDS
+    for sql in (_BY_KEY, _BY_PROMPT, by_words):
+        if found := _column(connection, sql, asked):
+            return found
+    raise NotFound(f"No fact matches {asked!r}.", _column(connection, _NEAREST, asked))
+
+
+def find_relation(connection: duckdb.DuckDBPyConnection, asked: str) -> str:
+    """The id of a relation given by its id or its label, in any case.
+
+    Raises:
+        NotFound: there is none; it carries those that exist.
+    """
+    rows = connection.execute("SELECT relation_id, label FROM relation ORDER BY ALL").fetchall()
+    for relation_id, label in rows:
+        if asked.lower() in (relation_id.lower(), label.lower()):
+            return str(relation_id)
+    raise NotFound(f"There is no relation {asked!r}.", [f"{id_} ({label})" for id_, label in rows])
+
+
+def find_model(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+    """Ids of the models of that name or, where there are none, with that part in their name.
+
+    Raises:
+        NotFound: there is none; it carries the names that exist.
+    """
+    rows = connection.execute("SELECT model_id, name FROM model ORDER BY name").fetchall()
+    exact = [model_id for model_id, name in rows if asked.lower() == name.lower()]
+    found = exact or [model_id for model_id, name in rows if asked.lower() in name.lower()]
+    if not found:
+        raise NotFound(f"There is no model {asked!r}.", [name for _, name in rows])
+    return found
+
+
+_NEWEST = """
+    SELECT run_id FROM run
+    WHERE status = 'finished' AND ($models IS NULL OR list_contains($models, model_id))
+    QUALIFY row_number() OVER (
+        PARTITION BY model_id, dataset_id ORDER BY finished_at DESC, run_id
+    ) = 1
+"""
+
+
+def newest_runs(connection: duckdb.DuckDBPyConnection, models: list[int] | None) -> list[int]:
+    """Ids of the newest finished run of each model over each data set.
+
+    Raises:
+        NotFound: no run is finished.
+    """
+    found = connection.execute(_NEWEST, {"models": models}).fetchall()
+    if not found:
+        raise NotFound("No run is finished yet; `kndb runs` lists them, `kndb ingest` goes on.")
+    return [run_id for (run_id,) in found]
+
+
+def find_run(
+    connection: duckdb.DuckDBPyConnection, asked: str, models: list[int] | None = None
+) -> int:
+    """The id of the run, of one of the given models, whose number begins with ``asked``.
+
+    Raises:
+        NotFound: there is none; it carries those that exist.
+        UsageError: several begin so.
+    """
+    sql = "SELECT run_id FROM run WHERE $models IS NULL OR list_contains($models, model_id)"
+    every = [str(run_id) for (run_id,) in connection.execute(sql, {"models": models}).fetchall()]
+    found = [asked] if asked in every else [run for run in every if run.startswith(asked)]
+    if not found:
+        raise NotFound(f"There is no run {asked!r}.", every)
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} runs begin with {asked!r}; give more of the number.")
+    return int(found[0])
+
+
+def _column(connection: duckdb.DuckDBPyConnection, sql: str, asked: str) -> list[Any]:
+    return [value for (value,) in connection.execute(sql, {"asked": asked}).fetchall()]

@@ -1,0 +1,84 @@
+"""The answer to a query: rows with named columns, independent of the database they came from.
+
+Rows are read at once, so a result outlives its connection. For more rows than fit in memory there
+is ``kndb.store.export``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from kndb.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+class Result:
+    """Rows with named columns.
+
+    ``columns`` are their names, ``types`` DuckDB's names of their types, for example ``BIGINT``.
+    """
+
+    def __init__(
+        self, columns: tuple[str, ...], types: tuple[str, ...], rows: list[tuple[Any, ...]]
+    ) -> None:
+        self.columns = columns
+        self.types = types
+        self._rows = rows
+
+    @classmethod
+    def read(cls, connection: duckdb.DuckDBPyConnection) -> Result:
+        """Read all that the connection's last statement returned."""
+        description = connection.description or []
+        return cls(
+            tuple(str(column[0]) for column in description),
+            tuple(str(column[1]) for column in description),
+            connection.fetchall() if description else [],
+        )
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The rows, each a tuple in the order of ``columns``."""
+        return self._rows
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The rows, each a dictionary by column name."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self._rows]
+
+    def to_arrow(self) -> pa.Table:
+        """The rows as an Arrow table, with the types that DuckDB gives them in Arrow."""
+        import pyarrow as pa  # Saves 0.1 s where no Arrow table is asked for.
+
+        with duckdb.connect() as scratch:
+            nulls = ", ".join(f"CAST(NULL AS {kind})" for kind in self.types)
+            types = scratch.execute(f"SELECT {nulls}").to_arrow_table().schema.types
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(types)
+        arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)]
+        return pa.Table.from_arrays(arrays, names=list(self.columns))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a pandas data frame.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        try:
+            import pandas as pd  # An extra of the distribution.
+        except ImportError as error:
+            raise UsageError(
+                "to_pandas needs pandas; install it with `pip install kndb[pandas]`."
+            ) from error
+        return pd.DataFrame.from_records(self._rows, columns=list(self.columns))
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        return f"<Result: {len(self)} rows of {', '.join(self.columns)}>"
