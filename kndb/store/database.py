@@ -72,6 +72,16 @@ def connect(
     return _open(path, write=False, wait=wait)
 
 
+def connect_as_it_is(path: str | Path, *, wait: float = 10.0) -> duckdb.DuckDBPyConnection:
+    """Open for reading, whatever the revision; nothing is upgraded.
+
+    Raises:
+        DatabaseError: as ``connect``, the version aside.
+    """
+    _check_file(Path(path), create=False)
+    return _open(Path(path), write=False, wait=wait)
+
+
 def upgrade(path: str | Path, *, wait: float = 10.0) -> None:
     """Bring an older database to the newest revision; leave a current one as it is.
 

@@ -1,0 +1,95 @@
+"""Says what a database holds: its documentation, its state, its sizes. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from kndb.store.database import connect_as_it_is, database_error, revision
+from kndb_migrations import HEAD
+
+_SCHEMA = """
+    WITH relation AS (
+        SELECT table_name AS name, 'table' AS kind, comment, table_oid AS oid FROM duckdb_tables()
+        WHERE table_name <> 'alembic_version'
+        UNION ALL
+        SELECT view_name, 'view', comment, view_oid FROM duckdb_views() WHERE NOT internal
+    )
+    SELECT name, kind, '' AS "column", '' AS type, comment, oid, 0 AS place FROM relation
+    UNION ALL
+    SELECT name, kind, column_name, data_type, described.comment, oid, column_index
+    FROM relation JOIN duckdb_columns() AS described ON described.table_name = relation.name
+    ORDER BY kind, oid, place
+"""
+
+
+class SchemaRow(NamedTuple):
+    """One line of the schema's documentation; a table's own line names no column and no type."""
+
+    name: str
+    """Name of the table or view."""
+    kind: str
+    """``table`` or ``view``."""
+    column: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """The state of a database file."""
+
+    path: Path
+    revision: str | None
+    """The revision of its schema; None where nothing was ever created in it."""
+    head: str
+    """The revision that this kndb reads and writes."""
+    size: int
+    """Bytes on disk, the write-ahead log included."""
+    rows: dict[str, int]
+    """Number of rows of each table."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no upgrade is due."""
+        return self.revision == self.head
+
+
+def describe_schema() -> list[SchemaRow]:
+    """Every table and view with its columns and what they mean; it needs no database file."""
+    from kndb.store.migrate import migrate
+
+    with duckdb.connect() as connection:
+        migrate(connection)
+        return [SchemaRow(*row[:5]) for row in connection.execute(_SCHEMA).fetchall()]
+
+
+def database_status(path: str | Path, *, wait: float = 10.0) -> DatabaseStatus:
+    """The state of the database at ``path``, which is not upgraded by asking.
+
+    Raises:
+        DatabaseError: it cannot be opened, or is not a kndb database.
+    """
+    path = Path(path)
+    with connect_as_it_is(path, wait=wait) as connection:
+        try:
+            found = revision(connection, path)
+            return DatabaseStatus(path, found, HEAD, _size(path), _row_counts(connection))
+        except duckdb.Error as error:
+            raise database_error(path, error) from error
+
+
+def _size(path: Path) -> int:
+    log = path.with_name(path.name + ".wal")
+    return sum(file.stat().st_size for file in (path, log) if file.exists())
+
+
+def _row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    names = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE table_name <> 'alembic_version' "
+        "ORDER BY table_oid"
+    ).fetchall()
+    return {name: connection.table(name).count("*").fetchall()[0][0] for (name,) in names}
