@@ -18,7 +18,7 @@ _NUMBERS = (("neuron", 8), ("score", 7), ("support", 7), ("langs", 5))
 
 
 class _Row(NamedTuple):
-    model: str
+    run: tuple[str, int]  # the model's name and the run's id
     fact: str
     lang: str
     subject: str
@@ -27,14 +27,15 @@ class _Row(NamedTuple):
 
 
 def neuron_table(found: Rows) -> RenderableType:
-    """A table for each model; what a fact's rows have in common is said once.
+    """A table for each run; what a fact's rows have in common is said once.
 
     Where the width does not allow it, each fact and language gets a line of its own instead.
     """
-    rows = _rows(found)
+    rows = sorted(_rows(found), key=lambda row: row.run)
     parts: list[RenderableType] = []
-    for model, of_model in groupby(rows, key=lambda row: row.model):
-        parts += [Text(model, style="bold cyan"), _Fitting(list(of_model)), Text()]
+    for (model, run), of_run in groupby(rows, key=lambda row: row.run):
+        title = Text.assemble((model, "bold cyan"), (f"  run {run}", "dim"))
+        parts += [title, _Fitting(list(of_run)), Text()]
     return Group(*parts[:-1])
 
 
@@ -46,12 +47,13 @@ def _rows(found: Rows) -> list[_Row]:
     support = [Text(f"{share:.0%}") for share in at["support"]]
     langs = [Text(str(n), style="green" if n > 1 else "") for n in at["n_langs"]]
     numbers = zip(neurons, column_cells(at["score"]), support, langs, strict=True)
-    texts = (at[name] for name in ("model", "fact_key", "lang", "subject", "answer"))
-    return [_Row(*values) for values in zip(*texts, numbers, strict=True)]
+    runs = zip(at["model"], at["run_id"], strict=True)
+    texts = (at[name] for name in ("fact_key", "lang", "subject", "answer"))
+    return [_Row(*values) for values in zip(runs, *texts, numbers, strict=True)]
 
 
 class _Fitting:
-    """The neurons of one model, wide or narrow."""
+    """The neurons of one run, wide or narrow."""
 
     def __init__(self, rows: Sequence[_Row]) -> None:
         self._rows = rows

@@ -31,8 +31,14 @@ def console(stream: TextIO) -> Console:
 
 
 def draw(renderable: RenderableType, stream: TextIO) -> None:
-    """Print one renderable."""
-    console(stream).print(renderable)
+    """Print one renderable. Only a terminal gets the blanks that fill its lines."""
+    paper = console(stream)
+    if stream.isatty():
+        paper.print(renderable)
+        return
+    with paper.capture() as drawn:
+        paper.print(renderable)
+    stream.writelines(line.rstrip() + "\n" for line in drawn.get().splitlines())
 
 
 def empty_table() -> Table:
@@ -56,6 +62,11 @@ def generic(data: Rows) -> RenderableType:
     return _Fitting(data.columns, data.rows())
 
 
+def blocks(data: Rows) -> RenderableType:
+    """Any rows: a block of ``name  value`` lines for each."""
+    return _Fitting(data.columns, data.rows()).blocks()
+
+
 class _Fitting:
     """A table where the width allows it, else one block of ``name  value`` lines per row."""
 
@@ -68,7 +79,7 @@ class _Fitting:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         table = self._table()
         fits = wanted(table, console, options).minimum <= options.max_width
-        yield table if fits else self._blocks()
+        yield table if fits else self.blocks()
 
     def _table(self) -> Table:
         table = empty_table()
@@ -78,7 +89,8 @@ class _Fitting:
             table.add_row(*cells)
         return table
 
-    def _blocks(self) -> Table:
+    def blocks(self) -> Table:
+        """One block per row."""
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="bold", no_wrap=True)
         grid.add_column(overflow="fold")

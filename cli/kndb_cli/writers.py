@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, count
 from typing import Any, TextIO
 
 from kndb_cli.rows import Rows, plain
@@ -50,9 +51,23 @@ def write_parquet(data: Rows, stream: TextIO) -> None:
 
 
 def _objects(data: Rows) -> Iterator[str]:
+    names = unique(data.columns)
     for row in data.rows():
-        values = dict(zip(data.columns, map(plain, row), strict=True))
+        values = dict(zip(names, map(plain, row), strict=True))
         yield json.dumps(values, ensure_ascii=False)
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Column names of which none covers another in an object: a repeated one gets a number.
+
+    >>> unique(["n", "n", "m"])
+    ['n', 'n_2', 'm']
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        tries = chain([name], (f"{name}_{number}" for number in count(2)))
+        found[next(each for each in tries if each not in found)] = None
+    return list(found)
 
 
 def _field(value: Any) -> Any:

@@ -12,22 +12,22 @@ from kndb_cli.tables import draw, generic
 
 COLUMNS = (
     *("fact_key", "lang", "subject", "answer"),
-    *("layer", "neuron", "score", "support", "n_langs", "model"),
+    *("layer", "neuron", "score", "support", "n_langs", "model", "run_id"),
 )
 
 NEURONS = Listing(
     COLUMNS,
     [
-        ("P36:Q142", "en", "France", "Paris", 2, 117, 0.25, 1.0, 2, "demo-masked"),
-        ("P36:Q142", "en", "France", "Paris", 1, 33, 0.125, 2 / 3, 1, "demo-masked"),
-        ("P36:Q142", "zh", "法国", "巴黎", 2, 117, 0.2, 1.0, 2, "demo-masked"),
-        ("P36:Q145", "en", "United Kingdom", "London", 0, 7, 0.3, 1.0, 1, "demo-masked"),
-        ("P36:Q142", "en", "France", "Paris", 0, 5, 0.5, 1.0, 1, "demo-causal"),
+        ("P36:Q142", "en", "France", "Paris", 2, 117, 0.25, 1.0, 2, "model-a", 7),
+        ("P36:Q142", "en", "France", "Paris", 1, 33, 0.125, 2 / 3, 1, "model-a", 7),
+        ("P36:Q142", "en", "France", "Paris", 0, 5, 0.5, 1.0, 1, "model-b", 8),
+        ("P36:Q142", "zh", "法国", "巴黎", 2, 117, 0.2, 1.0, 2, "model-a", 7),
+        ("P36:Q145", "en", "United Kingdom", "London", 0, 7, 0.3, 1.0, 1, "model-a", 7),
     ],
 )
 
 WIDE = """\
-demo-masked
+model-a  run 7
 fact      lang  subject         answer  neuron   score  support  langs
 ──────────────────────────────────────────────────────────────────────
 P36:Q142  en    France          Paris    2:117  0.2500     100%      2
@@ -35,14 +35,14 @@ P36:Q142  en    France          Paris    2:117  0.2500     100%      2
           zh    法国            巴黎     2:117  0.2000     100%      2
 P36:Q145  en    United Kingdom  London     0:7  0.3000     100%      1
 
-demo-causal
+model-b  run 8
 fact      lang  subject  answer  neuron   score  support  langs
 ───────────────────────────────────────────────────────────────
 P36:Q142  en    France   Paris      0:5  0.5000     100%      1
 """
 
 NARROW = """\
-demo-masked
+model-a  run 7
 P36:Q142 en France → Paris
   neuron    score  support  langs
    2:117   0.2500     100%      2
@@ -64,12 +64,12 @@ def drawn(monkeypatch):
         draw(renderable, stream)
         lines = stream.getvalue().splitlines()
         assert max(map(cell_len, lines)) <= width
-        return "\n".join(line.rstrip() for line in lines) + "\n"
+        return stream.getvalue()
 
     return draw_at
 
 
-def test_neurons_wide(drawn):
+def test_neurons_wide_run_after_run(drawn):
     assert drawn(100, neuron_table(NEURONS)) == WIDE
 
 
@@ -121,4 +121,4 @@ def test_any_rows_narrow(drawn):
 def test_numbers_of_a_column_share_one_precision(drawn, values, texts):
     lines = drawn(40, generic(Listing(("x",), [(value,) for value in values]))).splitlines()[2:]
     assert [line.strip() for line in lines] == texts
-    assert len(set(map(len, lines))) == 1
+    assert len({len(line) for line in lines if "–" not in line}) == 1

@@ -1,0 +1,96 @@
+"""``kndb db``: the database file itself: its state, its upgrade, its documentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kndb_cli import options
+from kndb_cli.output import choose, emit
+from kndb_cli.rows import Listing
+from kndb_cli.terminal import note
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from kndb_cli.rows import Rows
+
+app = typer.Typer(
+    name="db", no_args_is_help=True, help="See after the database file: state, upgrade, schema."
+)
+
+
+@app.command()
+def status(
+    db: options.Database = options.DATABASE,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say which revision the database has, how large it is, and what it holds."""
+    from kndb.store.describe import database_status
+
+    target = choose(format, json, output, quiet)
+    found = database_status(db)
+    facts = {
+        "path": str(found.path),
+        "revision": found.revision,
+        "newest_revision": found.head,
+        "is_current": found.is_current,
+        "bytes": found.size,
+        **{f"rows_{table}": rows for table, rows in found.rows.items()},
+    }
+    emit(Listing(tuple(facts), [tuple(facts.values())]), target, _one_record)
+
+
+@app.command()
+def upgrade(db: options.Database = options.DATABASE, quiet: options.Quiet = False) -> None:
+    """Bring the database to the newest revision. Other commands do it by themselves."""
+    from kndb.store.database import upgrade as upgrade_database
+    from kndb.store.describe import database_status
+
+    before = database_status(db)
+    upgrade_database(db)
+    if before.is_current:
+        note(f"{db} is at revision {before.head}, the newest; nothing was to do.", quiet)
+    else:
+        note(f"{db} went from revision {before.revision} to {before.head}.", quiet)
+
+
+@app.command()
+def schema(
+    table: Annotated[
+        str | None, typer.Argument(metavar="[TABLE]", help="Only this table or view.")
+    ] = None,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+    db: options.Database = options.DATABASE,
+) -> None:
+    """Describe every table, view and column of the newest revision. It reads no database."""
+    from kndb.errors import UsageError
+    from kndb.store.describe import SchemaRow, describe_schema
+
+    target = choose(format, json, output, quiet)
+    rows = describe_schema()
+    wanted = [row for row in rows if table in (None, row.name)]
+    if not wanted:
+        names = ", ".join(dict.fromkeys(row.name for row in rows))
+        raise UsageError(f"There is no table or view {table!r}; choose from {names}.")
+    emit(Listing(SchemaRow._fields, wanted), target, _documentation)
+
+
+def _one_record(data: Rows) -> RenderableType:
+    # Here, because only a table needs it: saves the import of Rich, 0.05 s.
+    from kndb_cli.tables import blocks
+
+    return blocks(data)
+
+
+def _documentation(data: Rows) -> RenderableType:
+    from kndb_cli.schema_table import schema_table
+
+    return schema_table(data)

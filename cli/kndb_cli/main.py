@@ -1,0 +1,108 @@
+"""The program ``kndb``: finds the command, runs it, turns its outcome into an exit code.
+
+Only the module of the command that is asked for is imported; the library's heavy parts are
+imported by the commands that need them, when they run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from kndb_cli.errors import ExitCode, explain
+from kndb_cli.terminal import note, use_utf8
+
+COMMANDS = ("query", "runs", "sql", "export", "db")
+
+DUCKDB_INTERRUPTED = "Query interrupted"  # the RuntimeError that DuckDB makes of Ctrl-C
+
+EPILOG = "New here? [bold]kndb demo[/bold] shows the whole of it in a minute."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (without the program's name) and return the exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in args
+    use_utf8()
+    try:
+        return _run([arg for arg in args if arg != "--debug"])
+    except KeyboardInterrupt:
+        return _interrupted()
+    except BrokenPipeError:
+        return _reader_gone()
+    except Exception as error:
+        if str(error) == DUCKDB_INTERRUPTED:
+            return _interrupted()
+        if debug:
+            raise
+        return explain(error)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        # Here, because only --version needs it: saves 0.01 s.
+        from importlib.metadata import version
+
+        print(f"kndb {version('kndb')}")
+        raise typer.Exit
+
+
+def _run(args: list[str]) -> int:
+    code = application(args)(args=args, prog_name="kndb", standalone_mode=False)
+    if code == ExitCode.INTERRUPTED:
+        return _interrupted()
+    sys.stdout.flush()  # so that a closed pipe shows here and not at the interpreter's end
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def application(args: Sequence[str]) -> typer.Typer:
+    """The Typer application, with the one command that ``args`` name, or with all of them.
+
+    One command instead of all saves the building of the others' options at each start.
+    """
+    app = typer.Typer(
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(no_args_is_help=True, epilog=EPILOG)(kndb)
+    named = next((arg for arg in args if not arg.startswith("-")), None)
+    for name in (named,) if named in COMMANDS else COMMANDS:
+        app.add_typer(import_module(f"kndb_cli.{name}").app)
+    return app
+
+
+def kndb(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            metavar="",
+            is_eager=True,
+            callback=_show_version,
+            help="Print the version and leave.",
+        ),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", metavar="", help="With any command: an error's traceback."),
+    ] = False,
+) -> None:
+    """Find, keep and query the neurons with which language models recall facts."""
+
+
+def _interrupted() -> int:
+    note("Interrupted.")
+    return ExitCode.INTERRUPTED
+
+
+def _reader_gone() -> int:
+    # Python flushes stdout once more as it ends: let that go nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.DONE

@@ -1,0 +1,83 @@
+"""Progress on stderr: a bar with rate and time left in a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kndb_cli.terminal import note
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task
+
+Report = Callable[[int, int], None]
+"""Told ``(done, total)``; the first call also says how much was done before the work began."""
+
+LINE_EVERY = 10.0  # seconds between two lines of a log
+
+
+@contextmanager
+def reporting(label: str, unit: str, quiet: bool) -> Iterator[Report]:
+    """Give a function to report progress to, and clean the terminal up when the block ends."""
+    if quiet:
+        yield lambda done, total: None
+    elif sys.stderr.isatty():
+        with _bar(unit) as bar:
+            yield _on_bar(bar, label)
+    else:
+        yield _in_lines(label, unit)
+
+
+def _bar(unit: str) -> Progress:
+    # Here, because only long work needs it: saves the import of Rich, 0.05 s, elsewhere.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.finished_speed or task.speed or 0.0:.1f} {unit}/s")
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        console=Console(file=sys.stderr),
+        expand=True,
+    )
+
+
+def _on_bar(bar: Progress, label: str) -> Report:
+    def report(done: int, total: int) -> None:
+        if not bar.task_ids:
+            # What was there before does not count towards the rate.
+            bar.add_task(label, total=total, completed=done)
+        else:
+            bar.update(bar.task_ids[0], completed=done, total=total)
+
+    return report
+
+
+def _in_lines(label: str, unit: str) -> Report:
+    last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LINE_EVERY:
+            last = now
+            note(f"{label}: {done} of {total} {unit}")
+
+    return report

@@ -1,0 +1,175 @@
+"""The program as a whole: help, usage errors, exit codes, what it imports, how it is cut off."""
+
+import os
+import pty
+import signal
+import subprocess
+from importlib.metadata import version
+
+import pytest
+
+from kndb_cli.main import COMMANDS
+
+HEAVY = {"torch", "transformers", "sqlalchemy", "alembic", "pyarrow", "networkx", "matplotlib"}
+
+
+def imported(process_of, *args):
+    """The packages that a run of the program has imported when it ends, and what it wrote."""
+    code = (
+        "import sys; from kndb_cli.main import main; code = main(sys.argv[1:]);"
+        "print(*{m.partition('.')[0] for m in sys.modules}, file=sys.stderr); sys.exit(code)"
+    )
+    done = process_of(code, *args)
+    assert done.returncode == 0
+    return set(done.stderr.decode().split())
+
+
+def test_help_lists_every_command_and_imports_no_model_library(process):
+    assert "query" in process("--help").stdout.decode()
+    assert not imported(process.python, "--help") & HEAVY
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_is_cheap_and_complete(process, command):
+    assert not imported(process.python, command, "--help") & HEAVY
+    text = process(command, "--help").stdout.decode()
+    assert f"kndb {command}" in text
+
+
+@pytest.mark.parametrize(
+    "args", [("query", "--fact", "France"), ("runs",), ("sql", "SELECT 1"), ("runs", "--json")]
+)
+def test_queries_import_nothing_heavy(process, args):
+    assert not imported(process.python, *args) & (HEAVY | {"rich"})
+
+
+def test_no_arguments_show_the_help(kndb):
+    code, out, err = kndb()
+    assert (code, err) == (2, "")
+    assert "Usage" in out
+
+
+def test_version(kndb):
+    assert kndb("--version") == (0, f"kndb {version('kndb')}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("qery",), "'query'"),
+        (("query", "--fat", "x"), "--fact"),
+        (("query", "--top", "many"), "--top"),
+        (("query", "--format", "xml"), "'parquet'"),
+        (("query", "surplus"), "surplus"),
+        (("export",), "TABLE"),
+        (("query", "--neuron", "9"), "LAYER:INDEX"),
+        (("query", "--tau", "0.01"), "0.05"),
+        (("runs", "--json", "--format", "csv"), "contradict"),
+        (("runs", "-o", "x.xlsx"), ".parquet"),
+    ],
+)
+def test_usage_errors_are_one_sentence(kndb, args, says):
+    code, out, err = kndb(*args)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert says in err
+
+
+def test_missing_database(kndb, tmp_path):
+    path = tmp_path / "none.duckdb"
+    code, _, err = kndb("runs", "--db", str(path))
+    assert code == 3
+    assert err.count("\n") == 1
+    assert str(path) in err
+    assert not path.exists()
+
+
+def test_corrupt_database(kndb, tmp_path):
+    path = tmp_path / "bad.duckdb"
+    path.write_bytes(b"not a database" * 1000)
+    code, _, err = kndb("runs", "--db", str(path))
+    assert code == 3
+    assert err.count("\n") == 1
+    assert path.read_bytes() == b"not a database" * 1000
+
+
+def test_debug_shows_the_traceback(process):
+    done = process("sql", "SELEC 1")
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    done = process("sql", "SELEC 1", "--debug")
+    assert b"Traceback" in done.stderr
+
+
+def test_an_unexpected_error_is_a_sentence_too(kndb, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made").mkdir(mode=0o500)
+    if os.access(tmp_path / "made", os.W_OK):
+        pytest.skip("this user may write everywhere")
+    code, _, err = kndb("runs", "-o", "made/runs.csv")
+    assert code == 1
+    assert err.count("\n") == 1
+
+
+def test_a_closed_pipe_is_quiet(process):
+    shell = process.shell('"$PYTHON" -c "$KNDB" sql "SELECT range FROM range(200000)" | head -1')
+    assert shell.stdout == b"range\n"
+    assert shell.stderr == b""
+
+
+def test_an_interrupt_says_so_and_exits_130(process):
+    endless = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range % 7 = 3"
+    started = process.start("sql", endless)
+    with pytest.raises(subprocess.TimeoutExpired):
+        started.wait(timeout=1.5)
+    started.send_signal(signal.SIGINT)
+    _, err = started.communicate(timeout=20)
+    assert started.returncode == 130
+    assert err == b"Interrupted.\n"
+
+
+def in_a_terminal(process, *args, **env):
+    """What the program writes when its standard output is a terminal of 80 columns."""
+    leader, follower = pty.openpty()
+    started = process.start(*args, stdout=follower, env={"COLUMNS": "80", "TERM": "xterm", **env})
+    started.communicate(timeout=60)
+    os.close(follower)
+    text = b""
+    while True:
+        try:
+            chunk = os.read(leader, 65536)
+        except OSError:  # the terminal is gone: all has been read
+            break
+        text += chunk
+    os.close(leader)
+    return text.decode()
+
+
+def test_a_terminal_gets_a_table(process):
+    text = in_a_terminal(process, "query", "--fact", "France")
+    assert "2:117" in text
+    assert "法国" in text
+    assert "\033[" in text
+
+
+def test_no_color_is_honoured(process):
+    text = in_a_terminal(process, "query", "--fact", "France", NO_COLOR="1")
+    assert "2:117" in text
+    assert "\033[3" not in text  # 30 to 37 are the colours
+
+
+def test_a_terminal_gets_no_parquet(process):
+    assert in_a_terminal(process, "runs", "--format", "parquet") == ""
+
+
+def test_long_tables_are_cut_for_a_terminal_only(process):
+    question = "SELECT range AS n FROM range(1500)"
+    assert "1499" not in in_a_terminal(process, "sql", question)
+    assert b"1499" in process("sql", "--format", "table", question).stdout
+
+
+def test_utf8_whatever_the_locale(process):
+    done = process("query", "--fact", "法国", env={"PYTHONIOENCODING": "ascii"})
+    assert "巴黎".encode() in done.stdout
