@@ -35,24 +35,36 @@ def plain(expression: str) -> str:
 
 _BY_KEY = "SELECT fact_id FROM fact WHERE lower(fact_key) = lower(trim($asked))"
 
+# Comparing every prompt is slow. A prompt holds its subject, and subjects are few: only prompts whose
+# subject is in what was asked are compared. CASE, because the optimiser may reorder an AND.
 _BY_PROMPT = f"""
     SELECT DISTINCT fact_id FROM prompt
-    WHERE {plain("$asked")} IN (
+    WHERE CASE WHEN subject IN (
+        SELECT subject FROM (SELECT DISTINCT subject FROM prompt)
+        WHERE contains({plain("$asked")}, {plain("subject")})
+    ) THEN {plain("$asked")} IN (
         {plain("text")},
         {plain("replace(text, '[MASK]', answer)")},
         {plain("replace(text, '[MASK]', '')")}
-    )
+    ) ELSE false END
 """
 
 _BY_WORDS = f"""
     SELECT DISTINCT fact_id FROM prompt
-    WHERE list_has_all(
-        string_split({plain("subject")}, ' '), string_split({plain("$asked")}, ' ')
+    WHERE subject IN (
+        SELECT subject FROM (SELECT DISTINCT subject FROM prompt)
+        WHERE list_has_all(
+            string_split({plain("subject")}, ' '), string_split({plain("$asked")}, ' ')
+        )
     )
 """
 
-_BY_SUBSTRING = f"""
-    SELECT DISTINCT fact_id FROM prompt WHERE contains({plain("subject")}, {plain("$asked")})
+_BY_PART = f"""
+    SELECT DISTINCT fact_id FROM prompt
+    WHERE subject IN (
+        SELECT subject FROM (SELECT DISTINCT subject FROM prompt)
+        WHERE contains({plain("subject")}, {plain("$asked")})
+    )
 """
 
 _NEAREST = f"""
@@ -83,7 +95,7 @@ def find_facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
     """
     if not any(character.isalnum() for character in asked):
         raise UsageError(f"{asked!r} names no fact; give a key, a prompt or words of a subject.")
-    by_words = _BY_SUBSTRING if _UNSPACED.search(asked) else _BY_WORDS
+    by_words = _BY_PART if _UNSPACED.search(asked) else _BY_WORDS
     for sql in (_BY_KEY, _BY_PROMPT, by_words):
         if found := _column(connection, sql, asked):
             return found

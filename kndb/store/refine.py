@@ -21,30 +21,28 @@ RAW_FLOOR = 0.05
 """Raw scores at or below this share of their prompt's highest are not all stored."""
 
 REFINED = f"""
-    SELECT run_id, fact_id, lang, layer, neuron,
-           avg(score) AS score, count(*) / any_value(n_prompts) AS support
-    FROM (
+    WITH done AS (
         SELECT prediction.run_id, prompt_id, fact_id, lang,
                count(*) OVER (PARTITION BY prediction.run_id, fact_id, lang) AS n_prompts
         FROM prediction JOIN prompt USING (prompt_id)
         WHERE prediction.status = 'done' AND list_contains($runs, prediction.run_id)
               AND ($facts IS NULL OR list_contains($facts, fact_id))
-    ) AS done
-    JOIN (
-        SELECT run_id, prompt_id, max(score) AS highest
-        FROM attribution WHERE list_contains($runs, run_id)
+    ), top AS (
+        SELECT run_id, prompt_id, CAST(max(score) AS DOUBLE) AS highest
+        FROM attribution SEMI JOIN done USING (run_id, prompt_id)
         GROUP BY run_id, prompt_id
-    ) AS top USING (run_id, prompt_id)
-    JOIN (
-        SELECT run_id, prompt_id, layer, neuron, CAST(score AS DOUBLE) AS score
-        FROM attribution WHERE list_contains($runs, run_id)
-    ) AS raw USING (run_id, prompt_id)
-    JOIN run USING (run_id)
-    WHERE highest > 0 AND isfinite(score)
-          AND score > coalesce($tau, run.tau, {DEFAULT_TAU}) * highest
+    ), bar AS (
+        SELECT done.*, coalesce($tau, run.tau, {DEFAULT_TAU}) * highest AS threshold,
+               coalesce($share, run.share, {DEFAULT_SHARE}) * n_prompts AS enough
+        FROM done JOIN top USING (run_id, prompt_id) JOIN run USING (run_id)
+        WHERE highest > 0
+    )
+    SELECT run_id, fact_id, lang, layer, neuron, avg(CAST(score AS DOUBLE)) AS score,
+           count(*) / any_value(n_prompts) AS support
+    FROM attribution JOIN bar USING (run_id, prompt_id)
+    WHERE score > threshold
     GROUP BY run_id, fact_id, lang, layer, neuron
-    HAVING any_value(n_prompts) = 1 OR
-           count(*) > any_value(coalesce($share, run.share, {DEFAULT_SHARE}) * n_prompts)
+    HAVING any_value(n_prompts) = 1 OR count(*) > any_value(enough)
 """
 """Rows of ``knowledge_neuron``. Parameters: ``runs`` and ``facts``, lists of ids (``facts`` may be
 null: all), ``tau`` and ``share`` (null: as the run was refined, or the defaults)."""
