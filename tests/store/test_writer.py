@@ -5,62 +5,16 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pytest
 
-from kndb.errors import UsageError
-from kndb.facts import Fact, Prompt, Relation
-from kndb.store import ids
+from kndb.errors import DatabaseCorrupt, UsageError
 from kndb.store.database import connect
-from kndb.store.writer import Run, Writer
-
-
-@dataclass(frozen=True)
-class Model:
-    name: str = "tiny"
-    revision: str | None = None
-    architecture: str = "BertForMaskedLM"
-    family: str = "masked_lm"
-    n_layers: int = 2
-    n_neurons: int = 8
-    weights_sha256: str = "ab" * 32
-
-
-@dataclass(frozen=True)
-class Dataset:
-    name: str = "facts"
-    format: str = "kndb"
-    sha256: str = "cd" * 32
-
-
-FRANCE = Fact("P36", "Q142", "Q90")
-PROMPTS = [
-    Prompt(FRANCE, "en", "The capital of [X] is [Y].", "France", "Paris"),
-    Prompt(FRANCE, "en", "[X]'s capital is [Y].", "France", "Paris"),
-    Prompt(FRANCE, "en", "[Y] is the capital of [X].", "France", "Paris"),
-    Prompt(FRANCE, "zh", "[X]的首都是[Y]。", "法国", "巴黎"),
-]
-DATASET_ID = ids.dataset_id(Dataset.sha256)
-PROMPT_IDS = [ids.prompt_id(DATASET_ID, prompt) for prompt in PROMPTS]
-
-
-def begin(writer: Writer, **settings: object) -> Run:
-    relations = [Relation("P36", "capital")]
-    return writer.begin(
-        Model(), Dataset(), relations, [FRANCE], PROMPTS, "amig", {"seed": 0, **settings}
-    )
-
-
-def predictions(prompt_ids: list[int], status: str = "done") -> pa.Table:
-    return pa.table({"prompt_id": prompt_ids, "status": [status] * len(prompt_ids)})
-
-
-def attributions(rows: list[tuple[int, int, int, float]]) -> pa.Table:
-    names = ("prompt_id", "layer", "neuron", "score")
-    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+from kndb.store.writer import Writer
+from small_store import PROMPT_IDS, attributions, begin, finished_run, predictions
 
 
 def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -72,10 +26,8 @@ def test_a_new_run_is_running_and_its_catalogue_is_stored(tmp_path: Path) -> Non
     path = tmp_path / "k.duckdb"
     run = begin(Writer(path))
     assert (run.status, run.done) == ("running", frozenset())
-    assert rows(path, "SELECT fact_key, lang, subject, prompts FROM facts ORDER BY lang") == [
-        ("P36:Q142", "en", "France", 3),
-        ("P36:Q142", "zh", "法国", 1),
-    ]
+    france = "SELECT lang, subject, prompts FROM facts WHERE fact_key = 'P36:Q142' ORDER BY lang"
+    assert rows(path, france) == [("en", "France", 3), ("zh", "法国", 1)]
     assert rows(path, "SELECT run_id, model, dataset, status FROM runs") == [
         (run.run_id, "tiny", "facts", "running")
     ]
@@ -85,14 +37,14 @@ def test_beginning_twice_adds_nothing(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     first, second = begin(Writer(path)), begin(Writer(path))
     assert first == second
-    for table, count in {"model": 1, "dataset": 1, "fact": 1, "prompt": 4, "run": 1}.items():
+    for table, count in {"model": 1, "dataset": 1, "fact": 5, "prompt": 8, "run": 1}.items():
         assert rows(path, f"SELECT count(*) FROM {table}") == [(count,)]
 
 
 def test_other_settings_are_another_run_over_the_same_facts(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     assert begin(Writer(path)).run_id != begin(Writer(path), limit=1).run_id
-    assert rows(path, "SELECT count(*) FROM prompt") == [(4,)]
+    assert rows(path, "SELECT count(*) FROM prompt") == [(8,)]
 
 
 def test_appending_a_prompt_again_changes_nothing(tmp_path: Path) -> None:
@@ -139,26 +91,30 @@ def test_an_interrupted_run_goes_on_and_a_finished_one_stays_finished(tmp_path: 
 def test_refinement_follows_the_definition(tmp_path: Path) -> None:
     """By hand, at tau 0.2 and share 0.5: more than half of three prompts is two."""
     path = tmp_path / "k.duckdb"
+    finished_run(path)
+    found = rows(
+        path,
+        "SELECT lang, layer, neuron, score, support FROM knowledge_neurons "
+        "WHERE fact_key = 'P36:Q142' ORDER BY ALL",
+    )
+    assert [row[:3] for row in found] == [
+        ("en", 0, 1),
+        ("en", 1, 3),
+        ("zh", 0, 1),
+        ("zh", 0, 7),
+    ]
+    assert [row[3] for row in found] == [0.75, 0.375, 0.75, 1.0]
+    assert [row[4] for row in found] == [2 / 3, 2 / 3, 1, 1]
+
+
+def test_a_score_that_is_no_number_selects_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
     writer = Writer(path)
     run = begin(writer)
-    english, chinese = PROMPT_IDS[:3], PROMPT_IDS[3]
-    scores = [
-        (english[0], 0, 1, 1.0),  # highest over all layers: 1.0, so above 0.2 is selected
-        (english[0], 1, 2, 0.1),
-        (english[0], 1, 3, 0.5),
-        (english[1], 0, 1, 0.4),
-        (english[1], 1, 3, 0.1),  # 0.25 of this prompt's highest
-        (english[2], 0, 1, 0.0),  # nothing above 0 here: selects none, but counts
-        (english[2], 1, 4, -0.5),
-        (chinese, 0, 7, 0.3),
-        (chinese, 0, 1, 0.05),
-    ]
-    writer.append(run.run_id, predictions(PROMPT_IDS), attributions(scores))
+    scores = [(PROMPT_IDS[3], 0, 7, float("nan")), (PROMPT_IDS[3], 0, 6, 1.0)]
+    writer.append(run.run_id, predictions(PROMPT_IDS[3:4]), attributions(scores))
     writer.finish(run.run_id, 0.2, 0.5)
-    found = rows(path, "SELECT lang, layer, neuron, score, support FROM knowledge_neuron")
-    assert [row[:3] for row in found] == [("en", 0, 1), ("en", 1, 3), ("zh", 0, 7)]
-    assert [row[3] for row in found] == pytest.approx([0.7, 0.3, 0.3])
-    assert [row[4] for row in found] == pytest.approx([2 / 3, 2 / 3, 1])
+    assert rows(path, "SELECT * FROM knowledge_neuron") == []
 
 
 def test_skipped_prompts_do_not_count_in_the_share(tmp_path: Path) -> None:
@@ -179,7 +135,7 @@ def test_finishing_again_replaces_the_neurons(tmp_path: Path) -> None:
     writer = Writer(path)
     run = begin(writer)
     scores = [(PROMPT_IDS[3], 0, 7, 1.0), (PROMPT_IDS[3], 0, 6, 0.25)]
-    writer.append(run.run_id, predictions(PROMPT_IDS[3:]), attributions(scores))
+    writer.append(run.run_id, predictions(PROMPT_IDS[3:4]), attributions(scores))
     for tau, expected in [(0.2, [(6,), (7,)]), (0.25, [(7,)])]:
         writer.finish(run.run_id, tau, 0.5)
         assert rows(path, "SELECT neuron FROM knowledge_neuron ORDER BY neuron") == expected
@@ -199,7 +155,7 @@ def test_a_failing_batch_leaves_nothing(tmp_path: Path) -> None:
     writer = Writer(path)
     run = begin(writer)
     bad = attributions([(PROMPT_IDS[0], 0, 1, 1.0)]).rename_columns(["prompt_id", "l", "n", "s"])
-    with pytest.raises(Exception, match="layer"):
+    with pytest.raises(duckdb.BinderException, match="layer"):
         writer.append(run.run_id, predictions(PROMPT_IDS[:1]), bad)
     assert rows(path, "SELECT count(*) FROM prediction") == [(0,)]
     assert begin(writer).done == frozenset()
@@ -208,7 +164,8 @@ def test_a_failing_batch_leaves_nothing(tmp_path: Path) -> None:
 KILLED = """
 import os, sys
 sys.path.insert(0, {here!r})
-from test_writer import PROMPT_IDS, Writer, attributions, begin, connect, predictions
+from small_store import PROMPT_IDS, Writer, attributions, begin, predictions
+from kndb.store.database import connect
 writer = Writer({path!r})
 run = begin(writer)
 writer.append(run.run_id, predictions(PROMPT_IDS[:1]), attributions([(PROMPT_IDS[0], 0, 1, 1.0)]))
@@ -222,7 +179,7 @@ with connect({path!r}, write=True) as connection:
 
 def test_a_killed_writer_loses_only_what_it_had_not_committed(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
-    script = KILLED.format(here=str(Path(__file__).parent), path=str(path))
+    script = KILLED.format(here=str(Path(__file__).parents[1]), path=str(path))
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
     assert path.with_name("k.duckdb.wal").exists()
     assert rows(path, "SELECT preset FROM run") == [("committed",)]
@@ -234,6 +191,6 @@ def test_a_file_of_another_kind_is_untouched_by_a_writer(tmp_path: Path) -> None
     path = tmp_path / "notes.txt"
     path.write_text("not a database")
     before = hashlib.sha256(path.read_bytes()).digest()
-    with pytest.raises(Exception, match="is not a kndb database"):
+    with pytest.raises(DatabaseCorrupt, match="is not a kndb database"):
         begin(Writer(path))
     assert hashlib.sha256(path.read_bytes()).digest() == before
