@@ -46,8 +46,9 @@ def sentence(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, typer.TyperException):
         return _usage(error), error.exit_code
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}; check the path and its rights.", 1
+    if isinstance(error, OSError) and error.strerror:
+        where = error.filename or "The output"
+        return f"{where} cannot be used: {error.strerror}; free it or give another.", 1
     if isinstance(error, MemoryError):
         return "The memory of this machine is used up; ask for less, or give it more.", 1
     text = " ".join(str(error).split())

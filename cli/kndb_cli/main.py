@@ -6,7 +6,6 @@ imported by the commands that need them, when they run.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,7 +14,7 @@ from typing import Annotated
 import typer
 
 from kndb_cli.errors import ExitCode, explain
-from kndb_cli.terminal import note, use_utf8
+from kndb_cli.terminal import let_go_of_stdout, note, use_utf8
 
 COMMANDS = ("query", "runs", "sql", "export", "db")
 
@@ -34,12 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
-        return _reader_gone()
+        let_go_of_stdout()
+        return ExitCode.DONE
     except Exception as error:
         if str(error) == DUCKDB_INTERRUPTED:
             return _interrupted()
         if debug:
             raise
+        if isinstance(error, OSError):
+            let_go_of_stdout()
         return explain(error)
 
 
@@ -56,7 +58,7 @@ def _run(args: list[str]) -> int:
     code = application(args)(args=args, prog_name="kndb", standalone_mode=False)
     if code == ExitCode.INTERRUPTED:
         return _interrupted()
-    sys.stdout.flush()  # so that a closed pipe shows here and not at the interpreter's end
+    sys.stdout.flush()  # so that a full disk shows here and not at the interpreter's end
     return code if isinstance(code, int) else ExitCode.DONE
 
 
@@ -100,9 +102,3 @@ def kndb(
 def _interrupted() -> int:
     note("Interrupted.")
     return ExitCode.INTERRUPTED
-
-
-def _reader_gone() -> int:
-    # Python flushes stdout once more as it ends: let that go nowhere.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.DONE

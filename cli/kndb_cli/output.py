@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from kndb.errors import UsageError
 from kndb_cli.options import FORMATS, Format
 from kndb_cli.rows import Listing, Rows
-from kndb_cli.terminal import note
+from kndb_cli.terminal import let_go_of_stdout, note
 from kndb_cli.writers import Writer, write_csv, write_json, write_jsonl, write_parquet
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _format_of(path: Path) -> Format:
 def emit(data: Rows, output: Output, layout: Layout | None = None) -> None:
     """Write the rows. ``layout`` draws the table where the usual one does not serve."""
     if output.path is None:
-        _write(data, sys.stdout, output, layout)
+        _write_out(data, output, layout)
         return
     with (
         complete_file(output.path) as part,
@@ -92,6 +92,14 @@ def emit(data: Rows, output: Output, layout: Layout | None = None) -> None:
     ):
         _write(data, stream, output, layout)
     note(f"Wrote {len(data.rows())} rows to {output.path}.", output.quiet)
+
+
+def _write_out(data: Rows, output: Output, layout: Layout | None) -> None:
+    try:
+        _write(data, sys.stdout, output, layout)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        let_go_of_stdout()
 
 
 def _write(data: Rows, stream: TextIO, output: Output, layout: Layout | None) -> None:

@@ -38,3 +38,13 @@ def use_utf8() -> None:
             reconfigure(errors="backslashreplace")
         else:
             reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def let_go_of_stdout() -> None:
+    """Let what is still to be written go nowhere, as nobody can take it.
+
+    Python flushes standard output once more as it ends, and would complain.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
