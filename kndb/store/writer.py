@@ -42,6 +42,10 @@ class Run:
     """``running``, or ``finished`` where nothing is left to do."""
     done: frozenset[int]
     """Ids of the prompts already predicted or skipped."""
+    tau: float | None
+    """Threshold its knowledge neurons were refined with; None before that."""
+    share: float | None
+    """Share of prompts they were refined with."""
 
 
 class Writer:
@@ -77,7 +81,8 @@ class Writer:
             insert_run(connection, model, dataset, preset, settings)
             insert_facts(connection, ids.dataset_id(dataset.sha256), relations, facts, prompts)
             _resume(connection, run_id)
-            return Run(run_id, _status(connection, run_id), _done(connection, run_id))
+            status, tau, share = _state(connection, run_id)
+            return Run(run_id, status, _done(connection, run_id), tau, share)
 
     def append(self, run_id: int, predictions: pa.Table, attributions: pa.Table) -> None:
         """Store a batch: what became of its prompts, and their raw scores. One transaction.
@@ -161,9 +166,12 @@ def _resume(connection: duckdb.DuckDBPyConnection, run_id: int) -> None:
     )
 
 
-def _status(connection: duckdb.DuckDBPyConnection, run_id: int) -> str:
-    row = connection.execute("SELECT status FROM run WHERE run_id = ?", [run_id]).fetchone()
-    return str(row[0]) if row else "running"
+def _state(
+    connection: duckdb.DuckDBPyConnection, run_id: int
+) -> tuple[str, float | None, float | None]:
+    row = connection.execute("SELECT status, tau, share FROM run WHERE run_id = ?", [run_id])
+    (state,) = row.fetchall()
+    return state
 
 
 def _done(connection: duckdb.DuckDBPyConnection, run_id: int) -> frozenset[int]:

@@ -6,7 +6,7 @@ This module knows where the files lie. How they were made is in ``build_facts`` 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 Family = Literal["masked", "causal"]
 
@@ -20,4 +20,8 @@ def facts_path() -> Path:
 
 def model_path(family: Family) -> Path:
     """The folder of the masked or of the causal demo model."""
-    return _HERE / "models" / family
+    return _HERE / "models" / f"demo-{family}"
+
+
+MODELS = {f"demo-{family}": model_path(family) for family in get_args(Family)}
+"""The demo models by the names people use."""

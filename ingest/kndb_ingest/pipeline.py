@@ -1,0 +1,203 @@
+"""The ingestion pipeline: a fact set through a model into the database, batch after batch.
+
+A run is made of model, data and settings. Prompts that the run already has are left alone, so an
+interrupted run goes on where it stopped, and a finished one has nothing to do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from kndb.attribution import Attribution, Settings, attribute, preset
+from kndb.facts import Prompt
+from kndb.models import LanguageModel, load_model
+from kndb.store import ids
+from kndb.store.refine import DEFAULT_SHARE, DEFAULT_TAU, check_thresholds
+from kndb.store.writer import Run, Writer
+from kndb_ingest import demo
+from kndb_ingest.datasets import Dataset, dataset_facts, read_dataset
+from kndb_ingest.prompts import prompt_problem
+from kndb_ingest.rows import PREDICTIONS, attribution_rows, predicted, skipped
+from kndb_ingest.summary import IngestSummary, summarise
+
+Outcome = tuple[int, Attribution | str]
+"""A prompt's id, and its attribution or the reason why it was skipped."""
+
+Report = Callable[[int, int], None]
+"""Told ``(done, total)`` prompts; the first call says how many were there before."""
+
+COMMIT_SECONDS = 5.0
+"""An interrupted run loses no more than this much work."""
+
+COMMIT_PROMPTS = 1000
+"""Nor more prompts than this."""
+
+
+@dataclass(frozen=True)
+class IngestRequest:
+    """What to ingest, from what, into what.
+
+    Attributes:
+        database: the database's path; made when there is none.
+        model: a hub identifier or a folder; ``demo-masked`` and ``demo-causal`` are embedded.
+        dataset: a folder or file; ``demo`` is embedded.
+        preset: name of the attribution preset.
+        langs: languages to take; all when empty.
+        relations: relations to take; all when empty.
+        limit: number of facts.
+        templates: number of templates per relation and language.
+        seed: of the draw of facts.
+        tau: share of a prompt's highest score above which a neuron is selected.
+        share: share of a fact's prompts in which a knowledge neuron is selected.
+        tolerance: largest relative completeness residual; the preset's when None.
+        max_nodes: most quadrature nodes per path; the preset's when None.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        dtype: ``float32``, ``bfloat16`` or ``float16``.
+        revision: of the hub.
+        memory: bytes for activations.
+    """
+
+    database: Path
+    model: str
+    dataset: str
+    preset: str = "amig"
+    langs: Sequence[str] = ()
+    relations: Sequence[str] = ()
+    limit: int | None = None
+    templates: int | None = None
+    seed: int = 0
+    tau: float = DEFAULT_TAU
+    share: float = DEFAULT_SHARE
+    tolerance: float | None = None
+    max_nodes: int | None = None
+    device: str = "auto"
+    dtype: str = "float32"
+    revision: str | None = None
+    memory: int | None = None
+
+    def run_settings(self, settings: Settings) -> dict[str, Any]:
+        """All that sets this run apart from others on the same model and data.
+
+        Device and memory do not; thresholds do not either, as they are applied to stored scores.
+        """
+        return {
+            "preset": self.preset,
+            **settings.as_dict(),
+            "dtype": self.dtype,
+            "langs": sorted(self.langs),
+            "relations": sorted(self.relations),
+            "limit": self.limit,
+            "templates": self.templates,
+            "seed": self.seed if self.limit is not None else None,
+        }
+
+
+def ingest(request: IngestRequest, progress: Report = lambda done, total: None) -> IngestSummary:
+    """Run a fact set through a model and store the neurons of every prompt.
+
+    Raises:
+        DatasetError: the data cannot be read.
+        ModelError: the model cannot be loaded.
+        UsageError: an option is wrong.
+        DatabaseError: the database cannot be opened.
+        KeyboardInterrupt: after storing what was done.
+    """
+    started = time.monotonic()
+    check_thresholds(request.tau, request.share)
+    dataset = read_dataset(
+        demo.facts_path() if request.dataset == "demo" else request.dataset,
+        langs=request.langs,
+        relations=request.relations,
+        limit=request.limit,
+        templates=request.templates,
+        seed=request.seed,
+    )
+    model = load_model(
+        demo.MODELS.get(request.model, request.model),
+        device=request.device,
+        dtype=request.dtype,
+        revision=request.revision,
+    )
+    settings = preset(request.preset, model.info.family).changed(
+        tolerance=request.tolerance, max_nodes=request.max_nodes
+    )
+    writer = Writer(request.database)
+    run = writer.begin(
+        model.info,
+        dataset,
+        dataset.relations,
+        dataset_facts(dataset),
+        dataset.prompts,
+        request.preset,
+        request.run_settings(settings),
+    )
+    left = _prompts_left(dataset, run)
+    outcomes = _outcomes(model, left, settings, request.memory)
+    _store(writer, run, outcomes, len(left), progress)
+    if run.status != "finished" or (run.tau, run.share) != (request.tau, request.share):
+        writer.finish(run.run_id, request.tau, request.share)
+    return summarise(request.database, run.run_id, len(left), time.monotonic() - started)
+
+
+def _prompts_left(dataset: Dataset, run: Run) -> dict[int, Prompt]:
+    data = ids.dataset_id(dataset.sha256)
+    by_id = {ids.prompt_id(data, prompt): prompt for prompt in dataset.prompts}
+    return {key: prompt for key, prompt in by_id.items() if key not in run.done}
+
+
+def _outcomes(
+    model: LanguageModel[Any], prompts: dict[int, Prompt], settings: Settings, memory: int | None
+) -> Iterator[Outcome]:
+    """What becomes of each prompt: its attribution, or the reason why there is none."""
+    usable = []
+    for key, prompt in prompts.items():
+        problem = prompt_problem(prompt)
+        if problem:
+            yield key, problem
+        else:
+            usable.append(key)
+    for found in attribute(model, (prompts[key] for key in usable), settings, memory=memory):
+        yield usable[found.index], found.reason or found
+
+
+def _store(
+    writer: Writer, run: Run, outcomes: Iterable[Outcome], left: int, progress: Report
+) -> None:
+    """Commit outcomes in batches; on an interrupt or error, those at hand."""
+    total = len(run.done) + left
+    done = len(run.done)
+    progress(done, total)
+    waiting: list[Outcome] = []
+    last = time.monotonic()
+    try:
+        for outcome in outcomes:
+            waiting.append(outcome)
+            done += 1
+            progress(done, total)
+            if len(waiting) >= COMMIT_PROMPTS or time.monotonic() - last >= COMMIT_SECONDS:
+                batch, waiting = waiting, []
+                _commit(writer, run, batch)
+                last = time.monotonic()
+        _commit(writer, run, waiting)
+    except BaseException:
+        _commit(writer, run, waiting)
+        writer.mark(run.run_id, "interrupted")
+        raise
+
+
+def _commit(writer: Writer, run: Run, batch: Sequence[Outcome]) -> None:
+    if not batch:
+        return
+    rows = [
+        skipped(key, outcome) if isinstance(outcome, str) else predicted(key, outcome)
+        for key, outcome in batch
+    ]
+    found = [(key, outcome) for key, outcome in batch if not isinstance(outcome, str)]
+    predictions = pa.Table.from_pylist(rows, schema=PREDICTIONS)
+    writer.append(run.run_id, predictions, attribution_rows(found))

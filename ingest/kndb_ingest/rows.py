@@ -1,0 +1,91 @@
+"""From attributions to the Arrow rows of the database: what is stored of each prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from kndb.attribution import Attribution
+from kndb.store.refine import RAW_FLOOR
+
+AT_LEAST = 20
+"""So many of a prompt's highest scores are stored, however low."""
+
+PREDICTIONS = pa.schema(
+    [
+        ("prompt_id", pa.int64()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("p_answer", pa.float64()),
+        ("p_tokens", pa.list_(pa.float64())),
+        ("rank", pa.int32()),
+        ("predicted", pa.string()),
+        ("n_answer_tokens", pa.int32()),
+        ("completeness", pa.float64()),
+    ]
+)
+ATTRIBUTIONS = pa.schema(
+    [
+        ("prompt_id", pa.int64()),
+        ("layer", pa.int16()),
+        ("neuron", pa.int32()),
+        ("score", pa.float32()),
+    ]
+)
+
+
+def skipped(prompt_id: int, reason: str) -> dict[str, object]:
+    """The prediction row of a prompt that was not asked."""
+    return {"prompt_id": prompt_id, "status": "skipped", "reason": reason}
+
+
+def predicted(prompt_id: int, found: Attribution) -> dict[str, object]:
+    """The prediction row of a prompt that was attributed."""
+    return {
+        "prompt_id": prompt_id,
+        "status": "done",
+        "p_answer": found.p_answer,
+        "p_tokens": list(found.p_tokens),
+        "rank": found.rank,
+        "predicted": found.predicted,
+        "n_answer_tokens": len(found.p_tokens),
+        "completeness": found.completeness,
+    }
+
+
+def raw_scores(scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Which scores are stored: all above 5 % of the highest, and at least the 20 highest.
+
+    Args:
+        scores: ``(n_layers, n_neurons)``.
+
+    Returns:
+        Flat indices, ascending, and the scores there.
+    """
+    flat = scores.ravel()
+    n = min(AT_LEAST, len(flat))
+    highest = np.argpartition(-flat, n - 1)[:n]
+    chosen = np.union1d(highest, np.flatnonzero(flat > RAW_FLOOR * flat.max()))
+    return chosen, flat[chosen]
+
+
+def attribution_rows(found: Sequence[tuple[int, Attribution]]) -> pa.Table:
+    """Raw rows of several prompts, each with its id."""
+    parts = []
+    for prompt_id, attribution in found:
+        chosen, scores = raw_scores(attribution.scores)
+        layers, neurons = np.unravel_index(chosen, attribution.scores.shape)
+        columns = [np.full(len(chosen), prompt_id), layers, neurons, scores]
+        parts.append(
+            pa.table(
+                [
+                    pa.array(column).cast(field.type)
+                    for column, field in zip(columns, ATTRIBUTIONS, strict=True)
+                ],
+                schema=ATTRIBUTIONS,
+            )
+        )
+    return pa.concat_tables(parts) if parts else ATTRIBUTIONS.empty_table()

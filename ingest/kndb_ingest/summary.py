@@ -1,0 +1,93 @@
+"""What a run holds, counted in the database, so that resumed runs are summed up whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kndb.store.database import connect
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """A run in figures.
+
+    Attributes:
+        run_id: its id.
+        model: the model's name.
+        dataset: the data set's name.
+        facts: facts with at least one prompt.
+        prompts: by language, prompts attributed and prompts skipped.
+        skipped: by reason, prompts skipped.
+        accuracy: share of the attributed prompts whose answer is the model's first choice; None
+            where there is none.
+        worst_completeness: largest relative completeness residual; None likewise.
+        knowledge_neurons: rows of refined neurons.
+        new_prompts: prompts that this call worked on; 0 where all had been there.
+        seconds: this call took.
+    """
+
+    run_id: int
+    model: str
+    dataset: str
+    facts: int
+    prompts: dict[str, tuple[int, int]]
+    skipped: dict[str, int]
+    accuracy: float | None
+    worst_completeness: float | None
+    knowledge_neurons: int
+    new_prompts: int
+    seconds: float
+
+
+_WHOLE = """
+    SELECT model.name, dataset.name,
+           (SELECT count(*) FROM knowledge_neuron WHERE run_id = run.run_id)
+    FROM run JOIN model USING (model_id) JOIN dataset USING (dataset_id)
+    WHERE run_id = ?
+"""
+_PREDICTIONS = """
+    SELECT count(DISTINCT fact_id),
+           avg(CAST(rank = 1 AS INT)) FILTER (status = 'done'), max(completeness)
+    FROM prediction JOIN prompt USING (prompt_id)
+    WHERE run_id = ?
+"""
+_LANGUAGES = """
+    SELECT lang, count(*) FILTER (status = 'done'), count(*) FILTER (status = 'skipped')
+    FROM prediction JOIN prompt USING (prompt_id)
+    WHERE run_id = ?
+    GROUP BY lang ORDER BY lang
+"""
+_REASONS = """
+    SELECT reason, count(*) FROM prediction
+    WHERE run_id = ? AND status = 'skipped'
+    GROUP BY reason ORDER BY count(*) DESC, reason
+"""
+
+
+def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> IngestSummary:
+    """Count what a run holds.
+
+    Raises:
+        DatabaseError: the database cannot be opened.
+    """
+    with connect(path) as connection:
+
+        def rows(sql: str) -> list[tuple]:  # type: ignore[type-arg]
+            return connection.execute(sql, [run_id]).fetchall()
+
+        ((model, dataset, neurons),) = rows(_WHOLE)
+        ((facts, accuracy, worst),) = rows(_PREDICTIONS)
+        return IngestSummary(
+            run_id,
+            model,
+            dataset,
+            facts,
+            {lang: (done, skipped) for lang, done, skipped in rows(_LANGUAGES)},
+            dict(rows(_REASONS)),
+            accuracy,
+            worst,
+            neurons,
+            new_prompts,
+            seconds,
+        )

@@ -1,0 +1,208 @@
+"""The pipeline on tiny models and real files: rows, resuming, and what is skipped and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kndb
+from kndb.errors import ModelError, UsageError
+from kndb_ingest import pipeline
+from kndb_ingest.pipeline import IngestRequest, ingest
+from kndb_ingest.rows import raw_scores
+from tiny import hf_model, tokenizer_of
+
+COUNTRIES = {"Q142": ("France", "Paris"), "Q17": ("Japan", "Tokyo"), "Q183": ("Germany", "Paris")}
+TEMPLATES = ["The capital of [X] is [Y] .", "[Y] is the capital of [X] .", "The capital of [X]"]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Saved tiny models, as ``from_pretrained`` loads them."""
+    folders = {}
+    for architecture in ("bert", "gpt2"):
+        folder = tmp_path_factory.mktemp("models") / f"tiny-{architecture}"
+        hf_model(architecture).save_pretrained(folder)
+        tokenizer_of(architecture).save_pretrained(folder)
+        folders[architecture] = folder
+    return folders
+
+
+@pytest.fixture
+def facts(tmp_path: Path) -> Path:
+    """Three facts in one language by three templates, and one subject the models do not know."""
+    path = tmp_path / "facts.jsonl"
+    rows = [
+        {
+            "relation": "P36",
+            "relation_label": "capital",
+            "subject_id": key,
+            "object_id": f"of-{key}",
+            "lang": "en",
+            "template": template,
+            "subject": subject,
+            "answer": answer,
+        }
+        for key, (subject, answer) in {**COUNTRIES, "Q0": ("Nowhere", "")}.items()
+        for template in TEMPLATES
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return path
+
+
+def table(path: Path, name: str) -> list[tuple[Any, ...]]:
+    """All rows of a table, but for times."""
+    columns = "* EXCLUDE (started_at, finished_at)" if name == "run" else "*"
+    with kndb.open(path) as db:
+        return sorted(db.sql(f"SELECT {columns} FROM {name}").rows(), key=repr)
+
+
+def test_masked_and_causal(models: dict[str, Path], facts: Path, tmp_path: Path) -> None:
+    database = tmp_path / "k.duckdb"
+    masked = ingest(IngestRequest(database, str(models["bert"]), str(facts)))
+    causal = ingest(IngestRequest(database, str(models["gpt2"]), str(facts)))
+    assert masked.prompts == {"en": (6, 6)}
+    assert masked.skipped == {"no [Y] placeholder": 4, "answer missing": 2}
+    assert causal.skipped == {
+        "no [Y] placeholder": 4,
+        "answer missing": 2,
+        "the object is not last": 3,
+    }
+    assert masked.worst_completeness is not None
+    assert masked.worst_completeness <= 0.01
+    with kndb.open(database) as db:
+        assert len(db.runs()) == 2
+        found = db.query(fact="P36:Q142", model="tiny-bert").to_dicts()
+        assert {row["subject"] for row in found} == {"France"}
+        status = db.sql(
+            "SELECT DISTINCT status, p_answer IS NULL, completeness IS NULL FROM prediction"
+        )
+        assert sorted(status.rows()) == [("done", False, False), ("skipped", True, True)]
+
+
+def test_running_again_does_nothing(models: dict[str, Path], facts: Path, tmp_path: Path) -> None:
+    request = IngestRequest(tmp_path / "k.duckdb", str(models["bert"]), str(facts))
+    first = ingest(request)
+    before = request.database.read_bytes()
+    again = ingest(request)
+    assert (first.new_prompts, again.new_prompts) == (12, 0)
+    assert again.knowledge_neurons == first.knowledge_neurons > 0
+    assert table(request.database, "attribution")
+    assert len(before) == len(request.database.read_bytes())
+
+
+def test_other_thresholds_refine_the_same_run(
+    models: dict[str, Path], facts: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "k.duckdb"
+    loose = ingest(IngestRequest(database, str(models["bert"]), str(facts), tau=0.1))
+    strict = ingest(IngestRequest(database, str(models["bert"]), str(facts), tau=0.9))
+    assert loose.run_id == strict.run_id
+    assert strict.new_prompts == 0
+    assert strict.knowledge_neurons < loose.knowledge_neurons
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_run_goes_on(
+    how: signal.Signals, models: dict[str, Path], facts: Path, tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole.duckdb", tmp_path / "broken.duckdb"
+    ingest(IngestRequest(whole, str(models["bert"]), str(facts)))
+    mark = tmp_path / "some-are-stored"
+    slow = f"""
+import time
+from pathlib import Path
+from kndb_ingest import pipeline
+pipeline.COMMIT_PROMPTS = 1
+def slowly(done, total):
+    if done >= 8:
+        Path({str(mark)!r}).touch()
+        time.sleep(60)
+request = pipeline.IngestRequest({str(broken)!r}, {str(models["bert"])!r}, {str(facts)!r})
+pipeline.ingest(request, slowly)
+"""
+    child = subprocess.Popen([sys.executable, "-c", slow], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not mark.exists():
+        assert time.monotonic() < deadline
+        assert child.poll() is None
+        time.sleep(0.05)
+    os.kill(child.pid, how)
+    assert child.wait(30) != 0
+    partly = len(table(broken, "prediction"))
+    assert 0 < partly < 12
+    rest = ingest(IngestRequest(broken, str(models["bert"]), str(facts)))
+    assert rest.new_prompts == 12 - partly
+    for name in ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run"):
+        assert_same_rows(table(broken, name), table(whole, name))
+
+
+def assert_same_rows(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> None:
+    """Equal rows; scores may differ by rounding, as batches differ."""
+    assert len(found) == len(expected)
+    for left, right in zip(found, expected, strict=True):
+        for a, b in zip(left, right, strict=True):
+            same = a == pytest.approx(b, rel=1e-3, abs=1e-6) if isinstance(a, float) else a == b
+            assert same, (left, right)
+
+
+def test_progress_counts_what_was_there(
+    models: dict[str, Path], facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = IngestRequest(tmp_path / "k.duckdb", str(models["bert"]), str(facts))
+    told: list[tuple[int, int]] = []
+
+    class Stopped(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        told.append((done, total))
+        if done == 9:
+            raise Stopped
+
+    monkeypatch.setattr(pipeline, "COMMIT_PROMPTS", 1)
+    with pytest.raises(Stopped):
+        ingest(request, stop)
+    with kndb.open(request.database) as db:
+        assert db.sql("SELECT status FROM run").rows() == [("interrupted",)]
+    told.clear()
+    ingest(request, lambda done, total: told.append((done, total)))
+    assert told == [(n, 12) for n in range(9, 13)]
+
+
+def test_a_pickle_is_not_loaded(models: dict[str, Path], facts: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pickled"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((models["bert"] / "config.json").read_bytes())
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04N.")
+    with pytest.raises(ModelError, match="safetensors"):
+        ingest(IngestRequest(tmp_path / "k.duckdb", str(folder), str(facts)))
+    assert not (tmp_path / "k.duckdb").exists()
+
+
+def test_a_wrong_language_says_which_there_are(
+    models: dict[str, Path], facts: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="en"):
+        ingest(IngestRequest(tmp_path / "k", str(models["bert"]), str(facts), langs=["xx"]))
+    assert not (tmp_path / "k").exists()
+
+
+def test_raw_scores_are_all_above_the_floor_and_at_least_twenty() -> None:
+    scores = np.zeros((3, 50), dtype=np.float32)
+    scores[1, :30] = 1.0
+    scores[2, 0], scores[2, 1] = 0.051, 0.049
+    chosen, kept = raw_scores(scores)
+    assert len(chosen) == 31
+    assert kept.min() == np.float32(0.051)
+    few, _ = raw_scores(-np.arange(100, dtype=np.float32).reshape(2, 50))
+    np.testing.assert_array_equal(few, np.arange(20))
