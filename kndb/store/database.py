@@ -23,8 +23,8 @@ from kndb.errors import (
 )
 from kndb_migrations import HEAD, REVISIONS
 
-MEMORY_LIMIT = "4GB"
-MAX_THREADS = 4
+READER_MEMORY = "2GB"
+READER_THREADS = 4
 
 _WRITER: dict[str, str] = {"python_enable_replacements": "false"}
 _READER: dict[str, str] = {
@@ -32,8 +32,8 @@ _READER: dict[str, str] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
-    "memory_limit": MEMORY_LIMIT,
-    "threads": str(min(MAX_THREADS, os.cpu_count() or 1)),
+    "memory_limit": READER_MEMORY,
+    "threads": str(min(READER_THREADS, os.cpu_count() or 1)),
     "temp_directory": "",  # a reader leaves nothing on disk
     "lock_configuration": "true",  # last: from here on no setting can be changed
 }

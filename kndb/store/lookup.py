@@ -35,8 +35,8 @@ def plain(expression: str) -> str:
 
 _BY_KEY = "SELECT fact_id FROM fact WHERE lower(fact_key) = lower(trim($asked))"
 
-# Comparing every prompt is slow. A prompt holds its subject, and subjects are few: only prompts whose
-# subject is in what was asked are compared. CASE, because the optimiser may reorder an AND.
+# Comparing every prompt is slow. A prompt holds its subject, and subjects are few: only prompts
+# whose subject is in what was asked are compared. CASE, as the optimiser may reorder an AND.
 _BY_PROMPT = f"""
     SELECT DISTINCT fact_id FROM prompt
     WHERE CASE WHEN subject IN (
@@ -67,6 +67,7 @@ _BY_PART = f"""
     )
 """
 
+# damerau_levenshtein counts bytes, as strlen does.
 _NEAREST = f"""
     WITH known AS (
         SELECT subject AS known FROM prompt
@@ -76,7 +77,7 @@ _NEAREST = f"""
         SELECT known, {plain("known")} AS a, {plain("$asked")} AS b FROM known
     )
     SELECT known FROM compared
-    ORDER BY damerau_levenshtein(a, b) / greatest(length(a), length(b), 1), known
+    ORDER BY damerau_levenshtein(a, b) / greatest(strlen(a), strlen(b), 1), known
     LIMIT {NEAREST}
 """
 

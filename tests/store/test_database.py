@@ -1,0 +1,173 @@
+"""Opening: every wrong file and every lock gets one sentence, and the file is left as it was."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from kndb.errors import (
+    DatabaseCorrupt,
+    DatabaseError,
+    DatabaseLocked,
+    DatabaseMissing,
+    DatabaseVersion,
+)
+from kndb.store.database import connect
+from kndb.store.describe import database_status
+from kndb.store.writer import Writer
+from kndb_migrations import HEAD
+from small_store import begin, finished_run
+
+
+def a_text_file(path: Path) -> None:
+    path.write_text("not a database\n" * 1000)
+
+
+def an_empty_file(path: Path) -> None:
+    path.touch()
+
+
+def half_a_database(path: Path) -> None:
+    finished_run(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def a_database_of_something_else(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE sales AS SELECT 1 AS amount")
+
+
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize(
+    "make", [a_text_file, an_empty_file, half_a_database, a_database_of_something_else]
+)
+def test_a_wrong_file_is_refused_and_untouched(
+    tmp_path: Path, make: Callable[[Path], None], write: bool
+) -> None:
+    path = tmp_path / "k.duckdb"
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(DatabaseCorrupt, match="not a kndb database"):
+        connect(path, write=write, create=write)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["k.duckdb"]
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_missing_database_is_named_and_not_made(tmp_path: Path, write: bool) -> None:
+    path = tmp_path / "none.duckdb"
+    with pytest.raises(DatabaseMissing, match=r"none\.duckdb; `kndb ingest`"):
+        connect(path, write=write)
+    assert not path.exists()
+
+
+def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="is a folder"):
+        connect(tmp_path)
+
+
+def test_a_database_needs_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="there is no folder"):
+        connect(tmp_path / "none" / "k.duckdb", write=True, create=True)
+
+
+def test_a_database_left_empty_by_a_crash_is_filled_by_the_next_writer(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    duckdb.connect(str(path)).close()
+    with pytest.raises(DatabaseCorrupt, match="empty database"):
+        connect(path)
+    assert begin(Writer(path)).status == "running"
+
+
+def test_a_newer_database_is_refused_with_both_versions(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    with connect(path, write=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    for write in (False, True):
+        with pytest.raises(DatabaseVersion, match=rf"9999.*up to {HEAD}; upgrade kndb"):
+            connect(path, write=write)
+    assert database_status(path).revision == "9999"
+    assert not database_status(path).is_current
+
+
+HOLD = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "reader")
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+@contextmanager
+def held(path: Path, by: str) -> Iterator[int]:
+    """Another process holds the file for the length of the block; its number is given."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path), by],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process.pid
+        finally:
+            process.communicate("\n")
+
+
+@pytest.mark.parametrize(
+    ("holder", "write"), [("writer", False), ("writer", True), ("reader", True)]
+)
+def test_a_locked_database_names_the_process(tmp_path: Path, holder: str, write: bool) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    with (
+        held(path, holder) as process,
+        pytest.raises(DatabaseLocked, match=rf"in use by .* \(process {process}\)"),
+    ):
+        connect(path, write=write, wait=0.2)
+
+
+def test_a_short_lock_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    script = HOLD.replace("sys.stdin.readline()", "import time; time.sleep(0.5)")
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(path), "writer"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with connect(path, wait=30) as connection:
+            assert connection.execute("SELECT count(*) FROM run").fetchone() == (1,)
+
+
+def test_many_may_read(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    with held(path, "reader"), connect(path, wait=0) as connection:
+        assert connection.execute("SELECT count(*) FROM run").fetchone() == (1,)
+
+
+def test_a_reader_of_this_process_keeps_its_writer_out(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    with connect(path), pytest.raises(DatabaseLocked, match="another part of this process"):
+        connect(path, write=True, wait=0)
+
+
+def test_status_counts_rows_and_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    status = database_status(path)
+    assert status.is_current
+    assert (status.rows["prompt"], status.rows["run"], status.rows["attribution"]) == (8, 1, 14)
+    assert status.size == path.stat().st_size

@@ -1,0 +1,63 @@
+"""The public names, and that they cost nothing until they are used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kndb
+from small_store import finished_run
+
+HEAVY = ("torch", "transformers", "sqlalchemy", "alembic", "pyarrow", "networkx", "numpy", "pandas")
+
+
+def test_every_public_name_is_there() -> None:
+    for name in kndb.__all__:
+        assert getattr(kndb, name) is not None
+    assert sorted(kndb.__all__, key=str) == dir(kndb)
+
+
+def test_type_checkers_and_python_see_the_same_names() -> None:
+    tree = ast.parse(Path(kndb.__file__).read_text(encoding="utf-8"))
+    imported = {
+        alias.asname or alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kndb.")
+        for alias in node.names
+    }
+    assert imported.keys() == set(kndb.__all__)
+    for name, module in imported.items():
+        expected = kndb.query.open_database if name == "open" else None
+        assert getattr(kndb, name) is (expected or getattr(sys.modules[module], name))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = kndb.nothing
+
+
+def loaded_by(code: str) -> set[str]:
+    """Which heavy modules a fresh interpreter has loaded after ``code``."""
+    code += f"\nimport sys; print(*[name for name in {HEAVY} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_importing_kndb_loads_nothing_heavy() -> None:
+    assert loaded_by("import kndb") == set()
+
+
+def test_querying_loads_nothing_heavy(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    code = (
+        f"import kndb\nwith kndb.open({str(path)!r}) as db:\n"
+        "    assert db.query(fact='France', tau=0.3).rows()\n"
+        "    assert db.sql('FROM runs').rows() and db.runs().to_dicts()\n"
+        "    try: db.query(fact='Frnace')\n    except kndb.NotFound: pass"
+    )
+    assert loaded_by(code) == set()
