@@ -16,7 +16,7 @@ import typer
 from kndb_cli.errors import ExitCode, explain
 from kndb_cli.terminal import let_go_of_stdout, note, use_utf8
 
-COMMANDS = ("query", "runs", "sql", "export", "db")
+COMMANDS = ("demo", "ingest", "query", "runs", "sql", "export", "db")
 
 DUCKDB_INTERRUPTED = "Query interrupted"  # the RuntimeError that DuckDB makes of Ctrl-C
 

@@ -111,9 +111,17 @@ def _is_numeric(values: Sequence[Any]) -> bool:
 
 def column_cells(values: Sequence[Any]) -> list[Text]:
     """The values of one column as text, in one precision, so that decimal points line up."""
-    largest = max((abs(value) for value in values if isinstance(value, float)), default=1.0)
-    spec = ".4f" if 0.01 <= largest < 1e6 or largest == 0 else ".3e"
+    spec = _precision([value for value in values if isinstance(value, float)])
     return [_cell(value, spec) for value in values]
+
+
+def _precision(floats: Sequence[float]) -> str:
+    """At most four decimals, and no more than the values have; very small or large: powers."""
+    largest = max(map(abs, floats), default=0.0)
+    if largest != 0 and not 0.01 <= largest < 1e6:
+        return ".3e"
+    exact = (n for n in range(1, 4) if all(abs(round(x, n) - x) < 1e-9 for x in floats))
+    return f".{next(exact, 4)}f"
 
 
 def _cell(value: Any, spec: str) -> Text:

@@ -18,7 +18,7 @@ COLUMNS = (
 NEURONS = Listing(
     COLUMNS,
     [
-        ("P36:Q142", "en", "France", "Paris", 2, 117, 0.25, 1.0, 2, "model-a", 7),
+        ("P36:Q142", "en", "France", "Paris", 2, 117, 0.2501, 1.0, 2, "model-a", 7),
         ("P36:Q142", "en", "France", "Paris", 1, 33, 0.125, 2 / 3, 1, "model-a", 7),
         ("P36:Q142", "en", "France", "Paris", 0, 5, 0.5, 1.0, 1, "model-b", 8),
         ("P36:Q142", "zh", "法国", "巴黎", 2, 117, 0.2, 1.0, 2, "model-a", 7),
@@ -30,7 +30,7 @@ WIDE = """\
 model-a  run 7
 fact      lang  subject         answer  neuron   score  support  langs
 ──────────────────────────────────────────────────────────────────────
-P36:Q142  en    France          Paris    2:117  0.2500     100%      2
+P36:Q142  en    France          Paris    2:117  0.2501     100%      2
                                           1:33  0.1250      67%      1
           zh    法国            巴黎     2:117  0.2000     100%      2
 P36:Q145  en    United Kingdom  London     0:7  0.3000     100%      1
@@ -45,7 +45,7 @@ NARROW = """\
 model-a  run 7
 P36:Q142 en France → Paris
   neuron    score  support  langs
-   2:117   0.2500     100%      2
+   2:117   0.2501     100%      2
     1:33   0.1250      67%      1
 P36:Q142 zh 法国 → 巴黎
   neuron    score  support  langs
@@ -111,9 +111,10 @@ def test_any_rows_narrow(drawn):
 @pytest.mark.parametrize(
     ("values", "texts"),
     [
-        ([0.5, 0.25, None], ["0.5000", "0.2500", "–"]),
+        ([0.5, 0.25, None], ["0.50", "0.25", "–"]),
+        ([1 / 3, 0.25], ["0.3333", "0.2500"]),
+        ([1.0, 0.0], ["1.0", "0.0"]),
         ([0.00012, 0.0001], ["1.200e-04", "1.000e-04"]),
-        ([0.0], ["0.0000"]),
         ([1e9], ["1.000e+09"]),
         ([7, 12], ["7", "12"]),
     ],

@@ -1,0 +1,74 @@
+"""``kndb demo``: the whole of kndb in a minute, on embedded facts and models."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import kndb
+from kndb_cli import options
+from kndb_cli.terminal import note, styled
+
+app = typer.Typer()
+
+_SHARED = """
+    SELECT fact_key, layer || ':' || neuron FROM knowledge_neurons
+    WHERE model = 'demo-masked' AND lang = 'en'
+    ORDER BY n_langs DESC, score DESC, fact_key LIMIT 1
+"""
+"""A fact that many languages recall with one neuron, and that neuron: worth looking at."""
+
+_COUNT = (
+    "SELECT model, n_langs, count(DISTINCT (fact_id, layer, neuron)) AS neurons "
+    "FROM knowledge_neurons GROUP BY ALL ORDER BY ALL"
+)
+
+
+@app.command()
+def demo(
+    db: Annotated[
+        Path, typer.Option("--db", metavar="PATH", help="The database to make or to go on with.")
+    ] = Path("demo.duckdb"),
+    limit: Annotated[
+        int, typer.Option(metavar="N", help="How many of the embedded facts to take.")
+    ] = 60,
+    quiet: options.Quiet = False,
+) -> None:
+    """See it work: two small embedded models, real facts, four languages, no network.
+
+    It finds the neurons of both models, shows what the database answers, and leaves it
+    for you to ask on.
+    """
+    for model in ("demo-masked", "demo-causal"):
+        chosen = ("--model", model, "--dataset", "demo", "--limit", str(limit))
+        _show("ingest", *chosen, db=db, quiet=quiet)
+    with kndb.open(db) as database:
+        ((fact, neuron),) = database.sql(_SHARED).rows()
+    _say("The neurons with which the models recall one fact, in every language:")
+    _show("query", "--fact", fact, "--top", "3", db=db)
+    _say(f"The other way round: the facts that use neuron {neuron}:")
+    _show("query", "--neuron", neuron, "--model", "demo-masked", "--lang", "en", db=db)
+    _say("Any question, in SQL: how many neurons serve a fact in how many languages?")
+    _show("sql", _COUNT, db=db)
+    note(f"Go on with {db}: see kndb --help, or kndb db schema for SQL.", quiet)
+
+
+def _say(text: str) -> None:
+    print(f"\n{styled(text, 'bold', sys.stdout)}")
+
+
+def _show(*args: str, db: Path, quiet: bool = False) -> None:
+    """Show a command as people type it, then run that very command."""
+    # Here, because main imports this module.
+    from kndb_cli.main import application
+
+    full = [*args, "--db", str(db), *(["--quiet"] if quiet else [])]
+    if args[0] != "ingest" and not sys.stdout.isatty():
+        full += ["--format", "table"]
+    print(styled(f"$ kndb {shlex.join(full)}", "dim", sys.stdout), flush=True)
+    application(full)(args=full, prog_name="kndb", standalone_mode=False)
+    sys.stdout.flush()

@@ -1,0 +1,204 @@
+"""``kndb ingest``: run a fact set through a model and store the neurons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kndb_cli import options
+from kndb_cli.progress import reporting
+from kndb_cli.summary import summary
+from kndb_cli.terminal import note
+from kndb_ingest.demo import MODELS
+
+if TYPE_CHECKING:
+    from kndb_ingest.pipeline import IngestRequest
+    from kndb_ingest.summary import IngestSummary
+
+app = typer.Typer()
+
+_FACTS = "Which facts"
+_MODEL = "How the model runs"
+_METHOD = "How neurons are found"
+
+
+@app.command()
+def ingest(
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="A Hugging Face id, a folder with safetensors, demo-masked or demo-causal.",
+        ),
+    ],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            metavar="DATASET",
+            help="A fact set's folder or file (mParaRel, ParaRel, mLAMA, BMLAMA, AMIG, "
+            "CounterFact; JSONL, CSV or Parquet), or demo.",
+        ),
+    ],
+    db: options.Database = options.DATABASE,
+    langs: Annotated[
+        str | None,
+        typer.Option(metavar="LANGS", help="Only these languages: en,zh.", rich_help_panel=_FACTS),
+    ] = None,
+    relations: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RELATIONS", help="Only these relations: P36,P37.", rich_help_panel=_FACTS
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="At most N facts, drawn by --seed; the same ones in every language.",
+            rich_help_panel=_FACTS,
+        ),
+    ] = None,
+    templates: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="At most N templates for each relation and language.",
+            rich_help_panel=_FACTS,
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(metavar="N", help="Draws the facts of --limit.", rich_help_panel=_FACTS),
+    ] = 0,
+    preset: Annotated[
+        str,
+        typer.Option(
+            metavar="PRESET",
+            help="amig (exact), amig-paper, amig-code or ig-zero.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = "amig",
+    tau: Annotated[
+        float,
+        typer.Option(
+            metavar="T",
+            help="Neurons above this share (from 0.05) of their prompt's highest score.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = 0.2,
+    share: Annotated[
+        float,
+        typer.Option(
+            metavar="P",
+            help="Neurons found in more than this share of the fact's prompts.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = 0.5,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="R",
+            help="Largest relative completeness residual of a path. Unless said: the preset's "
+            "(amig: 0.01).",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    max_nodes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Most quadrature nodes of a path. Unless said: the preset's (amig: 31).",
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(metavar="DEVICE", help="auto, cpu, cuda or mps.", rich_help_panel=_MODEL),
+    ] = "auto",
+    dtype: Annotated[
+        str,
+        typer.Option(metavar="DTYPE", help="float32, bfloat16 or float16.", rich_help_panel=_MODEL),
+    ] = "float32",
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REVISION",
+            help="Branch, tag or commit of a Hugging Face model.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            metavar="MIB",
+            min=1,
+            help="MiB for activations: prompts are batched up to it. Unless said: 256, and on "
+            "CUDA a quarter of what is free.",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find the neurons with which a model recalls a set of facts, and store them.
+
+    kndb ingest --model demo-masked --dataset demo --limit 50
+    kndb ingest --model bert-base-multilingual-cased --dataset mpararel --langs en,zh
+
+    Ctrl-C loses nothing: the same command goes on where it stopped.
+    """
+    note(f"Loading {model} ...", quiet)
+    # Here, because only this needs torch and transformers: saves seconds at each start.
+    from kndb_ingest.pipeline import IngestRequest
+
+    request = IngestRequest(
+        database=db,
+        model=model,
+        dataset=dataset,
+        preset=preset,
+        langs=_names(langs),
+        relations=_names(relations),
+        limit=limit,
+        templates=templates,
+        seed=seed,
+        tau=tau,
+        share=share,
+        tolerance=tolerance,
+        max_nodes=max_nodes,
+        device=device,
+        dtype=dtype,
+        revision=revision,
+        memory=None if memory is None else memory * 2**20,
+    )
+    note(summary(run(request, quiet)), quiet)
+
+
+def run(request: IngestRequest, quiet: bool) -> IngestSummary:
+    """Ingest with a progress bar on stderr."""
+    from kndb_ingest import pipeline
+
+    _silence_weights(request.model, quiet)
+    try:
+        with reporting(request.model, "prompts", quiet) as report:
+            return pipeline.ingest(request, report)
+    except KeyboardInterrupt:
+        note("What was done is stored; the same command goes on from there.", quiet)
+        raise
+
+
+def _silence_weights(model: str, quiet: bool) -> None:
+    """Hide Transformers' bars: files on this machine load in a blink; downloads may be watched."""
+    from transformers.utils import logging
+
+    if quiet or Path(model).exists() or model in MODELS:
+        logging.disable_progress_bar()
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """The parts of a list with commas.
+
+    >>> _names("en, zh")
+    ('en', 'zh')
+    """
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

@@ -1,0 +1,89 @@
+"""``kndb ingest`` with a tiny real model: what people are told, and that it goes on."""
+
+import json
+
+import pytest
+
+from kndb_cli.main import main
+from tiny import hf_model, masked_tokenizer
+
+FACTS = [
+    ("Q142", "Q90", "en", "The capital of [X] is [Y].", "France", "Paris"),
+    ("Q142", "Q90", "zh", "[X]的首都是[Y]。", "法国", "巴黎"),
+    ("Q17", "Q1490", "en", "The capital of [X] is [Y].", "Japan", "New Tokyo"),
+    ("Q29", "Q2807", "en", "The capital of [X] is [Y].", "Spain", "Madrid"),
+]
+COLUMNS = ("subject_id", "object_id", "lang", "template", "subject", "answer")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "tiny"
+    hf_model("bert").save_pretrained(path)
+    masked_tokenizer().save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "facts.jsonl"
+    rows = [{"relation": "P36", **dict(zip(COLUMNS, row, strict=True))} for row in FACTS]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def ingest(model, dataset, tmp_path, capsys):
+    def run(*args):
+        given = ("--model", str(model), "--dataset", str(dataset), "--db", str(tmp_path / "a.db"))
+        code = main(["ingest", *given, *args])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_it_sums_up_and_the_second_time_does_nothing(ingest, tmp_path):
+    code, out, err = ingest()
+    assert (code, out) == (0, "")
+    assert "tiny on facts: 4 prompts in " in err
+    assert "\n  facts         3\n" in err
+    assert "the answer has unknown tokens" in err
+    assert (tmp_path / "a.db").exists()
+    code, out, err = ingest()
+    assert (code, out) == (0, "")
+    assert "Nothing was to do: tiny on facts had been finished before." in err
+
+
+def test_quiet_says_nothing(ingest):
+    assert ingest("--quiet", "--langs", "en, zh", "--limit", "1", "--templates", "1") == (0, "", "")
+
+
+def test_it_can_be_asked(ingest, tmp_path, capsys):
+    assert ingest("--langs", "en")[0] == 0
+    asked = ["query", "--db", str(tmp_path / "a.db"), "--fact", "France", "--json", "--top", "2"]
+    assert main(asked) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["fact_key"] for row in rows] == ["P36:Q142", "P36:Q142"]
+    assert rows[0]["score"] > rows[1]["score"] > 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (("--langs", "xx"), 2, "en"),
+        (("--preset", "amg"), 2, "amig-paper"),
+        (("--tau", "0.01"), 2, "0.05"),
+        (("--device", "tpu"), 2, "cuda"),
+        (("--dtype", "int4"), 2, "bfloat16"),
+        (("--model", "no/such/folder"), 1, "no/such/folder"),
+        (("--dataset", "no/such/file.jsonl"), 1, "no/such/file.jsonl"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_leaves_no_database(ingest, tmp_path, args, code, says):
+    found, out, err = ingest("--quiet", *args)
+    assert (found, out) == (code, "")
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert says in err
+    assert not (tmp_path / "a.db").exists()
