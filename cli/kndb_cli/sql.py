@@ -42,6 +42,7 @@ def sql(
 
 
 def _from_stdin() -> str:
-    if sys.stdin.isatty():
-        raise UsageError("No SQL was given; write it after 'kndb sql' or pipe it in.")
-    return sys.stdin.read()
+    text = "" if sys.stdin.isatty() else sys.stdin.read()
+    if not text.strip():
+        raise UsageError("No SQL was given; write it after 'kndb sql', or pipe it in.")
+    return text

@@ -116,10 +116,10 @@ def column_cells(values: Sequence[Any]) -> list[Text]:
 
 
 def _precision(floats: Sequence[float]) -> str:
-    """At most four decimals, and no more than the values have; very small or large: powers."""
+    """At most four decimals, and no more than the values have; of small or large ones 3 digits."""
     largest = max(map(abs, floats), default=0.0)
     if largest != 0 and not 0.01 <= largest < 1e6:
-        return ".3e"
+        return ".3g"
     exact = (n for n in range(1, 4) if all(abs(round(x, n) - x) < 1e-9 for x in floats))
     return f".{next(exact, 4)}f"
 
