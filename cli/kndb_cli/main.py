@@ -7,6 +7,7 @@ imported by the commands that need them, when they run.
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated
@@ -38,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if str(error) == DUCKDB_INTERRUPTED:
             return _interrupted()
-        if debug:
-            raise
+        if debug and not isinstance(error, typer.TyperException):
+            traceback.print_exception(error)
         if isinstance(error, OSError):
             let_go_of_stdout()
         return explain(error)

@@ -117,7 +117,9 @@ def test_debug_shows_the_traceback(process):
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
     done = process("sql", "SELEC 1", "--debug")
+    assert done.returncode == 2
     assert b"Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(b"Error: The SQL was refused")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
