@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -29,28 +27,27 @@ def baseline_sentences(target: Target, baseline: Baseline) -> list[tuple[int, ..
 
 
 def path_starts(
-    targets: Sequence[Target], neurons: list[Tensor], owners: Tensor, baseline: Baseline
+    observed: list[Tensor], sentences: list[Tensor], owners: Tensor, baseline: Baseline
 ) -> tuple[list[Tensor], Tensor]:
-    """Start of every path, from the neurons of the baseline sentences.
+    """Start of every path: of each sentence (``words``), their mean, or zero.
 
     Args:
-        targets: ``n`` targets.
-        neurons: per layer ``(sentences, n_neurons)``.
+        observed: per layer ``(targets, n_neurons)``, neurons of the prompts.
+        sentences: per layer ``(sentences, n_neurons)``, neurons of the baseline sentences.
         owners: ``(sentences,)``, the target of each sentence.
-        baseline: one path per sentence (``words``), or one per target from their mean.
+        baseline: what to start from.
 
     Returns:
         Per layer ``(paths, n_neurons)``, and ``(paths,)`` the target of each path.
     """
     if baseline == "words":
-        return neurons, owners
-    every = torch.arange(len(targets), device=owners.device)
-    counts = torch.bincount(owners, minlength=len(targets)).clamp(min=1)
+        return sentences, owners
+    every = torch.arange(len(observed[0]), device=owners.device)
+    if baseline == "zero":
+        return [torch.zeros_like(layer) for layer in observed], every
+    counts = torch.bincount(owners, minlength=len(every))[:, None]
     means = [
-        torch.zeros(len(targets), layer.shape[1], device=layer.device)
-        .index_add_(0, owners, layer.float())
-        .div_(counts[:, None])
-        .to(layer.dtype)
-        for layer in neurons
+        torch.zeros(end.shape, device=end.device).index_add_(0, owners, layer.float()) / counts
+        for end, layer in zip(observed, sentences, strict=True)
     ]
-    return means, every
+    return [mean.to(end.dtype) for mean, end in zip(means, observed, strict=True)], every

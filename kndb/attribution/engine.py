@@ -193,17 +193,21 @@ def _attribute_targets(
 ) -> list[_Answered]:
     """Attribute targets of equal length."""
     device = model.device
-    tokens = torch.tensor([target.tokens for target in targets], device=device)
+    sentences = [baseline_sentences(target, settings.baseline) for target in targets]
+    owners = torch.tensor([i for i, own in enumerate(sentences) for _ in own], device=device).long()
+    tokens = [target.tokens for target in targets] + [s for own in sentences for s in own]
     positions = torch.tensor([target.position for target in targets], device=device)
     answers = torch.tensor([target.answer for target in targets], device=device)
-    pre = settings.hook == "pre"
-    observed = model.observe(tokens, positions)
-    ends = model.neurons(tokens, positions, pre=True) if pre else observed.activations
-    starts, owners = _starts(model, targets, ends, settings)
+    n, pre = len(targets), settings.hook == "pre"
+    observed, neurons = model.observe(
+        torch.tensor(tokens, device=device), torch.cat([positions, positions[owners]]), n, pre=pre
+    )
+    ends = [layer[:n] for layer in neurons]
+    starts, owners = path_starts(ends, [layer[n:] for layer in neurons], owners, settings.baseline)
     space = (PreActivation if pre else PostActivation)(model)
     paths = _paths(space, starts, ends, owners, answers)
     p = observed.logits.softmax(1).gather(1, answers[:, None])[:, 0]
-    integrator = Integrator(model, observed, tokens.shape[1], budget)
+    integrator = Integrator(model, observed, len(targets[0].tokens), budget)
     integrals = integrator.integrate(paths, p[paths.targets], settings)
     scores = _scores(space, starts, ends, owners, integrals.gradients, settings)
     worst = torch.zeros_like(p).scatter_reduce_(0, paths.targets, integrals.residual, "amax")
@@ -217,22 +221,6 @@ def _attribute_targets(
         strict=True,
     )
     return [_Answered(*row) for row in rows]
-
-
-def _starts(
-    model: LanguageModel[Any], targets: Sequence[Target], ends: list[Tensor], settings: Settings
-) -> tuple[list[Tensor], Tensor]:
-    """Where every path starts, per layer ``(paths, n_neurons)``, and whose it is ``(paths,)``."""
-    if settings.baseline == "zero":
-        every = torch.arange(len(targets), device=model.device)
-        return [torch.zeros_like(end) for end in ends], every
-    sentences = [baseline_sentences(target, settings.baseline) for target in targets]
-    counts = torch.tensor([len(own) for own in sentences], device=model.device)
-    owners = torch.repeat_interleave(counts)
-    tokens = torch.tensor([s for own in sentences for s in own], device=model.device)
-    positions = torch.tensor([t.position for t in targets], device=model.device)[owners]
-    neurons = model.neurons(tokens, positions, pre=settings.hook == "pre")
-    return path_starts(targets, neurons, owners, settings.baseline)
 
 
 @torch.no_grad()

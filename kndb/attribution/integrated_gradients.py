@@ -103,7 +103,7 @@ class Integrator:
         self.observed = observed
         self.budget = budget
         self.per_layer = model.row_bytes(length)
-        self.per_head = 4 * 3 * observed.logits.shape[1]
+        self.per_head = 4 * 2 * observed.logits.shape[1]
 
     def integrate(self, paths: Paths, observed_p: Tensor, settings: Settings) -> Integrals:
         """Integrate the gradient along every path, refining those that miss the tolerance.

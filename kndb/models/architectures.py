@@ -1,12 +1,16 @@
 """Where each architecture keeps the modules kndb needs. Adding a family is adding a row.
 
-Names are attribute paths: of the whole model for ``layers``, ``head`` and a decoder's ``norm``, of
-one layer for the rest. They follow the module names of Transformers 5.
+Names are attribute paths: of the whole model for ``layers``, ``transform`` and a decoder's
+``norm``, of one layer for the rest. They follow the module names of Transformers 5.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +18,8 @@ class Encoder:
     """A masked language model of post-norm encoder layers (Devlin et al. 2019).
 
     Each layer computes ``a = attention_norm(x + output(attention(x)))`` and
-    ``norm(a + down(activation(up(a))))``. ``head`` lists the modules from the last hidden state to
-    the logits, in order.
+    ``norm(a + down(activation(up(a))))``. ``transform`` lists what comes between the last hidden
+    state and the output embedding, in order: modules, or functions.
     """
 
     layers: str
@@ -28,7 +32,7 @@ class Encoder:
     activation: str
     down: str
     norm: str
-    head: tuple[str, ...]
+    transform: tuple[str | Callable[[Tensor], Tensor], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ BERT = Encoder(
     activation="intermediate.intermediate_act_fn",
     down="output.dense",
     norm="output.LayerNorm",
-    head=("cls",),
+    transform=("cls.predictions.transform",),
 )
 ROBERTA = Encoder(
     layers="roberta.encoder.layer",
@@ -73,7 +77,7 @@ ROBERTA = Encoder(
     activation=BERT.activation,
     down=BERT.down,
     norm=BERT.norm,
-    head=("lm_head",),
+    transform=("lm_head.dense", F.gelu, "lm_head.layer_norm"),
 )
 DISTILBERT = Encoder(
     layers="distilbert.transformer.layer",
@@ -86,7 +90,7 @@ DISTILBERT = Encoder(
     activation="ffn.activation",
     down="ffn.lin2",
     norm="output_layer_norm",
-    head=("vocab_transform", "activation", "vocab_layer_norm", "vocab_projector"),
+    transform=("vocab_transform", "activation", "vocab_layer_norm"),
 )
 GPT2 = Decoder(
     layers="transformer.h",

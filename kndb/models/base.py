@@ -14,6 +14,8 @@ from typing import Any, Generic, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from kndb.models.head import AnswerProbability, capped_logits
+
 Family = Literal["masked_lm", "causal_lm"]
 
 
@@ -65,12 +67,10 @@ class Observed:
 
     Attributes:
         positions: ``(n,)`` answer positions.
-        activations: per layer ``(n, n_neurons)``, the neurons at the answer position.
         logits: ``(n, vocabulary)`` at the answer position, float32.
     """
 
     positions: Tensor
-    activations: list[Tensor]
     logits: Tensor
 
 
@@ -88,6 +88,8 @@ class LanguageModel(ABC, Generic[ObservedT]):
         self.tokenizer = tokenizer
         self.info = info
         self.down: list[nn.Module] = []
+        self.unembedding = hf.get_output_embeddings()
+        self.cap: float | None = getattr(hf.config, "final_logit_softcapping", None)
 
     @property
     def device(self) -> torch.device:
@@ -113,8 +115,23 @@ class LanguageModel(ABC, Generic[ObservedT]):
         """
 
     @abstractmethod
-    def observe(self, tokens: Tensor, positions: Tensor) -> ObservedT:
-        """Run prompts ``(n, length)`` as they are and keep what rows start from."""
+    def observe(
+        self, tokens: Tensor, positions: Tensor, n: int, *, pre: bool = False
+    ) -> tuple[ObservedT, list[Tensor]]:
+        """Run sequences ``(sequences, length)`` and read their neurons at the answer positions.
+
+        Args:
+            tokens: the first ``n`` are prompts, the others baseline sentences.
+            positions: ``(sequences,)``.
+            n: of how many to keep what rows start from.
+            pre: read neurons before the activation function.
+
+        Returns:
+            The observed run of the prompts, and per layer ``(sequences, n_neurons)``.
+
+        Raises:
+            UsageError: ``pre`` is asked of a gated block, where it is not defined.
+        """
 
     @abstractmethod
     def probabilities(
@@ -134,22 +151,23 @@ class LanguageModel(ABC, Generic[ObservedT]):
         """
 
     @abstractmethod
-    def neurons(self, tokens: Tensor, positions: Tensor, *, pre: bool = False) -> list[Tensor]:
-        """Per layer ``(n, n_neurons)``: neurons of the sequences ``(n, length)`` at a position.
-
-        With ``pre``, the values before the activation function.
-
-        Raises:
-            UsageError: ``pre`` is asked of a gated block, where it is not defined.
-        """
-
-    @abstractmethod
     def activation(self, layer: int, values: Tensor) -> Tensor:
         """Apply a layer's activation function, for plain (not gated) blocks."""
 
     @abstractmethod
     def row_bytes(self, length: int) -> int:
         """Memory that one row of a prompt of this length takes in one layer, gradient included."""
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits ``(rows, vocabulary)``, float32, of what the output embedding gets."""
+        head = self.unembedding
+        return capped_logits(hidden, head.weight, head.bias, self.cap)
+
+    def answer_probability(self, hidden: Tensor, answers: Tensor) -> Tensor:
+        """Probability ``(rows,)`` of one token per row, differentiable in ``hidden``."""
+        head = self.unembedding
+        p: Tensor = AnswerProbability.apply(hidden, head.weight, head.bias, answers, self.cap)  # type: ignore[no-untyped-call]
+        return p
 
     def project(self, layer: int, neurons: Tensor) -> Tensor:
         """Output projection of a layer: ``(…, n_neurons)`` → ``(…, width)``."""
@@ -170,13 +188,3 @@ class LanguageModel(ABC, Generic[ObservedT]):
             return torch.zeros(self.width, device=self.device, dtype=self.dtype)
         assert isinstance(bias, Tensor)
         return bias
-
-
-def answer_probability(logits: Tensor, answers: Tensor) -> Tensor:
-    """Softmax probability of one token per row: ``(rows, vocabulary)``, ``(rows,)`` → ``(rows,)``.
-
-    In float32, whatever the model's number format.
-    """
-    logits = logits.float()
-    chosen = logits.gather(1, answers[:, None])[:, 0]
-    return (chosen - logits.logsumexp(dim=1)).exp()

@@ -16,7 +16,7 @@ from transformers import DynamicCache
 
 from kndb.errors import UsageError
 from kndb.models.architectures import Decoder
-from kndb.models.base import LanguageModel, ModelInfo, Observed, Target, answer_probability
+from kndb.models.base import LanguageModel, ModelInfo, Observed, Target
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.tokens import causal_targets
 
@@ -64,7 +64,6 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         self.layers: list[nn.Module] = list(attrgetter(names.layers)(hf))
         self.down = [attrgetter(names.down)(layer) for layer in self.layers]
         self.norm = attrgetter(names.norm)(hf)
-        self.head = hf.get_output_embeddings()
 
     def targets(self, text: str, answer: str) -> tuple[Target, ...]:
         """See :meth:`LanguageModel.targets`: each token after the prompt and the tokens before."""
@@ -72,31 +71,38 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         return causal_targets(self.tokenizer, text, answer, longest)
 
     @torch.no_grad()
-    def observe(self, tokens: Tensor, positions: Tensor) -> ObservedPrefix:
+    def observe(
+        self, tokens: Tensor, positions: Tensor, n: int, *, pre: bool = False
+    ) -> tuple[ObservedPrefix, list[Tensor]]:
         """See :meth:`LanguageModel.observe`. The answer position is the last of each sequence."""
-        activations: list[Tensor] = []
+        up = self._up() if pre else []
+        neurons: list[Tensor] = []
+        before: list[Tensor] = []
         calls: list[tuple[Tensor, dict[str, Any]]] = []
         cache = DynamicCache()
         with (
-            capture_inputs(self.down, positions, activations),
+            capture_inputs(self.down, positions, neurons),
+            capture_inputs(up, positions, before),
             capture_calls(self.layers, calls),
         ):
             last = self.hf.base_model(
                 input_ids=tokens, past_key_values=cache, use_cache=True
             ).last_hidden_state
         residual = [
-            hidden[:, -1] - self._after_down(number, self.project(number, activations[number]))
+            hidden[:n, -1] - self._after_down(number, self.project(number, neurons[number][:n]))
             for number, (hidden, _) in enumerate(calls)
         ]
-        return ObservedPrefix(
-            positions,
-            activations,
-            self._logits(last[:, -1]).float(),
+        observed = ObservedPrefix(
+            positions[:n],
+            self.logits(last[:n, -1]),
             residual,
-            [self._visible(number, part.keys) for number, part in enumerate(cache.layers)],
-            [self._visible(number, part.values) for number, part in enumerate(cache.layers)],
+            [self._visible(number, part.keys[:n]) for number, part in enumerate(cache.layers)],
+            [self._visible(number, part.values[:n]) for number, part in enumerate(cache.layers)],
             [_last_token(kwargs) for _, kwargs in calls],
         )
+        if pre:
+            return observed, [module(x) for module, x in zip(up, before, strict=True)]
+        return observed, neurons
 
     def _visible(self, layer: int, states: Tensor) -> Tensor:
         """What of the prompt the answer position sees: all but itself, or a sliding window."""
@@ -111,15 +117,6 @@ class CausalLM(LanguageModel[ObservedPrefix]):
     def _after_down(self, layer: int, outputs: Tensor) -> Tensor:
         name = self.names.after_down
         return getattr(self.layers[layer], name)(outputs) if name else outputs
-
-    @torch.no_grad()
-    def neurons(self, tokens: Tensor, positions: Tensor, *, pre: bool = False) -> list[Tensor]:
-        """See :meth:`LanguageModel.neurons`."""
-        found: list[Tensor] = []
-        up = self._up() if pre else []
-        with capture_inputs(up or self.down, positions, found):
-            self.hf.base_model(input_ids=tokens, use_cache=False)
-        return [module(x) for module, x in zip(up, found, strict=True)] if pre else found
 
     def _up(self) -> list[nn.Module]:
         if self.names.up is None:
@@ -160,13 +157,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
                 new = self._after_down(number, outputs[rows])
                 new = observed.residual[number][prompts[rows]] + new
                 hidden = torch.cat([hidden, new]) if len(hidden) else new
-        return answer_probability(self._logits(self.norm(hidden)), answers)
-
-    def _logits(self, hidden: Tensor) -> Tensor:
-        """Logits of normed hidden states, capped where the model caps them (Gemma 2)."""
-        logits: Tensor = self.head(hidden)
-        cap = getattr(self.hf.config, "final_logit_softcapping", None)
-        return logits if cap is None else (logits / cap).tanh() * cap
+        return self.answer_probability(self.norm(hidden), answers)
 
     def row_bytes(self, length: int) -> int:
         """See :meth:`LanguageModel.row_bytes`: what autograd keeps of one token in one layer."""

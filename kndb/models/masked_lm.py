@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kndb.models.architectures import Encoder
-from kndb.models.base import LanguageModel, ModelInfo, Observed, Target, answer_probability
+from kndb.models.base import LanguageModel, ModelInfo, Observed, Target
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.tokens import masked_targets
 
@@ -81,7 +81,9 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         heads = hf.config.num_attention_heads
         self.layers = [Layer(m, names, heads) for m in attrgetter(names.layers)(hf)]
         self.down = [layer.down for layer in self.layers]
-        self.head = [attrgetter(name)(hf) for name in names.head]
+        self.transform = [
+            attrgetter(part)(hf) if isinstance(part, str) else part for part in names.transform
+        ]
 
     def targets(self, text: str, answer: str) -> tuple[Target, ...]:
         """See :meth:`LanguageModel.targets`: as many masks as the answer has tokens."""
@@ -95,37 +97,29 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         return str(self.hf.config.model_type)
 
     @torch.no_grad()
-    def observe(self, tokens: Tensor, positions: Tensor) -> ObservedSequences:
+    def observe(
+        self, tokens: Tensor, positions: Tensor, n: int, *, pre: bool = False
+    ) -> tuple[ObservedSequences, list[Tensor]]:
         """See :meth:`LanguageModel.observe`."""
-        at = torch.arange(len(tokens), device=tokens.device)
-        activations: list[Tensor] = []
+        at = torch.arange(n, device=tokens.device)
+        neurons: list[Tensor] = []
         attended: list[Tensor] = []
         calls: list[tuple[Tensor, dict[str, Any]]] = []
         with (
-            capture_inputs(self.down, positions, activations),
+            capture_inputs(self.down, positions, neurons),
             capture_inputs([layer.up for layer in self.layers], positions, attended),
             capture_calls([layer.module for layer in self.layers], calls),
         ):
             last = self.hf.base_model(input_ids=tokens).last_hidden_state
-        return ObservedSequences(
-            positions,
-            activations,
-            self._logits(last[at, positions]).float(),
-            [hidden for hidden, _ in calls],
-            attended,
-        )
-
-    @torch.no_grad()
-    def neurons(self, tokens: Tensor, positions: Tensor, *, pre: bool = False) -> list[Tensor]:
-        """See :meth:`LanguageModel.neurons`."""
-        found: list[Tensor] = []
         if pre:
-            with capture_inputs([layer.up for layer in self.layers], positions, found):
-                self.hf.base_model(input_ids=tokens)
-            return [layer.up(x) for layer, x in zip(self.layers, found, strict=True)]
-        with capture_inputs(self.down, positions, found):
-            self.hf.base_model(input_ids=tokens)
-        return found
+            neurons = [layer.up(x) for layer, x in zip(self.layers, attended, strict=True)]
+        observed = ObservedSequences(
+            positions[:n],
+            self.logits(self._transformed(last[at, positions[:n]])),
+            [hidden[:n] for hidden, _ in calls],
+            [x[:n] for x in attended],
+        )
+        return observed, neurons
 
     def activation(self, layer: int, values: Tensor) -> Tensor:
         """See :meth:`LanguageModel.activation`."""
@@ -164,11 +158,12 @@ class MaskedLM(LanguageModel[ObservedSequences]):
             else:
                 sequences = _replace(observed.hidden[number][prompts[rows]], positions[rows], new)
                 hidden = sequences if hidden is None else torch.cat([hidden, sequences])
-        return answer_probability(self._logits(born), answers)
+        return self.answer_probability(self._transformed(born), answers)
 
-    def _logits(self, hidden: Tensor) -> Tensor:
-        for module in self.head:
-            hidden = module(hidden)
+    def _transformed(self, hidden: Tensor) -> Tensor:
+        """What the output embedding gets."""
+        for part in self.transform:
+            hidden = part(hidden)
         return hidden
 
     def row_bytes(self, length: int) -> int:
