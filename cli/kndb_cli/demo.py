@@ -10,20 +10,27 @@ from typing import Annotated
 import typer
 
 import kndb
+from kndb.errors import KndbError
 from kndb_cli import options
 from kndb_cli.terminal import note, styled
 
 app = typer.Typer()
 
-_SHARED = """
+_TOP = 3
+
+_TELLING = f"""
     SELECT fact_key, layer || ':' || neuron FROM knowledge_neurons
     WHERE model = 'demo-masked' AND lang = 'en'
-    ORDER BY n_langs DESC, score DESC, fact_key LIMIT 1
+    QUALIFY row_number() OVER (PARTITION BY fact_key ORDER BY score DESC) <= {_TOP}
+    ORDER BY n_langs < 2, abs(count(*) OVER (PARTITION BY layer, neuron) - 4),
+             n_langs DESC, score DESC, fact_key
+    LIMIT 1
 """
-"""A fact that many languages recall with one neuron, and that neuron: worth looking at."""
+"""A fact, and a neuron of it that several languages and about four facts share: not one that
+serves every fact, nor a single one."""
 
 _COUNT = (
-    "SELECT model, n_langs, count(DISTINCT (fact_id, layer, neuron)) AS neurons "
+    "SELECT model, n_langs, count(DISTINCT (fact_key, layer, neuron)) AS neurons "
     "FROM knowledge_neurons GROUP BY ALL ORDER BY ALL"
 )
 
@@ -47,9 +54,12 @@ def demo(
         chosen = ("--model", model, "--dataset", "demo", "--limit", str(limit))
         _show("ingest", *chosen, db=db, quiet=quiet)
     with kndb.open(db) as database:
-        ((fact, neuron),) = database.sql(_SHARED).rows()
+        telling = database.sql(_TELLING).rows()
+    if not telling:
+        raise KndbError(f"The demo found no neurons in {limit} facts; give a higher --limit.")
+    ((fact, neuron),) = telling
     _say("The neurons with which the models recall one fact, in every language:")
-    _show("query", "--fact", fact, "--top", "3", db=db)
+    _show("query", "--fact", fact, "--top", str(_TOP), db=db)
     _say(f"The other way round: the facts that use neuron {neuron}:")
     _show("query", "--neuron", neuron, "--model", "demo-masked", "--lang", "en", db=db)
     _say("Any question, in SQL: how many neurons serve a fact in how many languages?")

@@ -13,7 +13,7 @@ from rich.text import Text
 from kndb_cli.rows import Rows
 from kndb_cli.tables import column_cells, empty_table, wanted
 
-# The columns that every table of neurons ends in, and the width that holds their usual values.
+# The columns that every table of neurons ends in, and a width for their usual values.
 _NUMBERS = (("neuron", 8), ("score", 7), ("support", 7), ("langs", 5))
 
 
@@ -60,16 +60,16 @@ class _Fitting:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = _wide(self._rows)
-        fits = wanted(wide, console, options).maximum <= options.max_width
+        fits = wanted(wide, console, options).minimum <= options.max_width
         yield wide if fits else Group(*_narrow(self._rows))
 
 
 def _wide(rows: Iterable[_Row]) -> Table:
     table = empty_table()
     for name in ("fact", "lang", "subject", "answer"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name in ("fact", "lang"))
     for name, _ in _NUMBERS:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     before = ("",) * 4
     for row in rows:
         key = (row.fact, row.lang, row.subject, row.answer)
