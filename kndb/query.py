@@ -20,7 +20,7 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import KndbError, NotFound, UsageError
+from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
 from kndb.store.database import connect
 from kndb.store.lookup import (
@@ -31,7 +31,7 @@ from kndb.store.lookup import (
     find_run,
     newest_runs,
 )
-from kndb.store.readonly import run_sql
+from kndb.store.readonly import reading, run_sql
 from kndb.store.refine import REFINED, check_thresholds
 from kndb.store.result import Result
 
@@ -129,24 +129,25 @@ class Database:
         if top is not None and top < 1:
             raise UsageError(f"top is {top}, but must be at least 1.")
         wanted = Neuron.parse(neuron) if isinstance(neuron, str) else neuron
-        connection = self._connection
-        params = {
-            "runs": self._runs(run, model),
-            "facts": None if fact is None else find_facts(connection, fact),
-            "relation": None if relation is None else find_relation(connection, relation),
-            "lang": lang,
-            "layer": None if wanted is None else wanted.layer,
-            "neuron": None if wanted is None else wanted.index,
-            "tau": tau,
-            "share": share,
-            "top": top,
-        }
         stored = tau is None and share is None
         knowledge = _KNOWLEDGE.format(source=_STORED if stored else REFINED)
-        found = Result.read(_execute(connection, knowledge + _ROWS, params))
-        if not found:
-            raise _nothing(connection, knowledge, params)
-        return found
+        connection = self._connection
+        with reading(connection):
+            params = {
+                "runs": self._runs(run, model),
+                "facts": None if fact is None else find_facts(connection, fact),
+                "relation": None if relation is None else find_relation(connection, relation),
+                "lang": lang,
+                "layer": None if wanted is None else wanted.layer,
+                "neuron": None if wanted is None else wanted.index,
+                "tau": tau,
+                "share": share,
+                "top": top,
+            }
+            found = Result.read(_execute(connection, knowledge + _ROWS, params))
+            if not found:
+                raise _nothing(connection, knowledge, params)
+            return found
 
     def sql(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Result:
         """The answer to one SQL query, run in a sandbox that can change and reach nothing else.
@@ -205,10 +206,7 @@ def _execute(
     """Run ``sql`` with those parameters that it mentions: DuckDB refuses others."""
     mentioned = set(re.findall(r"\$(\w+)", sql))
     used = {name: value for name, value in params.items() if name in mentioned}
-    try:
-        return connection.execute(sql, used)
-    except duckdb.OutOfMemoryException as error:
-        raise KndbError("The query needs too much memory; ask for fewer facts or runs.") from error
+    return connection.execute(sql, used)
 
 
 def _nothing(

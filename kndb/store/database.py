@@ -122,7 +122,7 @@ def database_error(path: str | Path, error: duckdb.Error) -> DatabaseError:
         return DatabaseVersion(f"{path} was written by another DuckDB version: {text}")
     if any(mark in text for mark in _DAMAGE):
         return DatabaseCorrupt(f"{path} is not a kndb database, or is damaged: {text}")
-    return DatabaseError(f"{path} cannot be opened: {text}")
+    return DatabaseError(f"{path} cannot be used: {text}")
 
 
 def first_line(error: Exception) -> str:

@@ -7,12 +7,13 @@ query gets as far as the engine. DuckDB's parser says what is a query, not this 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
 
-from kndb.errors import KndbError, UsageError
+from kndb.errors import DatabaseCorrupt, KndbError, UsageError
 from kndb.store.database import first_line
 from kndb.store.result import Result
 
@@ -26,15 +27,43 @@ def run_sql(
         UsageError: it is no single query, or DuckDB refuses it.
         KndbError: the answer does not fit in the memory a reader may use.
     """
+    with reading(connection):
+        try:
+            connection.execute(_only_query(connection, sql), params or None)
+            return Result.read(connection)
+        except _UNREADABLE:
+            raise
+        except duckdb.Error as error:
+            raise UsageError(f"The SQL was refused: {first_line(error)}") from error
+
+
+@contextmanager
+def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Say in a sentence what may befall any reader; Ctrl-C is a ``KeyboardInterrupt``.
+
+    Raises:
+        KndbError: the answer does not fit in the memory a reader may use.
+        UsageError: the database is closed.
+        DatabaseCorrupt: the file turns out to be damaged.
+    """
     try:
-        connection.execute(_only_query(connection, sql), params or None)
-        return Result.read(connection)
+        yield
     except duckdb.OutOfMemoryException as error:
         raise KndbError(
             f"The query needs more memory than a reader may use: {first_line(error)}"
         ) from error
-    except duckdb.Error as error:
-        raise UsageError(f"The SQL was refused: {first_line(error)}") from error
+    except duckdb.ConnectionException as error:
+        raise UsageError("The database is closed; open it again.") from error
+    except duckdb.IOException as error:
+        raise DatabaseCorrupt(f"The database is damaged: {first_line(error)}") from error
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # DuckDB's word for Ctrl-C
+            raise
+        connection.interrupt()  # its threads go on otherwise, and closing waits for them
+        raise KeyboardInterrupt from error
+
+
+_UNREADABLE = (duckdb.OutOfMemoryException, duckdb.ConnectionException, duckdb.IOException)
 
 
 def _only_query(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:

@@ -118,7 +118,9 @@ prediction = Table(
     _optional("reason", Text, "Why the prompt was skipped; empty when done."),
     _optional("p_answer", Double, "Probability of the answer; several tokens: their mean."),
     _optional("p_tokens", ARRAY(Double), "Probability of each token of the answer."),
-    _optional("rank", Integer, "Rank of the answer, 1 is the model's first choice."),
+    _optional(
+        "rank", Integer, "Rank of the answer, 1 is the first choice; several tokens: the worst."
+    ),
     _optional("predicted", Text, "The model's first choice."),
     _optional("n_answer_tokens", Integer, "Number of tokens of the answer."),
     _optional("completeness", Double, "Worst relative completeness residual of its paths."),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import kndb
-from kndb.errors import KndbError, UsageError
+from kndb.errors import DatabaseCorrupt, KndbError, UsageError
 from kndb.store import database
 from small_store import finished_run
 
@@ -121,6 +125,48 @@ def test_a_query_too_big_for_memory_fails_in_a_sentence(
     with kndb.open(path) as db, pytest.raises(KndbError, match="more memory") as failed:
         db.sql("SELECT list(a ORDER BY a) FROM range(100_000_000) AS r(a)")
     assert "\n" not in str(failed.value)
+
+
+ENDLESS = """
+import signal, kndb
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with kndb.open({path!r}) as db:
+    print("begun", flush=True)
+    try:
+        db.sql("SELECT sum(a.range * b.range) FROM range(1_000_000) a, range(1_000_000) b")
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_an_endless_query_can_be_interrupted(path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS.format(path=str(path))], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.communicate(timeout=30)[0] == "interrupted\n"
+        finally:
+            process.kill()
+
+
+def test_a_closed_database_says_so(path: Path) -> None:
+    with kndb.open(path) as db:
+        pass
+    for ask in (db.query, db.runs):
+        with pytest.raises(UsageError, match="is closed"):
+            ask()
+
+
+def test_damage_found_while_reading_is_told(path: Path) -> None:
+    content = path.read_bytes()
+    blocks = 3 * 4096  # behind the three headers
+    path.write_bytes(content[:blocks] + bytes(len(content) - blocks))
+    with pytest.raises(DatabaseCorrupt), kndb.open(path) as db:
+        db.query()
 
 
 def test_a_result_outlives_its_database(path: Path) -> None:

@@ -183,7 +183,7 @@ def _create_runs() -> None:
             "rank",
             Integer,
             nullable=True,
-            comment="Rank of the answer, 1 is the model's first choice.",
+            comment="Rank of the answer, 1 is the first choice; several tokens: the worst.",
         ),
         Column("predicted", Text, nullable=True, comment="The model's first choice."),
         Column(
