@@ -102,8 +102,8 @@ class Integrator:
         self.model = model
         self.observed = observed
         self.budget = budget
-        self.per_layer = model.row_bytes(length)
-        self.per_head = 4 * 2 * observed.logits.shape[1]
+        self.in_layer, self.kept = model.row_bytes(length)
+        self.in_layer += 4 * 2 * observed.logits.shape[1]
 
     def integrate(self, paths: Paths, observed_p: Tensor, settings: Settings) -> Integrals:
         """Integrate the gradient along every path, refining those that miss the tolerance.
@@ -175,7 +175,9 @@ class Integrator:
             p = self._probabilities(paths, rows, points)
             return torch.autograd.grad(p.sum(), points)[0].float()
 
-        return torch.cat(list(self.budget.run(self._costs(paths, chosen), work)))
+        above = self.model.info.n_layers - 1 - paths.layers[chosen]
+        costs = (self.in_layer + above * self.kept).tolist()
+        return torch.cat(list(self.budget.run(costs, work)))
 
     @torch.no_grad()
     def values(self, paths: Paths) -> Tensor:
@@ -185,7 +187,8 @@ class Integrator:
         def work(part: slice) -> Tensor:
             return self._probabilities(paths, every[part], paths.starts[part])
 
-        return torch.cat(list(self.budget.run(self._costs(paths, every), work)))
+        costs = [self.in_layer] * len(every)
+        return torch.cat(list(self.budget.run(costs, work)))
 
     def _probabilities(self, paths: Paths, rows: Tensor, points: Tensor) -> Tensor:
         layers, counts = torch.unique_consecutive(paths.layers[rows], return_counts=True)
@@ -202,7 +205,3 @@ class Integrator:
             torch.cat(outputs),
             paths.answers[rows],
         )
-
-    def _costs(self, paths: Paths, rows: Tensor) -> list[int]:
-        above = self.model.info.n_layers - paths.layers[rows]
-        return (above * self.per_layer + self.per_head).tolist()

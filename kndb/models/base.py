@@ -155,8 +155,11 @@ class LanguageModel(ABC, Generic[ObservedT]):
         """Apply a layer's activation function, for plain (not gated) blocks."""
 
     @abstractmethod
-    def row_bytes(self, length: int) -> int:
-        """Memory that one row of a prompt of this length takes in one layer, gradient included."""
+    def row_bytes(self, length: int) -> tuple[int, int]:
+        """Memory of one row of a prompt of this length: while in a layer, and kept of each layer.
+
+        The second is what autograd keeps for the gradient.
+        """
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits ``(rows, vocabulary)``, float32, of what the output embedding gets."""

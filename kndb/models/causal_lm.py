@@ -159,10 +159,14 @@ class CausalLM(LanguageModel[ObservedPrefix]):
                 hidden = torch.cat([hidden, new]) if len(hidden) else new
         return self.answer_probability(self.norm(hidden), answers)
 
-    def row_bytes(self, length: int) -> int:
-        """See :meth:`LanguageModel.row_bytes`: what autograd keeps of one token in one layer."""
-        states = 4 * length * self.width  # keys and values, and their copies with the row's own
-        return (4 * self.info.n_neurons + 12 * self.width + states) * self.dtype.itemsize
+    def row_bytes(self, length: int) -> tuple[int, int]:
+        """See :meth:`LanguageModel.row_bytes`.
+
+        A row's keys and values are copied together with its prompt's in every layer.
+        """
+        neurons, width = 4 * self.info.n_neurons, 8 * self.width
+        both = self.dtype.itemsize * (neurons + width + 2 * length * self.width)
+        return both, both
 
 
 def _last_token(kwargs: dict[str, Any]) -> dict[str, Any]:

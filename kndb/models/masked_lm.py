@@ -166,10 +166,14 @@ class MaskedLM(LanguageModel[ObservedSequences]):
             hidden = part(hidden)
         return hidden
 
-    def row_bytes(self, length: int) -> int:
-        """See :meth:`LanguageModel.row_bytes`: what autograd keeps of one layer."""
-        per_token = 3 * self.info.n_neurons + 10 * self.width
-        return length * per_token * self.dtype.itemsize
+    def row_bytes(self, length: int) -> tuple[int, int]:
+        """See :meth:`LanguageModel.row_bytes`.
+
+        Kept are queries, keys, values, what comes of them, two norms, and what is activated.
+        """
+        unit = length * self.dtype.itemsize
+        neurons, width = self.info.n_neurons, self.width
+        return unit * (2 * neurons + 6 * width), unit * (neurons + 7 * width)
 
 
 def _replace(hidden: Tensor, positions: Tensor, values: Tensor) -> Tensor:
