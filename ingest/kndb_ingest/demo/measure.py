@@ -1,0 +1,309 @@
+"""Figures of a demo model: what it knows, and what its knowledge neurons do.
+
+``python -m kndb_ingest.demo.measure FOLDER`` prints them. It owns the figures' definitions; scores
+come from the attribution engine with its default preset.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kndb.attribution import attribute
+from kndb.facts import Prompt
+from kndb.models import LanguageModel, Target, Unusable, load_model
+from kndb.neurons import Neuron
+from kndb_ingest.datasets import read_dataset
+from kndb_ingest.demo import facts_path
+
+# A score above this share of the prompt's highest, in more than this share of a fact's prompts.
+TAU, SHARE = 0.2, 0.5
+# A pair is degenerate when one of it matters at most so much, and both more than so much.
+LOW, HIGH = 0.2, 0.25
+CANDIDATES = 10
+RANDOM_SETS = 5
+BATCH = 256
+
+Model = LanguageModel[Any]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is measured. Changes are relative, and means over facts, languages and prompts.
+
+    Attributes:
+        prompts: prompts the model can be asked.
+        right: share of them with every token of the answer the first choice.
+        p: median probability of the answer.
+        facts: facts drawn for all that follows.
+        neurons: knowledge neurons of a fact in a language, in the mean.
+        suppressed: change of the answer's probability with these set to zero.
+        random: the same for as many random neurons of the same layers.
+        enhanced: the same with the knowledge neurons doubled.
+        others: change for another subject, of the same relation and language, with the fact's
+            knowledge neurons set to zero.
+        shared: knowledge neurons that two languages of a fact have in common, in the mean.
+        chance: the same expected of random sets of these sizes.
+        degenerate: share of facts and languages with a degenerate pair among the ten neurons of
+            the highest scores.
+        completeness: the largest residual of a path.
+    """
+
+    prompts: int
+    right: float
+    p: float
+    facts: int
+    neurons: float
+    suppressed: float
+    random: float
+    enhanced: float
+    others: float
+    shared: float
+    chance: float
+    degenerate: float
+    completeness: float
+
+    def lines(self) -> list[str]:
+        """One line each: ``right        0.998``."""
+        values = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return [f"{n:13}{v if isinstance(v, int) else format(v, '.3f')}" for n, v in values]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt that the model can be asked."""
+
+    prompt: Prompt
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True)
+class Located:
+    """A fact in a language: its prompts, its knowledge neurons, and its top neurons."""
+
+    asked: tuple[Asked, ...]
+    neurons: frozenset[Neuron]
+    top: tuple[Neuron, ...]
+    completeness: float
+
+    @property
+    def fact(self) -> str:
+        """The fact's key."""
+        return self.asked[0].prompt.fact.key
+
+
+def measure(folder: Path, facts: int = 60, seed: int = 0) -> Figures:
+    """Measure the model in a folder: what it knows on all facts, the rest on some.
+
+    Args:
+        folder: the model.
+        facts: how many facts to attribute and to intervene in, as many of each relation.
+        seed: decides which.
+    """
+    model = load_model(folder, device="cpu")
+    rng = random.Random(seed)
+    asked = list(_asked(model, read_dataset(facts_path()).prompts))
+    right, chances = _known(model, asked)
+    found = [_locate(model, group) for group in _groups(rng, asked, facts)]
+    changes = [_changes(model, fact, rng, asked) for fact in found]
+    shared, chance = _overlap(model, found)
+    return Figures(
+        prompts=len(asked),
+        right=fmean(right),
+        p=median(chances),
+        facts=len({fact.fact for fact in found}),
+        neurons=fmean(len(fact.neurons) for fact in found),
+        **{name: fmean(change[name] for change in changes) for name in changes[0]},
+        shared=shared,
+        chance=chance,
+        degenerate=fmean(_degenerate(model, fact) for fact in found),
+        completeness=max(fact.completeness for fact in found),
+    )
+
+
+def _asked(model: Model, prompts: Iterable[Prompt]) -> Iterator[Asked]:
+    for prompt in prompts:
+        try:
+            yield Asked(prompt, model.targets(prompt.text, prompt.answer))
+        except Unusable:  # the object is not last, and the model is causal
+            continue
+
+
+def _known(model: Model, asked: Sequence[Asked]) -> tuple[list[bool], list[float]]:
+    """Of each prompt, in no order: are all tokens the first choice, and the probability."""
+    alike = defaultdict(list)
+    for one in asked:
+        alike[len(one.targets), len(one.targets[-1].tokens)].append(one)
+    right: list[bool] = []
+    chances: list[float] = []
+    for group in alike.values():
+        for start in range(0, len(group), BATCH):
+            p, first = _answers(model, group[start : start + BATCH])
+            right += first.all(1).tolist()
+            chances += p.mean(1).tolist()
+    return right, chances
+
+
+@torch.no_grad()
+def _answers(model: Model, alike: Sequence[Asked]) -> tuple[Tensor, Tensor]:
+    """Per prompt and token: the probability, and whether it is the first choice."""
+    # The last target's sequence holds those of the tokens before it.
+    tokens = torch.tensor([one.targets[-1].tokens for one in alike])
+    at = torch.tensor([[target.position for target in one.targets] for one in alike])
+    answers = torch.tensor([[target.answer for target in one.targets] for one in alike])
+    rows = torch.arange(len(alike))[:, None]
+    p = model.hf(tokens).logits[rows, at].softmax(-1)
+    return p.gather(2, answers[..., None])[..., 0], p.argmax(-1) == answers
+
+
+def _groups(rng: random.Random, asked: Sequence[Asked], facts: int) -> list[tuple[Asked, ...]]:
+    """Prompts of the same fact and language, of facts drawn evenly from the relations."""
+    groups = defaultdict(list)
+    for one in asked:
+        groups[one.prompt.fact.relation_id, one.prompt.fact.key, one.prompt.lang].append(one)
+    drawn: set[str] = set()
+    relations = sorted({relation for relation, _, _ in groups})
+    for relation in relations:
+        keys = sorted({key for other, key, _ in groups if other == relation})
+        drawn.update(rng.sample(keys, facts // len(relations)))
+    return [tuple(group) for (_, key, _), group in groups.items() if key in drawn]
+
+
+def _locate(model: Model, asked: tuple[Asked, ...]) -> Located:
+    """Attribute the prompts of a fact in a language."""
+    results = list(attribute(model, [one.prompt for one in asked]))
+    votes = Counter(
+        neuron
+        for result in results
+        for neuron in _neurons(np.argwhere(result.scores > TAU * result.scores.max()))
+    )
+    total = np.sum([result.scores for result in results], axis=0)
+    best = np.argsort(-total, axis=None)[:CANDIDATES]
+    return Located(
+        asked,
+        frozenset(neuron for neuron, count in votes.items() if count > SHARE * len(asked)),
+        tuple(_neurons(np.stack(np.unravel_index(best, total.shape), axis=1))),
+        max(result.completeness for result in results),
+    )
+
+
+def _neurons(places: Any) -> list[Neuron]:
+    return [Neuron(int(layer), int(index)) for layer, index in places]
+
+
+def _changes(
+    model: Model, fact: Located, rng: random.Random, asked: Sequence[Asked]
+) -> dict[str, float]:
+    """The figures that come from a fact's knowledge neurons, under their names in Figures."""
+    random_sets = [_random_set(model, fact, rng) for _ in range(RANDOM_SETS)]
+    other = rng.choice([one for one in asked if _comparable(one.prompt, fact.asked[0].prompt)])
+    return {
+        "suppressed": fmean(_change(model, fact.asked, [fact.neurons])),
+        "random": fmean(_change(model, fact.asked, random_sets)),
+        "enhanced": fmean(_change(model, fact.asked, [fact.neurons], 2.0)),
+        "others": fmean(_change(model, [other], [fact.neurons])),
+    }
+
+
+def _random_set(model: Model, fact: Located, rng: random.Random) -> set[Neuron]:
+    layers = Counter(neuron.layer for neuron in fact.neurons)
+    indices = range(model.info.n_neurons)
+    return {Neuron(x, i) for x, count in layers.items() for i in rng.sample(indices, count)}
+
+
+def _comparable(one: Prompt, other: Prompt) -> bool:
+    """Another subject's fact with another object, of the same relation, in the same language."""
+    same = one.fact.relation_id == other.fact.relation_id and one.lang == other.lang
+    return same and one.fact.object_id != other.fact.object_id
+
+
+def _change(
+    model: Model, asked: Sequence[Asked], sets: Sequence[Collection[Neuron]], factor: float = 0.0
+) -> list[float]:
+    """Relative change of the answer's probability, per set: the mean over the prompts."""
+    scales = torch.ones(len(sets) + 1, model.info.n_layers, model.info.n_neurons)
+    for row, neurons in enumerate(sets, start=1):
+        for neuron in neurons:
+            scales[row, neuron.layer, neuron.index] = factor
+    changes = []
+    for one in asked:
+        p = torch.stack([_scaled(model, target, scales) for target in one.targets]).mean(0)
+        changes.append((p[1:] - p[0]) / p[0])
+    return torch.stack(changes).mean(0).tolist()
+
+
+@torch.no_grad()
+def _scaled(model: Model, target: Target, scales: Tensor) -> Tensor:
+    """The token's probability with neurons at the answer position scaled.
+
+    Args:
+        model: the model.
+        target: the token.
+        scales: ``(rows, n_layers, n_neurons)``.
+
+    Returns:
+        ``(rows,)``.
+    """
+    tokens = torch.tensor([target.tokens]).expand(len(scales), -1)
+    with _scaling(model, target.position, scales):
+        logits: Tensor = model.hf(tokens).logits
+    return logits[:, target.position].softmax(1)[:, target.answer]
+
+
+@contextmanager
+def _scaling(model: Model, position: int, scales: Tensor) -> Iterator[None]:
+    def hook(layer: int) -> Any:
+        def scale(module: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            values = args[0].clone()
+            values[:, position] *= scales[:, layer]
+            return (values, *args[1:])
+
+        return scale
+
+    with ExitStack() as stack:
+        for layer, down in enumerate(model.down):
+            stack.callback(down.register_forward_pre_hook(hook(layer)).remove)
+        yield
+
+
+def _overlap(model: Model, found: Sequence[Located]) -> tuple[float, float]:
+    """Neurons two languages of a fact share, and what chance gives; means over all pairs."""
+    by_fact = defaultdict(list)
+    for fact in found:
+        by_fact[fact.fact].append(fact.neurons)
+    pairs = [pair for sets in by_fact.values() for pair in combinations(sets, 2)]
+    neurons = model.info.n_layers * model.info.n_neurons
+    return fmean(len(a & b) for a, b in pairs), fmean(len(a) * len(b) / neurons for a, b in pairs)
+
+
+def _degenerate(model: Model, fact: Located) -> bool:
+    """Is there a pair that matters together, but neither of it alone?"""
+    pairs = list(combinations(fact.top, 2))
+    sets = [{neuron} for neuron in fact.top] + [set(pair) for pair in pairs]
+    drops = [-change for change in _change(model, fact.asked, sets)]
+    alone = dict(zip(fact.top, drops, strict=False))
+    together = zip(pairs, drops[len(fact.top) :], strict=True)
+    return any(d > HIGH and max(alone[a], alone[b]) <= LOW for (a, b), d in together)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Measure a demo model on the demo facts.")
+    parser.add_argument("folder", type=Path)
+    print("\n".join(measure(parser.parse_args().folder).lines()))
+
+
+if __name__ == "__main__":
+    main()
