@@ -19,23 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kndb_ingest.datasets import read_dataset
-from kndb_ingest.demo import Family, facts_path
+from kndb_ingest.demo import Family, facts_path, recipe
 from kndb_ingest.demo.card import card
 from kndb_ingest.demo.measure import measure
 from kndb_ingest.demo.networks import Network, build_network
 from kndb_ingest.demo.questions import Input, Question, questions
-from kndb_ingest.demo.recipe import (
-    BATCH,
-    DROPOUT,
-    HIDDEN,
-    LEARNING_RATE,
-    SEED,
-    SPARSITY,
-    STEPS,
-    SWITCHED,
-    WARM_UP,
-    WRONG,
-)
 from kndb_ingest.demo.tokenizer import build_tokenizer
 
 
@@ -64,10 +52,10 @@ class Material:
         """A batch: states ``(size, width)`` and the tokens to be predicted, ``(size,)``."""
         chosen = torch.randint(len(self.asked), (size,))
         states = self.asked[chosen]
-        states = _some(SWITCHED, _one_of(self.switched, self.switched_of, chosen), states)
-        states = _some(HIDDEN, _one_of(self.hidden, self.hidden_of, chosen), states)
+        states = _some(recipe.SWITCHED, _one_of(self.switched, self.switched_of, chosen), states)
+        states = _some(recipe.HIDDEN, _one_of(self.hidden, self.hidden_of, chosen), states)
         wrong = _one_of(self.others, self.others_of, chosen)
-        return states, _some(WRONG, wrong, self.answers[chosen])
+        return states, _some(recipe.WRONG, wrong, self.answers[chosen])
 
 
 def _one_of(values: Tensor, first: Tensor, chosen: Tensor) -> Tensor:
@@ -116,13 +104,15 @@ def _states(network: Network, sequences: Sequence[Input]) -> Tensor:
 def fit(network: Network, drawn: Material) -> None:
     """AdamW with a linear fall of the learning rate; prints its progress."""
     parameters = [p for p in network.hf.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=recipe.LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0
+    )
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / WARM_UP, 1 - step / STEPS)
+        optimizer, lambda step: min((step + 1) / recipe.WARM_UP, 1 - step / recipe.STEPS)
     )
     started = time.monotonic()
-    for step in range(STEPS):
-        states, answers = drawn.draw(BATCH)
+    for step in range(recipe.STEPS):
+        states, answers = drawn.draw(recipe.BATCH)
         loss = _loss(network, states, answers)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -136,12 +126,12 @@ def fit(network: Network, drawn: Material) -> None:
 
 
 def _loss(network: Network, states: Tensor, answers: Tensor) -> Tensor:
-    logits, neurons = network.logits(states, DROPOUT)
+    logits, neurons = network.logits(states, recipe.DROPOUT)
     written = sum(
         (values.abs().mean(0) * norms).sum()
         for values, norms in zip(neurons, network.norms_of_outputs(), strict=True)
     )
-    return F.cross_entropy(logits, answers) + SPARSITY * written
+    return F.cross_entropy(logits, answers) + recipe.SPARSITY * written
 
 
 @torch.no_grad()
@@ -162,7 +152,7 @@ def save(network: Network, tokenizer: Any, folder: Path) -> None:
 
 def train(family: Family, folder: Path) -> None:
     """Train one model from scratch, save it, and write its figures into its model card."""
-    torch.manual_seed(SEED)
+    torch.manual_seed(recipe.SEED)
     prompts = read_dataset(facts_path()).prompts
     tokenizer = build_tokenizer(family, prompts)
     network = build_network(family, len(tokenizer))
