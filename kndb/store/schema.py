@@ -14,6 +14,7 @@ from sqlalchemy import (
     ARRAY,
     REAL,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Double,
@@ -146,7 +147,104 @@ knowledge_neuron = Table(
     _column("lang", Text, "Language of the prompts."),
     _column("layer", SmallInteger, "Layer of the neuron, from 0."),
     _column("neuron", Integer, "Index of the neuron within its layer, from 0."),
-    _column("score", Double, "Mean score over the prompts that select the neuron."),
-    _column("support", Double, "Share of the done prompts that select the neuron."),
+    _optional(
+        "score", Double, "Mean score over the prompts that select the neuron; empty if imported."
+    ),
+    _optional(
+        "support", Double, "Share of the done prompts that select the neuron; empty if imported."
+    ),
     comment="Refined: the neurons a fact uses in a language, at the run's tau and share.",
+)
+
+neuron_overlap = Table(
+    "neuron_overlap",
+    metadata,
+    _column("overlap_id", BigInteger, "Hash of run and settings; asking again replaces its rows."),
+    _column("run_id", BigInteger, "The run."),
+    _column("level", Text, "What a row is about: fact, relation or language-pair."),
+    _optional("relation_id", Text, "The relation; empty for all relations together."),
+    _optional("fact_id", BigInteger, "The fact; empty where a row is about several."),
+    _column("langs", Text, "Languages compared, sorted: en,zh."),
+    _column("n_langs", Integer, "Number of languages compared."),
+    _column("n_facts", BigInteger, "Facts counted: those with at least two languages."),
+    _column("sizes", ARRAY(BigInteger), "Knowledge neurons in each language, in their order."),
+    _column("n_shared", BigInteger, "Knowledge neurons in all of the languages, fact by fact."),
+    _column("n_union", BigInteger, "Knowledge neurons in any of the languages, fact by fact."),
+    _optional("jaccard", Double, "n_shared / n_union."),
+    _optional("expected", Double, "n_shared expected of random sets of these sizes."),
+    _optional("p_value", Double, "Chance of at least n_shared; of several facts, a bound."),
+    _optional("q_value", Double, "p_value corrected for the rows beside it, Benjamini-Hochberg."),
+    _optional("n_significant", BigInteger, "Facts whose own q_value is at most 0.05."),
+    _optional("shared_by_facts", Double, "Neurons that two facts of the relation share, mean."),
+    _optional("shared_by_facts_expected", Double, "The same, expected of random sets."),
+    _optional("note", Text, "Why there is nothing to compare, or what is missing."),
+    _column("settings", Text, "What was asked for, as JSON."),
+    comment="Knowledge neurons shared by several languages, against chance.",
+)
+
+degenerate_search = Table(
+    "degenerate_search",
+    metadata,
+    _column("search_id", BigInteger, "Hash of run and settings."),
+    _column("run_id", BigInteger, "The run whose knowledge neurons were searched."),
+    _column("settings", Text, "All settings of the search, as JSON."),
+    _column("status", Text, "running, interrupted or finished."),
+    _column("started_at", DateTime, "When it first started, UTC."),
+    _optional("finished_at", DateTime, "When it finished, UTC."),
+    _column("kndb_version", Text, "Version of kndb that started it."),
+    comment="One search for degenerate sets with one set of settings.",
+)
+
+degenerate_fact = Table(
+    "degenerate_fact",
+    metadata,
+    _column("search_id", BigInteger, "The search."),
+    _column("fact_id", BigInteger, "The fact."),
+    _column("lang", Text, "Language of the prompts."),
+    _column("n_neurons", Integer, "Knowledge neurons that were searched."),
+    _column("n_tried", Integer, "Sets of at least two neurons that were suppressed."),
+    _column("n_found", Integer, "Sets found degenerate."),
+    _column("n_control", Integer, "Random sets of the same sizes and layers that were suppressed."),
+    _column("n_control_found", Integer, "Random sets found degenerate."),
+    _column("status", Text, "done or skipped."),
+    _optional("reason", Text, "Why it was skipped, or what was not tried."),
+    comment="What a search did for one fact in one language.",
+)
+
+degenerate_set = Table(
+    "degenerate_set",
+    metadata,
+    _column("run_id", BigInteger, "The run."),
+    _column("search_id", BigInteger, "The search."),
+    _column("fact_id", BigInteger, "The fact."),
+    _column("lang", Text, "Language of the prompts."),
+    _column("set_id", BigInteger, "The set within its search."),
+    _column("kind", Text, "degenerate: of knowledge neurons; control: of random neurons."),
+    _column("size", Integer, "Number of neurons in the set."),
+    _column("drop_share", Double, "Drop of the answer's probability when the set is suppressed."),
+    _column("max_subset_drop", Double, "Largest drop of a proper non-empty subset."),
+    _column("is_degenerate", Boolean, "No subset drops above t_low, and the set above t_high."),
+    _column("p_before", Double, "Probability of the answer, mean over the prompts."),
+    _column("p_after", Double, "The same with the set suppressed."),
+    comment="Sets of neurons that only together carry a fact.",
+)
+
+degenerate_member = Table(
+    "degenerate_member",
+    metadata,
+    _column("search_id", BigInteger, "The search."),
+    _column("set_id", BigInteger, "The set within its search."),
+    _column("layer", SmallInteger, "Layer of the neuron, from 0."),
+    _column("neuron", Integer, "Index of the neuron within its layer, from 0."),
+    comment="The neurons of the sets in degenerate_set.",
+)
+
+degenerate_subset = Table(
+    "degenerate_subset",
+    metadata,
+    _column("search_id", BigInteger, "The search."),
+    _column("set_id", BigInteger, "The set within its search."),
+    _column("members", Text, "Neurons of a proper non-empty subset: 2:117,3:5."),
+    _column("drop", Double, "Drop of the answer's probability when the subset is suppressed."),
+    comment="How little each subset of a set in degenerate_set matters by itself.",
 )

@@ -158,15 +158,18 @@ KNOWLEDGE_NEURONS = View(
         "score": "Mean score over the prompts that select the neuron.",
         "support": "Share of the done prompts that select the neuron.",
         "n_langs": "In how many languages of the fact it is a knowledge neuron.",
+        "langs": "Which languages these are, sorted: en,zh.",
         **_RUN_COLUMNS,
     },
     """
     SELECT facts.fact_key, facts.relation, facts.lang, facts.subject, facts.answer,
            shared.layer, shared.neuron, shared.score, shared.support, shared.n_langs,
-           model.name AS model, shared.run_id
+           shared.langs, model.name AS model, shared.run_id
     FROM (
-        SELECT *, count(*) OVER (PARTITION BY run_id, fact_id, layer, neuron) AS n_langs
+        SELECT *, count(*) OVER same AS n_langs,
+               string_agg(lang, ',' ORDER BY lang) OVER same AS langs
         FROM knowledge_neuron
+        WINDOW same AS (PARTITION BY run_id, fact_id, layer, neuron)
     ) AS shared
     JOIN facts ON facts.fact_id = shared.fact_id AND facts.lang = shared.lang
     JOIN run ON run.run_id = shared.run_id
@@ -174,7 +177,76 @@ KNOWLEDGE_NEURONS = View(
     """,
 )
 
-VIEWS = (FACTS, RUNS, PREDICTIONS, ATTRIBUTIONS, KNOWLEDGE_NEURONS)
+LANGUAGE_OVERLAPS = View(
+    "language_overlaps",
+    "Knowledge neurons shared by several languages of a fact, against chance.",
+    {
+        "fact_key": _FACT_COLUMNS["fact_key"],
+        "relation": _FACT_COLUMNS["relation"],
+        "langs": "Languages compared, sorted: en,zh.",
+        "n_shared": "Knowledge neurons in all of the languages.",
+        "n_union": "Knowledge neurons in any of the languages.",
+        "jaccard": "n_shared / n_union.",
+        "expected": "n_shared expected of random sets of the same sizes.",
+        "p_value": "Chance of at least n_shared in random sets of the same sizes.",
+        "q_value": "p_value corrected for the number of facts, Benjamini-Hochberg.",
+        "note": "Why there is nothing to compare, or what is missing.",
+        **_RUN_COLUMNS,
+        "overlap_id": "The request that made the row.",
+    },
+    """
+    SELECT fact.fact_key, relation.label AS relation, stored.langs, stored.n_shared,
+           stored.n_union, stored.jaccard, stored.expected, stored.p_value, stored.q_value,
+           stored.note, model.name AS model, stored.run_id, stored.overlap_id
+    FROM neuron_overlap AS stored
+    JOIN fact USING (fact_id)
+    JOIN relation ON relation.relation_id = fact.relation_id
+    JOIN run ON run.run_id = stored.run_id
+    JOIN model USING (model_id)
+    """,
+)
+
+DEGENERATE_SETS = View(
+    "degenerate_sets",
+    "Sets of neurons that only together carry a fact, with their neurons.",
+    {
+        **_FACT_COLUMNS,
+        "neurons": "The set's neurons: 2:117,3:5.",
+        "size": "Number of neurons in the set.",
+        "drop_share": "Drop of the answer's probability when the set is suppressed.",
+        "max_subset_drop": "Largest drop of a proper non-empty subset.",
+        "is_degenerate": "No subset drops above t_low, and the set above t_high.",
+        "kind": "degenerate: of knowledge neurons; control: of random neurons.",
+        **_RUN_COLUMNS,
+        "search_id": "The search.",
+        "set_id": "The set within its search.",
+    },
+    """
+    SELECT fact.fact_key, relation.label AS relation, found.lang, member.neurons, found.size,
+           found.drop_share, found.max_subset_drop, found.is_degenerate, found.kind,
+           model.name AS model, found.run_id, found.search_id, found.set_id
+    FROM degenerate_set AS found
+    JOIN (
+        SELECT search_id, set_id,
+               string_agg(layer || ':' || neuron, ',' ORDER BY layer, neuron) AS neurons
+        FROM degenerate_member GROUP BY search_id, set_id
+    ) AS member ON member.search_id = found.search_id AND member.set_id = found.set_id
+    JOIN fact USING (fact_id)
+    JOIN relation USING (relation_id)
+    JOIN run ON run.run_id = found.run_id
+    JOIN model USING (model_id)
+    """,
+)
+
+VIEWS = (
+    FACTS,
+    RUNS,
+    PREDICTIONS,
+    ATTRIBUTIONS,
+    KNOWLEDGE_NEURONS,
+    LANGUAGE_OVERLAPS,
+    DEGENERATE_SETS,
+)
 """Every view, each after those it selects from."""
 
 
