@@ -74,6 +74,22 @@ class Observed:
     logits: Tensor
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows as they leave a layer, with what is needed to change their neurons in it.
+
+    Attributes:
+        hidden: what the next layer gets: ``(rows, length, width)`` in a masked model, else, and
+            after the last layer, ``(rows, width)`` at the answer position.
+        before: ``(rows, width)``, the answer position without the feed-forward output.
+        neurons: ``(rows, n_neurons)`` at the answer position.
+    """
+
+    hidden: Tensor
+    before: Tensor
+    neurons: Tensor
+
+
 ObservedT = TypeVar("ObservedT", bound=Observed)
 
 
@@ -149,6 +165,44 @@ class LanguageModel(ABC, Generic[ObservedT]):
         Returns:
             ``(rows,)`` probabilities in float32.
         """
+
+    @abstractmethod
+    def observed_rows(self, observed: ObservedT, layer: int, neurons: Tensor) -> Rows:
+        """The observed prompts as rows that leave a layer.
+
+        Args:
+            observed: what :meth:`observe` returned.
+            layer: the layer.
+            neurons: ``(n, n_neurons)`` of it, as :meth:`observe` returned them.
+        """
+
+    @abstractmethod
+    def step(
+        self, observed: ObservedT, layer: int, hidden: Tensor, prompts: Tensor, sources: Tensor
+    ) -> tuple[Tensor, Rows]:
+        """Run rows through one layer.
+
+        Args:
+            observed: what :meth:`observe` returned.
+            layer: the layer.
+            hidden: how the rows left the layer before.
+            prompts: ``(rows,)``, which of the observed prompts a row belongs to.
+            sources: numbers of the rows that others branch off from here.
+
+        Returns:
+            How all rows leave the layer, and all that is known of the ``sources``.
+        """
+
+    @abstractmethod
+    def rejoin(self, layer: int, rows: Rows, positions: Tensor) -> Tensor:
+        """How rows leave a layer with other neurons at the answer positions ``(rows,)``.
+
+        ``rows.neurons`` are the new ones; the rest is of the rows that they branch off from.
+        """
+
+    @abstractmethod
+    def read(self, hidden: Tensor, answers: Tensor) -> Tensor:
+        """Probabilities ``(rows,)`` of the answers, from how rows leave the last layer."""
 
     @abstractmethod
     def activation(self, layer: int, values: Tensor) -> Tensor:

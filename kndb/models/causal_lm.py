@@ -16,7 +16,7 @@ from transformers import DynamicCache
 
 from kndb.errors import UsageError
 from kndb.models.architectures import Decoder
-from kndb.models.base import LanguageModel, ModelInfo, Observed, Target
+from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.tokens import causal_targets
 
@@ -147,16 +147,50 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         bounds = starts.tolist()
         prefix = Prefix(observed, prompts)
         hidden = outputs[:0]
-        for number, layer in enumerate(self.layers):
+        for number in range(len(self.layers)):
             if len(hidden):
-                call = {self.names.cache: prefix, **observed.calls[number]}
-                out = layer(hidden[:, None], **call)
-                hidden = (out[0] if isinstance(out, tuple) else out)[:, 0]
+                hidden = self._through(observed, prefix, number, hidden)
             rows = slice(bounds[number], bounds[number + 1])
             if rows.start < rows.stop:
                 new = self._after_down(number, outputs[rows])
                 new = observed.residual[number][prompts[rows]] + new
                 hidden = torch.cat([hidden, new]) if len(hidden) else new
+        return self.read(hidden, answers)
+
+    def observed_rows(self, observed: ObservedPrefix, layer: int, neurons: Tensor) -> Rows:
+        """See :meth:`LanguageModel.observed_rows`; ``hidden`` is not needed of them."""
+        return Rows(observed.residual[layer], observed.residual[layer], neurons)
+
+    def step(
+        self,
+        observed: ObservedPrefix,
+        layer: int,
+        hidden: Tensor,
+        prompts: Tensor,
+        sources: Tensor,
+    ) -> tuple[Tensor, Rows]:
+        """See :meth:`LanguageModel.step`."""
+        found: list[Tensor] = []
+        with capture_inputs([self.down[layer]], torch.zeros_like(prompts), found):
+            out = self._through(observed, Prefix(observed, prompts), layer, hidden)
+        neurons = found[0][sources]
+        before = out[sources] - self._after_down(layer, self.project(layer, neurons))
+        return out, Rows(out[sources], before, neurons)
+
+    def _through(
+        self, observed: ObservedPrefix, prefix: Prefix, layer: int, hidden: Tensor
+    ) -> Tensor:
+        """One token per row, ``(rows, width)``, through one layer."""
+        call = {self.names.cache: prefix, **observed.calls[layer]}
+        out = self.layers[layer](hidden[:, None], **call)
+        return (out[0] if isinstance(out, tuple) else out)[:, 0]  # type: ignore[no-any-return]
+
+    def rejoin(self, layer: int, rows: Rows, positions: Tensor) -> Tensor:
+        """See :meth:`LanguageModel.rejoin`."""
+        return rows.before + self._after_down(layer, self.project(layer, rows.neurons))
+
+    def read(self, hidden: Tensor, answers: Tensor) -> Tensor:
+        """See :meth:`LanguageModel.read`."""
         return self.answer_probability(self.norm(hidden), answers)
 
     def row_bytes(self, length: int) -> tuple[int, int]:

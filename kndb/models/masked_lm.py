@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kndb.models.architectures import Encoder
-from kndb.models.base import LanguageModel, ModelInfo, Observed, Target
+from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.tokens import masked_targets
 
@@ -158,13 +158,55 @@ class MaskedLM(LanguageModel[ObservedSequences]):
             else:
                 sequences = _replace(observed.hidden[number][prompts[rows]], positions[rows], new)
                 hidden = sequences if hidden is None else torch.cat([hidden, sequences])
-        return self.answer_probability(self._transformed(born), answers)
+        return self.read(born, answers)
 
     def _transformed(self, hidden: Tensor) -> Tensor:
         """What the output embedding gets."""
         for part in self.transform:
             hidden = part(hidden)
         return hidden
+
+    def observed_rows(self, observed: ObservedSequences, layer: int, neurons: Tensor) -> Rows:
+        """See :meth:`LanguageModel.observed_rows`; ``hidden`` is not needed of the last layer."""
+        before = observed.attended[layer]
+        last = layer == len(self.layers) - 1
+        return Rows(before if last else observed.hidden[layer], before, neurons)
+
+    def step(
+        self,
+        observed: ObservedSequences,
+        layer: int,
+        hidden: Tensor,
+        prompts: Tensor,
+        sources: Tensor,
+    ) -> tuple[Tensor, Rows]:
+        """See :meth:`LanguageModel.step`."""
+        block = self.layers[layer]
+        last = layer == len(self.layers) - 1
+        positions = observed.positions[prompts]
+        asking = hidden
+        if last:
+            asking = hidden[torch.arange(len(hidden), device=hidden.device), positions][:, None]
+            positions = torch.zeros_like(positions)
+        before: list[Tensor] = []
+        neurons: list[Tensor] = []
+        with (
+            capture_inputs([block.up], positions, before),
+            capture_inputs([block.down], positions, neurons),
+        ):
+            out = block(asking, hidden)
+        out = out[:, 0] if last else out
+        return out, Rows(out[sources], before[0][sources], neurons[0][sources])
+
+    def rejoin(self, layer: int, rows: Rows, positions: Tensor) -> Tensor:
+        """See :meth:`LanguageModel.rejoin`."""
+        answers = self.layers[layer].finish(rows.before, self.project(layer, rows.neurons))
+        last = layer == len(self.layers) - 1
+        return answers if last else _replace(rows.hidden, positions, answers)
+
+    def read(self, hidden: Tensor, answers: Tensor) -> Tensor:
+        """See :meth:`LanguageModel.read`."""
+        return self.answer_probability(self._transformed(hidden), answers)
 
     def row_bytes(self, length: int) -> tuple[int, int]:
         """See :meth:`LanguageModel.row_bytes`.
