@@ -180,7 +180,7 @@ def run(request: IngestRequest, quiet: bool) -> IngestSummary:
 
     _silence_weights(request.model, quiet)
     try:
-        with reporting(request.model, "prompts", quiet) as report:
+        with reporting(Path(request.model).name, "prompts", quiet) as report:
             return pipeline.ingest(request, report)
     except KeyboardInterrupt:
         note("What was done is stored; the same command goes on from there.", quiet)

@@ -19,8 +19,6 @@ from kndb_cli.terminal import let_go_of_stdout, note, use_utf8
 
 COMMANDS = ("demo", "ingest", "query", "runs", "sql", "export", "db")
 
-DUCKDB_INTERRUPTED = "Query interrupted"  # the RuntimeError that DuckDB makes of Ctrl-C
-
 EPILOG = "New here? [bold]kndb demo[/bold] shows the whole of it in a minute."
 
 
@@ -37,8 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         let_go_of_stdout()
         return ExitCode.DONE
     except Exception as error:
-        if str(error) == DUCKDB_INTERRUPTED:
-            return _interrupted()
         if debug and not isinstance(error, typer.TyperException):
             traceback.print_exception(error)
         if isinstance(error, OSError):

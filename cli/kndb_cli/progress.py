@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress, Task
 
 Report = Callable[[int, int], None]
-"""Told ``(done, total)``; the first call also says how much was done before the work began."""
+"""Told ``(done, total)``; the first calls may count what was done before the work began."""
 
 LINE_EVERY = 10.0  # seconds between two lines of a log
+
+SETTLING = 0.3  # seconds after the first report: what needs no work says nothing of the rate
 
 
 @contextmanager
@@ -60,12 +62,16 @@ def _bar(unit: str) -> Progress:
 
 
 def _on_bar(bar: Progress, label: str) -> Report:
+    task = bar.add_task(label, total=None)
+    settled = float("inf")
+
     def report(done: int, total: int) -> None:
-        if not bar.task_ids:
-            # What was there before does not count towards the rate.
-            bar.add_task(label, total=total, completed=done)
+        nonlocal settled
+        settled = min(settled, time.monotonic() + SETTLING)
+        if time.monotonic() < settled:
+            bar.reset(task, completed=done, total=total)
         else:
-            bar.update(bar.task_ids[0], completed=done, total=total)
+            bar.update(task, completed=done, total=total)
 
     return report
 
