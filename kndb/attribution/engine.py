@@ -25,10 +25,12 @@ from kndb.attribution.integrated_gradients import (
 )
 from kndb.attribution.memory import Budget, default_budget, out_of_memory
 from kndb.attribution.settings import Settings, preset
+from kndb.errors import ModelError
 from kndb.facts import Prompt
 from kndb.models import LanguageModel, Target, Unusable
 
 LARGEST_BATCH = 64
+NO_ROOM = "Memory ran out on a single prompt; use a smaller dtype or another device."
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,12 @@ def _batches(
         try:
             found = _answer(model, batch, settings, budget)
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or len(batch) == 1:
+            if not out_of_memory(error):
                 raise
+            found = None
+        if found is None:  # outside the except block, which keeps the failed tensors alive
+            if len(batch) == 1:
+                raise ModelError(NO_ROOM)
             size = len(batch) // 2
             continue
         yield from found

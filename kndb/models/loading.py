@@ -11,7 +11,7 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 from transformers.activations import NewGELUActivation
 
 from kndb.errors import ModelError, UsageError
@@ -22,6 +22,14 @@ from kndb.models.masked_lm import MaskedLM
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = ("auto", "cpu", "cuda", "mps")
+_TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken"]
 
 
@@ -148,8 +156,8 @@ def locate(model: str | Path, revision: str | None) -> tuple[Path, str, str]:
 
 def _architecture(folder: Path, name: str) -> Encoder | Decoder:
     try:
-        kind = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"The model {name} has no usable config.json: {_first_line(error)}"
         ) from error
@@ -161,6 +169,8 @@ def _architecture(folder: Path, name: str) -> Encoder | Decoder:
             f"The model {name} has no .safetensors weights, and kndb does not unpickle files; "
             "save it again with save_pretrained."
         )
+    if not any((folder / file).exists() for file in _TOKENIZERS):
+        raise ModelError(f"The model {name} has no tokenizer beside it, such as tokenizer.json.")
     return ARCHITECTURES[kind]
 
 
