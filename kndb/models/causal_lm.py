@@ -51,8 +51,11 @@ class Prefix:
     ) -> tuple[Tensor, Tensor]:
         """Put ``(rows, heads, 1, head width)`` behind the prompt's keys and values."""
         rows = self.prompts[: len(key)]
-        keys, values = self.observed.keys[layer_idx], self.observed.values[layer_idx]
-        return torch.cat([keys[rows], key], dim=2), torch.cat([values[rows], value], dim=2)
+        keys, values = (
+            states.expand(len(rows), -1, -1, -1) if len(states) == 1 else states[rows]
+            for states in (self.observed.keys[layer_idx], self.observed.values[layer_idx])
+        )
+        return torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
 
 
 class CausalLM(LanguageModel[ObservedPrefix]):
