@@ -1,0 +1,283 @@
+"""Searches for degenerate sets: what of a run is to be searched, and what was found.
+
+Every call opens the file for one short transaction, and may be repeated: a fact and language that
+a search already has is not written twice. It runs no model and decides nothing about sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from kndb.errors import NotFound, UsageError
+from kndb.facts import content_id
+from kndb.neurons import Neuron
+from kndb.store.catalogue import utc_now
+from kndb.store.database import connect, database_error
+from kndb.store.ids import canonical_json
+from kndb.store.lookup import find_facts, find_relation, find_run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Key = tuple[int, str]
+"""A fact's id and a language."""
+
+
+@dataclass(frozen=True)
+class RunToSearch:
+    """A finished run, and what a search's settings need of it.
+
+    Attributes:
+        run_id: its id.
+        model: the model's name.
+        tau: threshold its knowledge neurons were refined with; None for imported ones.
+        share: share of prompts they were refined with, likewise.
+    """
+
+    run_id: int
+    model: str
+    tau: float | None
+    share: float | None
+
+
+@dataclass(frozen=True)
+class FactToSearch:
+    """A fact in a language, as a run has it.
+
+    Attributes:
+        fact_id: the fact.
+        lang: the language.
+        prompts: text with ``[MASK]`` and answer of each prompt that was attributed.
+        neurons: its knowledge neurons, the strongest first.
+    """
+
+    fact_id: int
+    lang: str
+    prompts: tuple[tuple[str, str], ...]
+    neurons: tuple[Neuron, ...]
+
+    @property
+    def key(self) -> Key:
+        """What it is known by within a search."""
+        return self.fact_id, self.lang
+
+
+_RUNS = """
+    SELECT run_id, model_id, model.name, run.tau, run.share
+    FROM run JOIN model USING (model_id)
+    WHERE status = 'finished' ORDER BY finished_at DESC, run_id
+"""
+
+
+def run_to_search(
+    path: str | Path, model_id: int, model_name: str, asked: str | None
+) -> RunToSearch:
+    """The run asked for, or the newest one of the model.
+
+    Raises:
+        NotFound: there is no such run, or none of this model.
+        UsageError: the run is of another model, or not finished.
+    """
+    with connect(path) as connection:
+        runs = connection.execute(_RUNS).fetchall()
+        if asked is None:
+            own = [run for run in runs if run[1] == model_id]
+            if not own:
+                names = list(dict.fromkeys(run[2] for run in runs))
+                raise NotFound(
+                    f"No finished run in {path} is of the model {model_name}, going by its "
+                    "weights; `kndb ingest` makes one.",
+                    names,
+                )
+            run_id = own[0][0]
+        else:
+            run_id = find_run(connection, asked)
+    found = next((run for run in runs if run[0] == run_id), None)
+    if found is None:
+        raise UsageError(f"The run {run_id} is not finished; the same `kndb ingest` goes on.")
+    if found[1] != model_id:
+        raise UsageError(
+            f"The run {run_id} is of the model {found[2]}, whose weights are not those of "
+            f"{model_name}; give the model of the run."
+        )
+    return RunToSearch(found[0], *found[2:])
+
+
+_FACTS = """
+    SELECT fact_id, lang, list((text, answer) ORDER BY template, text) FILTER (status = 'done')
+    FROM prediction JOIN prompt USING (prompt_id) JOIN fact USING (fact_id)
+    WHERE run_id = $run AND ($relation IS NULL OR relation_id = $relation)
+          AND ($facts IS NULL OR list_contains($facts, fact_id))
+    GROUP BY fact_id, lang, fact_key ORDER BY fact_key, fact_id, lang
+"""
+_NEURONS = """
+    SELECT fact_id, lang, layer, neuron FROM knowledge_neuron
+    WHERE run_id = $run ORDER BY fact_id, lang, score DESC, layer, neuron
+"""
+
+
+def facts_to_search(
+    path: str | Path,
+    run_id: int,
+    *,
+    fact: str | None = None,
+    relation: str | None = None,
+    langs: Sequence[str] = (),
+    limit: int | None = None,
+    seed: int = 0,
+) -> list[FactToSearch]:
+    """Facts of a run in each of their languages, whether or not they have neurons.
+
+    Args:
+        path: the database.
+        run_id: the run.
+        fact: a key, a prompt or words of the subject; all facts when None.
+        relation: a relation's id or label.
+        langs: languages; all when empty.
+        limit: so many facts, drawn by the seed, the same in every language.
+        seed: of the draw.
+
+    Raises:
+        NotFound: nothing matches.
+        UsageError: the run has no such language.
+    """
+    with connect(path) as connection:
+        asked = {
+            "run": run_id,
+            "facts": None if fact is None else find_facts(connection, fact),
+            "relation": None if relation is None else find_relation(connection, relation),
+        }
+        rows = connection.execute(_FACTS, asked).fetchall()
+        neurons: dict[Key, list[Neuron]] = {}
+        for fact_id, lang, layer, index in connection.execute(_NEURONS, {"run": run_id}).fetchall():
+            neurons.setdefault((fact_id, lang), []).append(Neuron(layer, index))
+    if not rows:
+        raise NotFound(f"The run {run_id} has no such fact; `kndb query` shows what it has.")
+    _check_langs(langs, {lang for _, lang, _ in rows})
+    facts = {fact_id for fact_id, _, _ in rows}
+    drawn = set(sorted(facts, key=lambda key: content_id("draw", seed, key))[:limit])
+    return [
+        FactToSearch(fact_id, lang, tuple(prompts or ()), tuple(neurons.get((fact_id, lang), ())))
+        for fact_id, lang, prompts in rows
+        if fact_id in drawn and (not langs or lang in langs)
+    ]
+
+
+def _check_langs(asked: Sequence[str], known: set[str]) -> None:
+    unknown = sorted(set(asked) - known)
+    if unknown:
+        raise UsageError(
+            f"There is no language {unknown[0]!r} here; choose from {', '.join(sorted(known))}."
+        )
+
+
+class SearchWriter:
+    """Writes one search into the database at ``path``.
+
+    ``settings`` hold all that sets it apart from other searches of the same run; which facts are
+    searched does not, so a search may be widened later. ``wait`` is how many seconds each call
+    keeps trying while another process holds the file.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        run_id: int,
+        settings: Mapping[str, Any],
+        *,
+        wait: float = 60.0,
+    ) -> None:
+        self.path = Path(path)
+        self.run_id = run_id
+        self.settings = canonical_json(settings)
+        self.search_id = content_id("degenerate_search", run_id, self.settings)
+        self._wait = wait
+
+    def begin(self) -> frozenset[Key]:
+        """Find or make the search; the facts and languages that it already has.
+
+        Raises:
+            DatabaseError: the database cannot be opened for writing.
+        """
+        values = [self.search_id, self.run_id, self.settings, utc_now(), version("kndb")]
+        with self._transaction() as connection:
+            connection.execute(_BEGIN, [*values, self.search_id])
+            sql = "SELECT fact_id, lang FROM degenerate_fact WHERE search_id = ?"
+            return frozenset(connection.execute(sql, [self.search_id]).fetchall())
+
+    def append(self, facts: pa.Table, sets: pa.Table, members: pa.Table, subsets: pa.Table) -> None:
+        """Store some facts with their sets, in one transaction.
+
+        Args:
+            facts: the columns of ``degenerate_fact``.
+            sets: those of ``degenerate_set``.
+            members: those of ``degenerate_member``.
+            subsets: those of ``degenerate_subset``.
+        """
+        tables = {"facts": facts, "sets": sets, "members": members, "subsets": subsets}
+        with self._transaction() as connection:
+            for name, table in tables.items():
+                connection.register(f"new_{name}", table)
+            for sql in _APPEND:
+                connection.execute(sql)
+
+    def mark(self, status: str) -> None:
+        """Set the search's status: ``running``, ``interrupted`` or ``finished``."""
+        finished = utc_now() if status == "finished" else None
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE degenerate_search SET status = ?, finished_at = ? WHERE search_id = ?",
+                [status, finished, self.search_id],
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file, commit what the block does, or nothing of it, and let the file go."""
+        with connect(self.path, write=True, wait=self._wait) as connection:
+            connection.begin()
+            try:
+                yield connection
+                connection.commit()
+            except duckdb.IOException as error:
+                raise database_error(self.path, error) from error
+
+
+_BEGIN = """
+    INSERT INTO degenerate_search BY NAME
+    SELECT ? AS search_id, ? AS run_id, ? AS settings, 'running' AS status,
+           CAST(? AS TIMESTAMP) AS started_at, ? AS kndb_version
+    WHERE NOT EXISTS (FROM degenerate_search WHERE search_id = ?)
+"""
+_FRESH = "SEMI JOIN fresh USING (search_id, fact_id, lang)"
+_APPEND = (
+    """
+    CREATE TEMP TABLE fresh AS
+    SELECT search_id, fact_id, lang FROM new_facts
+    ANTI JOIN degenerate_fact USING (search_id, fact_id, lang)
+    """,
+    f"""
+    INSERT INTO degenerate_set BY NAME
+    SELECT * FROM new_sets {_FRESH} ORDER BY search_id, fact_id, lang, kind, set_id
+    """,
+    *(
+        f"""
+        INSERT INTO {table} BY NAME
+        SELECT * FROM {new} WHERE set_id IN (SELECT set_id FROM new_sets {_FRESH}) ORDER BY ALL
+        """
+        for table, new in (
+            ("degenerate_member", "new_members"),
+            ("degenerate_subset", "new_subsets"),
+        )
+    ),
+    f"""
+    INSERT INTO degenerate_fact BY NAME
+    SELECT * FROM new_facts {_FRESH} ORDER BY search_id, fact_id, lang
+    """,
+)
