@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 from transformers.activations import NewGELUActivation
+from transformers.utils import logging
 
 from kndb.errors import ModelError, UsageError
 from kndb.models.architectures import ARCHITECTURES, Decoder, Encoder
@@ -60,13 +63,26 @@ def load_model(
     names = _architecture(folder, name)
     kind = AutoModelForMaskedLM if isinstance(names, Encoder) else AutoModelForCausalLM
     try:
-        hf = kind.from_pretrained(
-            folder, use_safetensors=True, trust_remote_code=False, dtype=DTYPES[dtype]
-        )
+        with _without_bars():
+            hf = kind.from_pretrained(
+                folder, use_safetensors=True, trust_remote_code=False, dtype=DTYPES[dtype]
+            )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, ImportError) as error:
         raise ModelError(f"The model {name} cannot be loaded: {_first_line(error)}") from error
     return adapt(hf.to(where), tokenizer, names, name, commit, weights_hash(folder))
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """No progress bar of Transformers for the length of a block: kndb shows its own."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def adapt(
