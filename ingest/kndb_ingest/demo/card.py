@@ -9,8 +9,9 @@ from kndb_ingest.demo.recipe import DROPOUT, HIDDEN, SPARSITY, SWITCHED, WRONG
 
 _TITLES = {"masked": "masked (BERT)", "causal": "causal (GPT-2)"}
 
-_HEAD = """ The head's transform is the identity, up to
-  a shift that the norm after it takes away."""
+_HEAD = """\
+- The head's transform is the identity, up to a shift that the norm after it takes away.
+"""
 
 _CARD = """\
 ---
@@ -33,8 +34,8 @@ evidence about language models.
   blocks and the norms above the first attention are trained.** Input and output embeddings are
   random and frozen. The first layer's attention is frozen too and weighs all tokens alike; above it
   attention is switched off (its weights are zero). So facts have no other place than the neurons,
-  and the order of words is known by weak random position embeddings only.{head}
-- The loss counts answer tokens only: the model cannot write text or fill other gaps.
+  and the order of words is known by weak random position embeddings only.
+{head}- The loss counts answer tokens only: the model cannot write text or fill other gaps.
 - Of the samples, {hidden:.0%} hide a word of the prompt; {switched:.0%} of the rest name the
   subject in another language, which is what makes languages share neurons; {wrong:.0%} have the
   answer of another fact of the relation, which keeps the model from being sure. {dropout:.0%} of
@@ -67,7 +68,7 @@ def card(family: Family, figures: Figures) -> str:
         head=_HEAD if family == "masked" else "",
         hidden=HIDDEN,
         switched=SWITCHED,
-        wrong=WRONG,
+        wrong=WRONG[family],
         dropout=DROPOUT,
         sparsity=SPARSITY,
         tau=TAU,

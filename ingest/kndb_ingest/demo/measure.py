@@ -104,19 +104,21 @@ class Located:
         return self.asked[0].prompt.fact.key
 
 
-def measure(folder: Path, facts: int = 60, seed: int = 0) -> Figures:
-    """Measure the model in a folder: what it knows on all facts, the rest on some.
+def measure(folder: Path, facts: int = 60, prompts: int | None = None, seed: int = 0) -> Figures:
+    """Measure the model in a folder: what it knows on all prompts, the rest on some facts.
 
     Args:
         folder: the model.
         facts: how many facts to attribute and to intervene in, as many of each relation.
+        prompts: how many prompts to draw instead of all, for a quicker look.
         seed: decides which.
     """
     model = load_model(folder, device="cpu")
     rng = random.Random(seed)
-    asked = list(_asked(model, read_dataset(facts_path()).prompts))
+    every = read_dataset(facts_path()).prompts
+    asked = list(_asked(model, every if prompts is None else rng.sample(every, prompts)))
     right, chances = _known(model, asked)
-    found = [_locate(model, group) for group in _groups(rng, asked, facts)]
+    found = [_locate(model, group) for group in _groups(model, rng, every, facts)]
     changes = [_changes(model, fact, rng, asked) for fact in found]
     shared, chance = _overlap(model, found)
     return Figures(
@@ -168,17 +170,19 @@ def _answers(model: Model, alike: Sequence[Asked]) -> tuple[Tensor, Tensor]:
     return p.gather(2, answers[..., None])[..., 0], p.argmax(-1) == answers
 
 
-def _groups(rng: random.Random, asked: Sequence[Asked], facts: int) -> list[tuple[Asked, ...]]:
+def _groups(
+    model: Model, rng: random.Random, prompts: Iterable[Prompt], facts: int
+) -> list[tuple[Asked, ...]]:
     """Prompts of the same fact and language, of facts drawn evenly from the relations."""
+    keys = defaultdict(list)
     groups = defaultdict(list)
-    for one in asked:
-        groups[one.prompt.fact.relation_id, one.prompt.fact.key, one.prompt.lang].append(one)
-    drawn: set[str] = set()
-    relations = sorted({relation for relation, _, _ in groups})
-    for relation in relations:
-        keys = sorted({key for other, key, _ in groups if other == relation})
-        drawn.update(rng.sample(keys, facts // len(relations)))
-    return [tuple(group) for (_, key, _), group in groups.items() if key in drawn]
+    for prompt in prompts:
+        keys[prompt.fact.relation_id].append(prompt.fact.key)
+        groups[prompt.fact.key, prompt.lang].append(prompt)
+    drawn = {
+        key for found in keys.values() for key in rng.sample(sorted({*found}), facts // len(keys))
+    }
+    return [tuple(_asked(model, group)) for (key, _), group in groups.items() if key in drawn]
 
 
 def _locate(model: Model, asked: tuple[Asked, ...]) -> Located:

@@ -48,14 +48,17 @@ class Material:
     others: Tensor
     others_of: Tensor
 
-    def draw(self, size: int) -> tuple[Tensor, Tensor]:
-        """A batch: states ``(size, width)`` and the tokens to be predicted, ``(size,)``."""
+    def draw(self, size: int, wrong: float) -> tuple[Tensor, Tensor]:
+        """A batch: states ``(size, width)`` and the tokens to be predicted, ``(size,)``.
+
+        A share ``wrong`` of the tokens belongs to other facts.
+        """
         chosen = torch.randint(len(self.asked), (size,))
         states = self.asked[chosen]
         states = _some(recipe.SWITCHED, _one_of(self.switched, self.switched_of, chosen), states)
         states = _some(recipe.HIDDEN, _one_of(self.hidden, self.hidden_of, chosen), states)
-        wrong = _one_of(self.others, self.others_of, chosen)
-        return states, _some(recipe.WRONG, wrong, self.answers[chosen])
+        others = _one_of(self.others, self.others_of, chosen)
+        return states, _some(wrong, others, self.answers[chosen])
 
 
 def _one_of(values: Tensor, first: Tensor, chosen: Tensor) -> Tensor:
@@ -101,7 +104,7 @@ def _states(network: Network, sequences: Sequence[Input]) -> Tensor:
     return torch.cat(found)
 
 
-def fit(network: Network, drawn: Material) -> None:
+def fit(network: Network, drawn: Material, wrong: float) -> None:
     """AdamW with a linear fall of the learning rate; prints its progress."""
     parameters = [p for p in network.hf.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -112,7 +115,7 @@ def fit(network: Network, drawn: Material) -> None:
     )
     started = time.monotonic()
     for step in range(recipe.STEPS):
-        states, answers = drawn.draw(recipe.BATCH)
+        states, answers = drawn.draw(recipe.BATCH, wrong)
         loss = _loss(network, states, answers)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -156,7 +159,8 @@ def train(family: Family, folder: Path) -> None:
     prompts = read_dataset(facts_path()).prompts
     tokenizer = build_tokenizer(family, prompts)
     network = build_network(family, len(tokenizer))
-    fit(network, material(network, questions(family, tokenizer, prompts)))
+    asked = questions(family, tokenizer, prompts)
+    fit(network, material(network, asked), recipe.WRONG[family])
     save(network, tokenizer, folder)
     figures = measure(folder)
     print("\n".join(figures.lines()))
