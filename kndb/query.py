@@ -40,10 +40,12 @@ _STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
 _KNOWLEDGE = """
     WITH refined AS ({source}),
     knowledge AS (
-        SELECT refined.*, count(*) OVER (PARTITION BY run_id, fact_id, layer, neuron) AS n_langs
+        SELECT refined.*, count(*) OVER same AS n_langs,
+               string_agg(lang, ',' ORDER BY lang) OVER same AS langs
         FROM refined JOIN fact USING (fact_id)
         WHERE ($facts IS NULL OR list_contains($facts, fact_id))
               AND ($relation IS NULL OR relation_id = $relation)
+        WINDOW same AS (PARTITION BY run_id, fact_id, layer, neuron)
     ),
     label AS (
         SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer FROM prompt
@@ -54,7 +56,7 @@ _KNOWLEDGE = """
 
 _ROWS = """
     SELECT fact_key, relation.label AS relation, knowledge.lang, label.subject, label.answer,
-           layer, neuron, score, support, n_langs, model.name AS model, run_id
+           layer, neuron, score, support, n_langs, langs, model.name AS model, run_id
     FROM knowledge
     JOIN fact USING (fact_id)
     JOIN relation USING (relation_id)
@@ -64,10 +66,11 @@ _ROWS = """
     WHERE ($lang IS NULL OR lower(knowledge.lang) = lower($lang))
           AND ($layer IS NULL OR (layer = $layer AND neuron = $neuron))
     QUALIFY $top IS NULL OR $top >= row_number() OVER (
-        PARTITION BY run_id, knowledge.fact_id, knowledge.lang ORDER BY score DESC, layer, neuron
+        PARTITION BY run_id, knowledge.fact_id, knowledge.lang
+        ORDER BY score DESC NULLS LAST, layer, neuron
     )
     ORDER BY fact_key, knowledge.fact_id, knowledge.lang, model, run_id,
-             score DESC, layer, neuron
+             score DESC NULLS LAST, layer, neuron
 """
 
 _LANGS = "SELECT DISTINCT lang FROM knowledge ORDER BY lang"
@@ -117,9 +120,10 @@ class Database:
 
         Returns:
             Columns ``fact_key, relation, lang, subject, answer, layer, neuron, score, support,
-            n_langs, model, run_id``, ordered by fact, language, model and falling score.
+            n_langs, langs, model, run_id``, ordered by fact, language, model and falling score.
             ``n_langs`` counts the languages in which the neuron is a knowledge neuron of the
-            fact, whatever ``lang`` and ``top`` leave to be seen.
+            fact, and ``langs`` names them (``en,zh``), whatever ``lang`` and ``top`` leave to be
+            seen. Imported neurons have no ``score`` and no ``support``.
 
         Raises:
             NotFound: nothing matches; it carries the nearest matches.

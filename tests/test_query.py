@@ -26,6 +26,7 @@ COLUMNS = (
     "score",
     "support",
     "n_langs",
+    "langs",
     "model",
     "run_id",
 )
@@ -63,8 +64,13 @@ def test_a_row_says_all_there_is_to_say(db: kndb.Database) -> None:
     assert result.columns == COLUMNS
     (run_id,) = (row["run_id"] for row in db.runs().to_dicts())
     assert result.rows() == [
-        ("P36:Q142", "capital", "zh", "法国", "巴黎", 0, 7, 1.0, 1.0, 1, "tiny", run_id)
+        ("P36:Q142", "capital", "zh", "法国", "巴黎", 0, 7, 1.0, 1.0, 1, "zh", "tiny", run_id)
     ]
+
+
+def test_a_row_says_which_languages_share_the_neuron(db: kndb.Database) -> None:
+    (row,) = db.query(fact="P36:Q142", lang="zh", neuron="0:1").to_dicts()
+    assert (row["n_langs"], row["langs"]) == (2, "en,zh")
 
 
 def test_rows_are_ordered_by_fact_language_and_falling_score(db: kndb.Database) -> None:

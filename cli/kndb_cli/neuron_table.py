@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
@@ -15,6 +15,8 @@ from kndb_cli.tables import column_cells, empty_table, wanted
 
 # The columns that every table of neurons ends in, and a width for their usual values.
 _NUMBERS = (("neuron", 8), ("score", 7), ("support", 7), ("langs", 5))
+
+_LANGS_SHOWN = 6
 
 
 class _Row(NamedTuple):
@@ -44,12 +46,19 @@ def _rows(found: Rows) -> list[_Row]:
     neurons = [
         Text(f"{layer}:{index}") for layer, index in zip(at["layer"], at["neuron"], strict=True)
     ]
-    support = [Text(f"{share:.0%}") for share in at["support"]]
-    langs = [Text(str(n), style="green" if n > 1 else "") for n in at["n_langs"]]
+    support = [Text("–" if share is None else f"{share:.0%}") for share in at["support"]]
+    langs = [_langs(*each) for each in zip(at["n_langs"], at["langs"], strict=True)]
     numbers = zip(neurons, column_cells(at["score"]), support, langs, strict=True)
     runs = zip(at["model"], at["run_id"], strict=True)
     texts = (at[name] for name in ("fact_key", "lang", "subject", "answer"))
     return [_Row(*values) for values in zip(runs, *texts, numbers, strict=True)]
+
+
+def _langs(count: int, names: str) -> Text:
+    """How many languages, and the first few of them."""
+    shown = names.split(",")[:_LANGS_SHOWN]
+    more = ",…" if count > len(shown) else ""
+    return Text(f"{count}  {','.join(shown)}{more}", style="green" if count > 1 else "")
 
 
 class _Fitting:
@@ -69,13 +78,17 @@ def _wide(rows: Iterable[_Row]) -> Table:
     for name in ("fact", "lang", "subject", "answer"):
         table.add_column(name, no_wrap=name in ("fact", "lang"))
     for name, _ in _NUMBERS:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify=_justified(name), no_wrap=True)
     before = ("",) * 4
     for row in rows:
         key = (row.fact, row.lang, row.subject, row.answer)
         table.add_row(*map(Text, _what_is_new(before, key)), *row.numbers)
         before = key
     return table
+
+
+def _justified(name: str) -> Literal["left", "right"]:
+    return "left" if name == "langs" else "right"
 
 
 def _what_is_new(before: Sequence[Any], key: Sequence[str]) -> Sequence[str]:
@@ -89,8 +102,8 @@ def _narrow(rows: Iterable[_Row]) -> Iterator[RenderableType]:
         fact, lang, subject, answer = head
         yield Text.assemble((fact, "bold"), f" {lang} {subject} → {answer}")
         table = Table.grid(padding=(0, 2))
-        for _, width in _NUMBERS:
-            table.add_column(justify="right", min_width=width)
+        for name, width in _NUMBERS:
+            table.add_column(justify=_justified(name), min_width=width)
         table.add_row(*(Text(name, style="dim") for name, _ in _NUMBERS))
         for row in of_head:
             table.add_row(*row.numbers)

@@ -12,47 +12,47 @@ from kndb_cli.tables import draw, generic
 
 COLUMNS = (
     *("fact_key", "lang", "subject", "answer"),
-    *("layer", "neuron", "score", "support", "n_langs", "model", "run_id"),
+    *("layer", "neuron", "score", "support", "n_langs", "langs", "model", "run_id"),
 )
 
 NEURONS = Listing(
     COLUMNS,
     [
-        ("P36:Q142", "en", "France", "Paris", 2, 117, 0.2501, 1.0, 2, "model-a", 7),
-        ("P36:Q142", "en", "France", "Paris", 1, 33, 0.125, 2 / 3, 1, "model-a", 7),
-        ("P36:Q142", "en", "France", "Paris", 0, 5, 0.5, 1.0, 1, "model-b", 8),
-        ("P36:Q142", "zh", "法国", "巴黎", 2, 117, 0.2, 1.0, 2, "model-a", 7),
-        ("P36:Q145", "en", "United Kingdom", "London", 0, 7, 0.3, 1.0, 1, "model-a", 7),
+        ("P36:Q142", "en", "France", "Paris", 2, 117, 0.2501, 1.0, 2, "en,zh", "model-a", 7),
+        ("P36:Q142", "en", "France", "Paris", 1, 33, 0.125, 2 / 3, 1, "en", "model-a", 7),
+        ("P36:Q142", "en", "France", "Paris", 0, 5, 0.5, 1.0, 1, "en", "model-b", 8),
+        ("P36:Q142", "zh", "法国", "巴黎", 2, 117, 0.2, 1.0, 2, "en,zh", "model-a", 7),
+        ("P36:Q145", "en", "United Kingdom", "London", 0, 7, 0.3, 1.0, 1, "en", "model-a", 7),
     ],
 )
 
 WIDE = """\
 model-a  run 7
 fact      lang  subject         answer  neuron   score  support  langs
-──────────────────────────────────────────────────────────────────────
-P36:Q142  en    France          Paris    2:117  0.2501     100%      2
-                                          1:33  0.1250      67%      1
-          zh    法国            巴黎     2:117  0.2000     100%      2
-P36:Q145  en    United Kingdom  London     0:7  0.3000     100%      1
+───────────────────────────────────────────────────────────────────────
+P36:Q142  en    France          Paris    2:117  0.2501     100%  2  en,zh
+                                          1:33  0.1250      67%  1  en
+          zh    法国            巴黎     2:117  0.2000     100%  2  en,zh
+P36:Q145  en    United Kingdom  London     0:7  0.3000     100%  1  en
 
 model-b  run 8
 fact      lang  subject  answer  neuron   score  support  langs
 ───────────────────────────────────────────────────────────────
-P36:Q142  en    France   Paris      0:5  0.5000     100%      1
+P36:Q142  en    France   Paris      0:5  0.5000     100%  1  en
 """
 
 NARROW = """\
 model-a  run 7
 P36:Q142 en France → Paris
   neuron    score  support  langs
-   2:117   0.2501     100%      2
-    1:33   0.1250      67%      1
+   2:117   0.2501     100%  2  en,zh
+    1:33   0.1250      67%  1  en
 P36:Q142 zh 法国 → 巴黎
   neuron    score  support  langs
-   2:117   0.2000     100%      2
+   2:117   0.2000     100%  2  en,zh
 P36:Q145 en United Kingdom → London
   neuron    score  support  langs
-     0:7   0.3000     100%      1
+     0:7   0.3000     100%  1  en
 """
 
 
