@@ -29,7 +29,7 @@ NEURONS = Listing(
 WIDE = """\
 model-a  run 7
 fact      lang  subject         answer  neuron   score  support  langs
-───────────────────────────────────────────────────────────────────────
+─────────────────────────────────────────────────────────────────────────
 P36:Q142  en    France          Paris    2:117  0.2501     100%  2  en,zh
                                           1:33  0.1250      67%  1  en
           zh    法国            巴黎     2:117  0.2000     100%  2  en,zh
