@@ -138,7 +138,8 @@ def find_degenerate(
         outcomes = (answer(model, fact, request, writer.search_id) for fact in left)
         _store(writer, run.run_id, outcomes, len(facts) - len(left), len(facts), progress)
     seconds = time.monotonic() - started
-    return summarise_search(request.database, writer.search_id, run, len(left), seconds)
+    asked = frozenset(fact.key for fact in facts)
+    return summarise_search(request.database, writer.search_id, run, asked, len(left), seconds)
 
 
 def answer(

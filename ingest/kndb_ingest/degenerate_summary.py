@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kndb.store.database import connect
-from kndb.store.searches import RunToSearch
+from kndb.store.searches import Key, RunToSearch
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class SearchSummary:
         control_found: those that met the criterion.
         new: facts in their languages that this call worked on; 0 where all had been there.
         seconds: this call took.
+        asked: the facts and languages that this call was about.
     """
 
     search_id: int
@@ -45,6 +46,7 @@ class SearchSummary:
     control_found: int
     new: int
     seconds: float
+    asked: frozenset[Key]
 
 
 _FIGURES = """
@@ -67,7 +69,7 @@ _FOUND = """
 
 
 def summarise_search(
-    path: Path, search_id: int, run: RunToSearch, new: int, seconds: float
+    path: Path, search_id: int, run: RunToSearch, asked: frozenset[Key], new: int, seconds: float
 ) -> SearchSummary:
     """Count what a search holds.
 
@@ -95,4 +97,5 @@ def summarise_search(
             control_found=int(control_found),
             new=new,
             seconds=seconds,
+            asked=asked,
         )
