@@ -1,4 +1,4 @@
-"""Trains a demo model: ``python -m kndb_ingest.demo.train masked|causal --out DIR``.
+"""Trains a demo model: ``python -m kndb_ingest.demo.train masked|causal [--out DIR]``.
 
 It owns the recipe. What is learned, and why the rest is random, is in ``networks``; the figures at
 the end come from ``measure``. The seed is fixed; other machines round otherwise, so that their
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kndb_ingest.datasets import read_dataset
-from kndb_ingest.demo import Family, facts_path, recipe
+from kndb_ingest.demo import Family, facts_path, model_path, recipe
 from kndb_ingest.demo.card import card
 from kndb_ingest.demo.measure import measure
 from kndb_ingest.demo.networks import Network, build_network
@@ -171,9 +171,10 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Train a demo model.")
     parser.add_argument("family", choices=("masked", "causal"))
-    parser.add_argument("--out", type=Path, required=True, help="folder for the model")
+    parser.add_argument("--out", type=Path, help="folder for the model; the shipped one by default")
     given = parser.parse_args()
-    train(cast(Family, given.family), given.out)
+    family = cast(Family, given.family)
+    train(family, given.out or model_path(family))
 
 
 if __name__ == "__main__":
