@@ -42,7 +42,7 @@ def demo(
     ] = Path("demo.duckdb"),
     limit: Annotated[
         int, typer.Option(metavar="N", help="How many of the embedded facts to take.")
-    ] = 60,
+    ] = 40,
     quiet: options.Quiet = False,
 ) -> None:
     """See it work: two small embedded models, real facts, four languages, no network.
@@ -50,6 +50,7 @@ def demo(
     It finds the neurons of both models, shows what the database answers, and leaves it
     for you to ask on.
     """
+    _one_thread()
     for model in ("demo-masked", "demo-causal"):
         chosen = ("--model", model, "--dataset", "demo", "--limit", str(limit))
         _show("ingest", *chosen, db=db, quiet=quiet)
@@ -65,6 +66,17 @@ def demo(
     _say("Any question, in SQL: how many neurons serve a fact in how many languages?")
     _show("sql", _COUNT, db=db)
     note(f"Go on with {db}: see kndb --help, or kndb db schema for SQL.", quiet)
+
+
+def _one_thread() -> None:
+    """Let torch use one thread.
+
+    The demo models are too small to gain from more, and where other programs keep the cores busy,
+    threads that wait for each other make it many times slower.
+    """
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _say(text: str) -> None:

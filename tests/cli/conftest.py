@@ -143,9 +143,14 @@ class Processes:
 
     def _run(self, command, env=None, **options):
         env = {**self._env, **(env or {})}
-        return subprocess.run(command, env=env, capture_output=True, timeout=60, **options)
+        return subprocess.run(command, env=env, capture_output=True, timeout=120, **options)
+
+
+@pytest.fixture(scope="session")
+def processes(database):
+    return Processes(database)
 
 
 @pytest.fixture
-def process(database):
-    return Processes(database)
+def process(processes):
+    return processes
