@@ -12,6 +12,9 @@ def test_an_interrupt_says_so_and_exits_130(process):
     with pytest.raises(subprocess.TimeoutExpired):
         started.wait(timeout=1.5)
     started.send_signal(signal.SIGINT)
-    _, err = started.communicate(timeout=20)
+    try:
+        _, err = started.communicate(timeout=60)
+    finally:
+        started.kill()
     assert started.returncode == 130
     assert err == b"Interrupted.\n"
