@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ import typer
 from kndb_cli.errors import ExitCode, explain
 from kndb_cli.terminal import let_go_of_stdout, note, use_utf8
 
-COMMANDS = ("demo", "ingest", "query", "runs", "sql", "export", "db")
+COMMANDS = ("demo", "ingest", "query", "graph", "runs", "sql", "export", "db")
 
 EPILOG = "New here? [bold]kndb demo[/bold] shows the whole of it in a minute."
 
@@ -73,7 +74,8 @@ def application(args: Sequence[str]) -> typer.Typer:
     app.callback(no_args_is_help=True, epilog=EPILOG)(kndb)
     named = next((arg for arg in args if not arg.startswith("-")), None)
     for name in (named,) if named in COMMANDS else COMMANDS:
-        app.add_typer(import_module(f"kndb_cli.{name}").app)
+        module = f"{name}_" if iskeyword(name) else name
+        app.add_typer(import_module(f"kndb_cli.{module}").app)
     return app
 
 

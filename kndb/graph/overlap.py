@@ -38,8 +38,8 @@ By = Literal["fact", "relation", "language-pair"]
 LEVELS: tuple[By, ...] = get_args(By)
 
 _HEAD = {
-    "fact": "fact.fact_key, relation.label AS relation, langs, sizes, n_shared, n_union, jaccard,"
-    " expected, p_value, q_value, neurons, note",
+    "fact": "fact.fact_key, relation.label AS relation, subject, answer, langs, sizes, n_shared,"
+    " n_union, jaccard, expected, p_value, q_value, neurons, note",
     "relation": "rows.relation_id, relation.label AS relation, langs, n_facts, sizes, n_shared,"
     " n_union, jaccard, expected, p_value, q_value, n_significant, shared_by_facts,"
     " shared_by_facts_expected, note",
@@ -97,8 +97,9 @@ def overlap(
         store: keep the rows in ``neuron_overlap``.
 
     Returns:
-        By fact: ``fact_key, relation, langs, sizes, n_shared, n_union, jaccard, expected, p_value,
-        q_value, neurons, note, model, run_id``. ``sizes`` are in the order of ``langs``;
+        By fact: ``fact_key, relation, subject, answer, langs, sizes, n_shared, n_union, jaccard,
+        expected, p_value, q_value, neurons, note, model, run_id``; subject and answer in English
+        where there is English. ``sizes`` are in the order of ``langs``;
         ``expected`` and ``p_value`` are those of random sets of these sizes (``kndb.graph.chance``)
         and ``q_value`` is corrected for all facts of the run that were asked for. ``note`` says
         what is missing: no neurons in a language, one language only.
@@ -317,6 +318,12 @@ _LISTED = """
         SELECT fact_id, string_agg(layer || ':' || neuron, ',' ORDER BY layer, neuron) AS neurons
         FROM new_neurons GROUP BY fact_id
     ) AS shared ON shared.fact_id = rows.fact_id
+    LEFT JOIN (
+        SELECT fact_id, arg_min(subject, rank) AS subject, arg_min(answer, rank) AS answer
+        FROM (SELECT *, (lang <> 'en') || lang AS rank FROM prompt)
+        WHERE fact_id IN (SELECT fact_id FROM new_rows)
+        GROUP BY fact_id
+    ) AS label ON label.fact_id = rows.fact_id
     ORDER BY {order}
 """
 
