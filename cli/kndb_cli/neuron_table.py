@@ -6,15 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from kndb_cli.rows import Rows
-from kndb_cli.tables import column_cells, empty_table, wanted
+from kndb_cli.tables import GAP, column_cells, empty_table
 
 # The columns that every table of neurons ends in, and a width for their usual values.
 _NUMBERS = (("neuron", 8), ("score", 7), ("support", 7), ("langs", 5))
+
+_TEXTS = ("fact", "lang", "subject", "answer")
+_HEADS = (*_TEXTS, *(name for name, _ in _NUMBERS))
 
 _LANGS_SHOWN = 6
 
@@ -68,14 +72,29 @@ class _Fitting:
         self._rows = rows
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        wide = _wide(self._rows)
-        fits = wanted(wide, console, options).minimum <= options.max_width
-        yield wide if fits else Group(*_narrow(self._rows))
+        fits = _least_width(self._rows) <= options.max_width
+        yield _wide(self._rows) if fits else Group(*_narrow(self._rows))
+
+
+def _least_width(rows: Iterable[_Row]) -> int:
+    """How wide the wide table is when subjects and answers break between words only.
+
+    Rich can measure it too, and takes as long for that as for the drawing.
+    """
+    widths = [
+        max(map(cell_len, column)) for column in zip(_HEADS, *map(_unbroken, rows), strict=True)
+    ]
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _unbroken(row: _Row) -> tuple[str, ...]:
+    subject, answer = (max(text.split(), key=cell_len, default="") for text in row[3:5])
+    return (row.fact, row.lang, subject, answer, *(text.plain for text in row.numbers))
 
 
 def _wide(rows: Iterable[_Row]) -> Table:
     table = empty_table()
-    for name in ("fact", "lang", "subject", "answer"):
+    for name in _TEXTS:
         table.add_column(name, no_wrap=name in ("fact", "lang"))
     for name, _ in _NUMBERS:
         table.add_column(name, justify=_justified(name), no_wrap=True)

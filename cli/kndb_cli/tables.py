@@ -21,6 +21,8 @@ from kndb_cli.terminal import wants_colour
 
 _UNLIMITED = 10_000  # columns: a file or a pipe has no width
 
+GAP = 2  # between the columns of ``empty_table``: its padding, and the line its box leaves out
+
 
 def console(stream: TextIO) -> Console:
     """A Rich console on the stream, as wide as the terminal, or as wide as the table needs."""
