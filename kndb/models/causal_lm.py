@@ -88,8 +88,12 @@ class CausalLM(LanguageModel[ObservedPrefix]):
             capture_inputs(up, positions, before),
             capture_calls(self.layers, calls),
         ):
+            # All tokens count, though the filler may be the padding token (GPT-2's only special).
             last = self.hf.base_model(
-                input_ids=tokens, past_key_values=cache, use_cache=True
+                input_ids=tokens,
+                attention_mask=torch.ones_like(tokens),
+                past_key_values=cache,
+                use_cache=True,
             ).last_hidden_state
         residual = [
             hidden[:n, -1] - self._after_down(number, self.project(number, neurons[number][:n]))
