@@ -12,5 +12,5 @@ app = typer.Typer(
     help="Overlaps between languages, degenerate groups, graphs and pictures.",
 )
 
-for _command in ("overlap",):
+for _command in ("overlap", "degenerate"):
     app.add_typer(import_module(f"kndb_cli.graph_{_command}").app)

@@ -1,0 +1,319 @@
+"""Builds networkx graphs from stored rows: neurons, facts, relations, languages and their edges.
+
+Nodes are texts: ``neuron 2:117``, ``fact P36:Q142``, ``relation P36``, ``language en``. Each has a
+``kind`` and a ``label``; each edge a ``kind`` and a ``weight``:
+
+=====================  ==========================================================================
+fact - neuron          ``recalls``: the neuron is a knowledge neuron of the fact; the weight is its
+                       mean score over the fact's ``langs`` (1 where it was imported without one)
+fact - relation        ``of``: the fact is one of the relation; weight 1
+neuron - relation      ``serves``: only where facts are left out; the weight counts facts
+neuron - language      ``used in``: the weight counts facts
+neuron - neuron        ``degenerate``: a degenerate pair of a fact; the weight is the largest drop
+                       of the answer's probability when both are suppressed
+=====================  ==========================================================================
+
+A graph belongs to one run. It computes no measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import duckdb
+
+from kndb.errors import NotFound, UsageError
+from kndb.store.database import connect
+from kndb.store.lookup import find_facts, find_model, find_relation, find_run, newest_runs
+from kndb.store.readonly import reading
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+Kind = Literal["neuron", "fact", "relation", "language"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+RECALLS, OF, SERVES, USED_IN, DEGENERATE = "recalls", "of", "serves", "used in", "degenerate"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which knowledge neurons of which run; the names people give, as in ``Database.query``."""
+
+    fact: str | None = None
+    relation: str | None = None
+    langs: Sequence[str] = ()
+    model: str | None = None
+    run: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A selection found in the database: ``run_id`` and the parameters of every query here."""
+
+    connection: duckdb.DuckDBPyConnection
+    run_id: int
+    model: str
+    n_layers: int
+    n_neurons: int
+    facts: list[int] | None
+    langs: list[str] | None
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of ``sql``, which may use the CTE ``chosen`` of the selected neurons."""
+        params = {"run": self.run_id, "facts": self.facts, "langs": self.langs}
+        used = {name: value for name, value in params.items() if f"${name}" in _CHOSEN + sql}
+        return self.connection.execute(f"WITH {_CHOSEN}{sql}", used).fetchall()
+
+
+_CHOSEN = """
+    chosen AS (
+        SELECT knowledge_neuron.*, relation_id
+        FROM knowledge_neuron JOIN fact USING (fact_id)
+        WHERE run_id = $run AND ($facts IS NULL OR list_contains($facts, fact_id))
+              AND ($langs IS NULL OR list_contains($langs, lower(lang)))
+    ),
+    pair AS (
+        SELECT found.fact_id, relation_id, lang, drop_share,
+               min((layer, neuron)) AS one, max((layer, neuron)) AS other
+        FROM degenerate_set AS found
+        JOIN degenerate_member USING (search_id, set_id)
+        JOIN fact ON fact.fact_id = found.fact_id
+        WHERE run_id = $run AND kind = 'degenerate' AND is_degenerate AND size = 2
+              AND search_id = (
+                  SELECT search_id FROM degenerate_search WHERE run_id = $run
+                  ORDER BY started_at DESC, search_id LIMIT 1
+              )
+              AND ($facts IS NULL OR list_contains($facts, found.fact_id))
+              AND ($langs IS NULL OR list_contains($langs, lower(lang)))
+        GROUP BY search_id, set_id, found.fact_id, relation_id, lang, drop_share
+    )
+"""
+"""The selected knowledge neurons, and the degenerate pairs of the run's newest search."""
+
+
+@contextmanager
+def selected(path: str | Path, selection: Selection) -> Iterator[Found]:
+    """Open the database and find what is selected.
+
+    Raises:
+        NotFound: there is no such fact, relation, model or run.
+        UsageError: several runs fit.
+        DatabaseError: the database cannot be opened.
+    """
+    with connect(path) as connection, reading(connection):
+        models = None if selection.model is None else find_model(connection, selection.model)
+        run_id = _one_run(connection, selection.run, models)
+        ((model, n_layers, n_neurons),) = connection.execute(
+            "SELECT name, n_layers, n_neurons FROM run JOIN model USING (model_id) "
+            "WHERE run_id = ?",
+            [run_id],
+        ).fetchall()
+        yield Found(
+            connection,
+            run_id,
+            model,
+            n_layers,
+            n_neurons,
+            _facts(connection, selection),
+            [lang.strip().lower() for lang in selection.langs] or None,
+        )
+
+
+def _one_run(
+    connection: duckdb.DuckDBPyConnection, run: str | int | None, models: list[int] | None
+) -> int:
+    if run is not None:
+        return find_run(connection, str(run), models)
+    runs = newest_runs(connection, models)
+    if len(runs) > 1:
+        raise UsageError(
+            f"{len(runs)} runs are there, and a graph is of one; choose it with a model's name or "
+            f"a run's id: {', '.join(map(str, runs))}."
+        )
+    return runs[0]
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, selection: Selection) -> list[int] | None:
+    facts = None if selection.fact is None else find_facts(connection, selection.fact)
+    if selection.relation is None:
+        return facts
+    rows = connection.execute(
+        "SELECT fact_id FROM fact WHERE relation_id = $relation "
+        "AND ($facts IS NULL OR list_contains($facts, fact_id))",
+        {"relation": find_relation(connection, selection.relation), "facts": facts},
+    ).fetchall()
+    return [fact_id for (fact_id,) in rows]
+
+
+def build_graph(
+    path: str | Path, selection: Selection = Selection(), kinds: Collection[Kind] = KINDS
+) -> nx.Graph:
+    """The graph of a fact, a relation or a whole run.
+
+    >>> build_graph("kndb.duckdb", Selection(fact="P36:Q142")).nodes["neuron 2:117"]["label"]
+    ... # doctest: +SKIP
+    '2:117'
+
+    Args:
+        path: the database.
+        selection: which neurons; a fact's graph is that of ``Selection(fact=...)``.
+        kinds: which nodes; edges between nodes that are left out are left out too.
+
+    Returns:
+        An undirected ``networkx.Graph``. Its attributes are ``model`` and ``run_id``; neurons
+        have ``layer`` and ``index``, facts ``fact_key``, ``relation``, ``subject`` and
+        ``answer``. All attributes are plain numbers and texts, so every format can hold them.
+
+    Raises:
+        NotFound: nothing is selected.
+        UsageError: several runs fit, or there is no such kind of node.
+        DatabaseError: the database cannot be opened.
+    """
+    if unknown := set(kinds) - set(KINDS):
+        raise UsageError(f"There are no nodes {sorted(unknown)}; choose from {', '.join(KINDS)}.")
+    with selected(path, selection) as found:
+        return graph_of(found, kinds)
+
+
+def graph_of(found: Found, kinds: Collection[Kind] = KINDS) -> nx.Graph:
+    """As ``build_graph``, of what was found already."""
+    import networkx as nx  # Saves 0.2 s where no graph is asked for.
+
+    graph = nx.Graph(model=found.model, run_id=str(found.run_id))
+    for kind in KINDS:
+        if kind in kinds:
+            _NODES[kind](graph, found)
+    if not graph:
+        raise NotFound(
+            "The facts asked for have no knowledge neurons in this run; choose others, or "
+            "another run: `kndb runs` lists them."
+        )
+    for ends, add in _EDGES.items():
+        if ends <= set(kinds):
+            add(graph, found)
+    if {"neuron", "relation"} <= set(kinds) and "fact" not in kinds:
+        _add_serves(graph, found)
+    return graph
+
+
+def neuron_node(layer: int, index: int) -> str:
+    """The node of a neuron."""
+    return f"neuron {layer}:{index}"
+
+
+def _add_neurons(graph: nx.Graph, found: Found) -> None:
+    for layer, index in found.rows(
+        "SELECT DISTINCT layer, neuron FROM chosen UNION SELECT one[1], one[2] FROM pair "
+        "UNION SELECT other[1], other[2] FROM pair ORDER BY ALL"
+    ):
+        node = neuron_node(layer, index)
+        graph.add_node(node, kind="neuron", label=f"{layer}:{index}", layer=layer, index=index)
+
+
+_FACTS = """
+    SELECT fact_node, fact_key, relation.label, arg_min(subject, (lang <> 'en', lang)),
+           arg_min(answer, (lang <> 'en', lang))
+    FROM (SELECT DISTINCT fact_id FROM chosen) JOIN named USING (fact_id)
+    JOIN relation USING (relation_id) JOIN prompt USING (fact_id)
+    GROUP BY ALL ORDER BY fact_node
+"""
+_NAMED = """,
+    named AS (
+        SELECT fact_id, fact_key, relation_id, 'fact ' || fact_key || CASE
+            WHEN count(*) OVER (PARTITION BY dataset_id, fact_key) > 1
+            THEN ' ' || object_id ELSE '' END AS fact_node
+        FROM fact WHERE dataset_id = (SELECT dataset_id FROM run WHERE run_id = $run)
+    )
+"""
+"""Facts by their keys, which two facts share where a subject has two objects."""
+
+
+def _add_facts(graph: nx.Graph, found: Found) -> None:
+    for node, key, relation, subject, answer in found.rows(_NAMED + _FACTS):
+        about = {"fact_key": key, "relation": relation, "subject": subject, "answer": answer}
+        label = f"{subject} → {answer}" if subject else key
+        graph.add_node(node, kind="fact", label=label, **about)
+
+
+def _add_relations(graph: nx.Graph, found: Found) -> None:
+    for relation_id, label in found.rows(
+        "SELECT DISTINCT relation_id, label FROM chosen JOIN relation USING (relation_id) "
+        "ORDER BY relation_id"
+    ):
+        graph.add_node(f"relation {relation_id}", kind="relation", label=label)
+
+
+def _add_languages(graph: nx.Graph, found: Found) -> None:
+    for (lang,) in found.rows("SELECT DISTINCT lang FROM chosen ORDER BY lang"):
+        graph.add_node(f"language {lang}", kind="language", label=lang)
+
+
+_NODES = {
+    "neuron": _add_neurons,
+    "fact": _add_facts,
+    "relation": _add_relations,
+    "language": _add_languages,
+}
+
+
+def _add_recalls(graph: nx.Graph, found: Found) -> None:
+    for fact, layer, index, weight, langs, n_langs in found.rows(
+        _NAMED + "SELECT fact_node, layer, neuron, coalesce(avg(score), 1.0), "
+        "string_agg(lang, ',' ORDER BY lang), count(*) FROM chosen JOIN named USING (fact_id) "
+        "GROUP BY fact_node, layer, neuron ORDER BY fact_node, layer, neuron"
+    ):
+        about = {"kind": RECALLS, "weight": weight, "langs": langs, "n_langs": n_langs}
+        graph.add_edge(fact, neuron_node(layer, index), **about)
+
+
+def _add_of(graph: nx.Graph, found: Found) -> None:
+    for fact, relation_id in found.rows(
+        _NAMED + "SELECT DISTINCT fact_node, named.relation_id FROM chosen "
+        "JOIN named USING (fact_id) ORDER BY ALL"
+    ):
+        graph.add_edge(fact, f"relation {relation_id}", kind=OF, weight=1.0)
+
+
+def _add_serves(graph: nx.Graph, found: Found) -> None:
+    for relation_id, layer, index, n_facts in found.rows(
+        "SELECT relation_id, layer, neuron, count(DISTINCT fact_id) FROM chosen "
+        "GROUP BY ALL ORDER BY ALL"
+    ):
+        ends = f"relation {relation_id}", neuron_node(layer, index)
+        graph.add_edge(*ends, kind=SERVES, weight=float(n_facts))
+
+
+def _add_used_in(graph: nx.Graph, found: Found) -> None:
+    for lang, layer, index, n_facts in found.rows(
+        "SELECT lang, layer, neuron, count(*) FROM chosen GROUP BY ALL ORDER BY ALL"
+    ):
+        ends = f"language {lang}", neuron_node(layer, index)
+        graph.add_edge(*ends, kind=USED_IN, weight=float(n_facts))
+
+
+def _add_degenerate(graph: nx.Graph, found: Found) -> None:
+    for one, other, drop, n_facts, langs in found.rows(
+        "SELECT one, other, max(drop_share), count(DISTINCT fact_id), "
+        "string_agg(DISTINCT lang, ',' ORDER BY lang) FROM pair GROUP BY ALL ORDER BY ALL"
+    ):
+        about = {"kind": DEGENERATE, "weight": drop, "n_facts": n_facts, "langs": langs}
+        graph.add_edge(neuron_node(*_cell(one)), neuron_node(*_cell(other)), **about)
+
+
+def _cell(pair: Any) -> tuple[int, int]:
+    """Layer and index of what DuckDB gives for ``(layer, neuron)``."""
+    layer, index = pair.values() if isinstance(pair, dict) else pair
+    return layer, index
+
+
+_EDGES = {
+    frozenset({"fact", "neuron"}): _add_recalls,
+    frozenset({"fact", "relation"}): _add_of,
+    frozenset({"neuron", "language"}): _add_used_in,
+    frozenset({"neuron"}): _add_degenerate,
+}
