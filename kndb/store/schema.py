@@ -248,3 +248,69 @@ degenerate_subset = Table(
     _column("drop", Double, "Drop of the answer's probability when the subset is suppressed."),
     comment="How little each subset of a set in degenerate_set matters by itself.",
 )
+
+factcheck_calibration = Table(
+    "factcheck_calibration",
+    metadata,
+    _column("calibration_id", BigInteger, "Hash of run, search and settings."),
+    _column("run_id", BigInteger, "The run whose neurons are used."),
+    _column("search_id", BigInteger, "The search that found the degenerate neurons."),
+    _column("settings", Text, "Split, seed and everything else that was asked for, as JSON."),
+    _column("created_at", DateTime, "When it was made, UTC."),
+    _column("kndb_version", Text, "Version of kndb that made it."),
+    comment="One calibration of the fact check.",
+)
+
+factcheck = Table(
+    "factcheck",
+    metadata,
+    _column("calibration_id", BigInteger, "The calibration."),
+    _column("relation_id", Text, "The relation."),
+    _column("lang", Text, "Language of the claims."),
+    _column("method", Text, "What scores claims: degenerate, knowledge, probability and others."),
+    _column("threshold", Double, "Claims that score at least this are held true."),
+    _column("threshold_low", Double, "Lower end of its band; scores within are too close to call."),
+    _column("threshold_high", Double, "Upper end of its band."),
+    _column("n_neurons", Integer, "Neurons whose attributions make the score; 0 for others."),
+    _column("n_train", Integer, "Training facts of the relation."),
+    _column("n_validation", Integer, "Validation facts that the threshold was chosen on."),
+    _column("n_claims", Integer, "Claims about them, true and false."),
+    _column("f1", Double, "F1 on the validation facts."),
+    _column("accuracy", Double, "Accuracy on the validation facts."),
+    comment="Thresholds of the fact check, per relation, language and method.",
+)
+
+factcheck_split = Table(
+    "factcheck_split",
+    metadata,
+    _column("calibration_id", BigInteger, "The calibration."),
+    _column("fact_key", Text, "Relation and subject; facts of one key are not parted."),
+    _column("split", Text, "train, validation or test."),
+    comment="Which facts a calibration has seen, and which are left to test it on.",
+)
+
+factcheck_neuron = Table(
+    "factcheck_neuron",
+    metadata,
+    _column("calibration_id", BigInteger, "The calibration."),
+    _column("relation_id", Text, "The relation."),
+    _column("lang", Text, "Language of the prompts."),
+    _column("kind", Text, "degenerate, knowledge, or random: as many others of the same layers."),
+    _column("layer", SmallInteger, "Layer of the neuron, from 0."),
+    _column("neuron", Integer, "Index of the neuron within its layer, from 0."),
+    _column("n_facts", Integer, "Training facts that have it; 0 for random ones."),
+    comment="Neurons whose attributions score the claims of a relation.",
+)
+
+factcheck_curve = Table(
+    "factcheck_curve",
+    metadata,
+    _column("calibration_id", BigInteger, "The calibration."),
+    _column("relation_id", Text, "The relation."),
+    _column("lang", Text, "Language of the claims."),
+    _column("method", Text, "What scores claims."),
+    _column("threshold", Double, "A threshold that could be chosen."),
+    _column("true_above", Integer, "True validation claims that score at least this."),
+    _column("false_above", Integer, "False validation claims that score at least this."),
+    comment="What each threshold would do on the validation facts.",
+)

@@ -1,0 +1,229 @@
+"""Calibrations of the fact check: what of a run they are made from, and what is kept of them.
+
+Every call opens the file for one short transaction. It runs no model, draws no split and picks no
+threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from kndb.errors import NotFound
+from kndb.store.database import connect, database_error
+from kndb.store.lookup import find_run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Place = tuple[str, str]
+"""A relation's id and a language."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPrompt:
+    """A prompt that a run has attributed.
+
+    Attributes:
+        fact_id: its fact.
+        fact_key: relation and subject. Facts of one key differ in their objects.
+        place: relation and language.
+        object_id: the object.
+        template: the template.
+        text: with ``[MASK]`` for the answer.
+        answer: the object's label.
+    """
+
+    fact_id: int
+    fact_key: str
+    place: Place
+    object_id: str
+    template: str
+    text: str
+    answer: str
+
+
+_PROMPTS = """
+    SELECT fact_id, fact_key, relation_id, lang, object_id, template, text, answer
+    FROM prediction JOIN prompt USING (prompt_id) JOIN fact USING (fact_id)
+    WHERE run_id = ? AND status = 'done'
+    ORDER BY fact_key, fact_id, lang, template, text
+"""
+
+
+def asked_prompts(path: str | Path, run_id: int) -> list[AskedPrompt]:
+    """The prompts that a run has attributed, sorted by fact, language and template.
+
+    Raises:
+        DatabaseError: the database cannot be opened.
+    """
+    with connect(path) as connection:
+        rows = connection.execute(_PROMPTS, [run_id]).fetchall()
+    return [AskedPrompt(row[0], row[1], (row[2], row[3]), *row[4:]) for row in rows]
+
+
+_SEARCHES = """
+    SELECT search_id FROM degenerate_search
+    WHERE run_id = ? AND status = 'finished' ORDER BY finished_at DESC, search_id
+"""
+
+
+def newest_search(path: str | Path, run_id: int) -> int:
+    """The newest finished search for degenerate neurons of a run.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with connect(path) as connection:
+        found = connection.execute(_SEARCHES, [run_id]).fetchone()
+    if found is None:
+        raise NotFound(
+            f"No search for degenerate neurons of the run {run_id} is finished; "
+            "`kndb graph degenerate` makes one."
+        )
+    return int(found[0])
+
+
+NeuronOfFact = tuple[int, Place, int, int]
+"""A fact's id, relation and language, layer and index of a neuron."""
+
+_DEGENERATE = """
+    SELECT DISTINCT fact_id, relation_id, lang, layer, neuron
+    FROM degenerate_set JOIN degenerate_member USING (search_id, set_id) JOIN fact USING (fact_id)
+    WHERE search_id = ? AND kind = 'degenerate' AND is_degenerate
+    ORDER BY ALL
+"""
+_KNOWLEDGE = """
+    SELECT DISTINCT fact_id, relation_id, lang, layer, neuron
+    FROM knowledge_neuron JOIN fact USING (fact_id) WHERE run_id = ?
+    ORDER BY ALL
+"""
+
+
+def degenerate_neurons(path: str | Path, search_id: int) -> list[NeuronOfFact]:
+    """The neurons of the degenerate sets that a search found, fact by fact."""
+    return _neurons(path, _DEGENERATE, search_id)
+
+
+def knowledge_neurons(path: str | Path, run_id: int) -> list[NeuronOfFact]:
+    """The knowledge neurons of a run, fact by fact."""
+    return _neurons(path, _KNOWLEDGE, run_id)
+
+
+def _neurons(path: str | Path, sql: str, key: int) -> list[NeuronOfFact]:
+    with connect(path) as connection:
+        rows = connection.execute(sql, [key]).fetchall()
+    return [(fact, (relation, lang), layer, neuron) for fact, relation, lang, layer, neuron in rows]
+
+
+TABLES = (
+    "factcheck_calibration",
+    "factcheck",
+    "factcheck_split",
+    "factcheck_neuron",
+    "factcheck_curve",
+)
+
+
+def write_calibration(
+    path: str | Path, calibration_id: int, tables: Mapping[str, pa.Table], *, wait: float = 60.0
+) -> None:
+    """Store a calibration in place of what there is of it, in one transaction.
+
+    Args:
+        path: the database.
+        calibration_id: its id.
+        tables: the rows of each of :data:`TABLES`.
+        wait: seconds to keep trying while another process holds the file.
+
+    Raises:
+        DatabaseError: the database cannot be opened for writing.
+    """
+    with connect(path, write=True, wait=wait) as connection:
+        connection.begin()
+        try:
+            for name in TABLES:
+                connection.execute(f"DELETE FROM {name} WHERE calibration_id = ?", [calibration_id])
+                connection.register("new_rows", tables[name])
+                connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM new_rows")
+                connection.unregister("new_rows")
+            connection.commit()
+        except duckdb.IOException as error:
+            raise database_error(path, error) from error
+
+
+@dataclass(frozen=True)
+class StoredCalibration:
+    """A calibration as it is kept.
+
+    Attributes:
+        calibration_id: its id.
+        run_id: the run whose neurons it uses.
+        run_settings: the run's settings, as JSON.
+        settings: the calibration's own, as JSON.
+        thresholds: ``(relation_id, lang, method, threshold, low, high)``.
+        neurons: ``(relation_id, lang, kind, layer, neuron)``.
+        curves: ``(relation_id, lang, method, threshold, true_above, false_above)``, ascending.
+        splits: the split of each fact key.
+    """
+
+    calibration_id: int
+    run_id: int
+    run_settings: str
+    settings: str
+    thresholds: list[tuple[str, str, str, float, float, float]]
+    neurons: list[tuple[str, str, str, int, int]]
+    curves: list[tuple[str, str, str, float, int, int]]
+    splits: dict[str, str]
+
+
+_CALIBRATIONS = """
+    SELECT calibration_id, run_id, run.settings, factcheck_calibration.settings, model_id
+    FROM factcheck_calibration JOIN run USING (run_id)
+    ORDER BY created_at DESC, calibration_id
+"""
+_PARTS = {
+    "thresholds": "SELECT relation_id, lang, method, threshold, threshold_low, threshold_high "
+    "FROM factcheck WHERE calibration_id = ? ORDER BY ALL",
+    "neurons": "SELECT relation_id, lang, kind, layer, neuron "
+    "FROM factcheck_neuron WHERE calibration_id = ? ORDER BY ALL",
+    "curves": "SELECT relation_id, lang, method, threshold, true_above, false_above "
+    "FROM factcheck_curve WHERE calibration_id = ? ORDER BY ALL",
+}
+
+
+def read_calibration(
+    path: str | Path, model_id: int, model: str, run: str | None = None
+) -> StoredCalibration:
+    """The newest calibration of a model.
+
+    Args:
+        path: the database.
+        model_id: the model, by its weights.
+        model: its name, for people.
+        run: the run it must be of; any of the model when None.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with connect(path) as connection:
+        rows = connection.execute(_CALIBRATIONS).fetchall()
+        run_id = None if run is None else find_run(connection, run)
+        own = [row[:4] for row in rows if row[4] == model_id and run_id in (None, row[1])]
+        if not own:
+            raise NotFound(
+                f"The fact check is not calibrated for the model {model} in {path}; "
+                f"`kndb factcheck calibrate --model {model}` does it."
+            )
+        key = [own[0][0]]
+        parts: dict[str, Any] = {
+            name: connection.execute(sql, key).fetchall() for name, sql in _PARTS.items()
+        }
+        splits = connection.execute(
+            "SELECT fact_key, split FROM factcheck_split WHERE calibration_id = ?", key
+        ).fetchall()
+    return StoredCalibration(*own[0], **parts, splits=dict(splits))
