@@ -34,3 +34,8 @@ Langs = Annotated[
         rich_help_panel="Which neurons",
     ),
 ]
+
+
+def chosen_langs(langs: str | None) -> tuple[str, ...]:
+    """The languages of ``--langs``; none stands for all."""
+    return tuple(lang.strip() for lang in langs.split(",")) if langs else ()

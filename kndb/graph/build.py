@@ -51,6 +51,10 @@ class Selection:
     run: str | int | None = None
 
 
+EVERYTHING = Selection()
+"""All knowledge neurons of the only run."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A selection found in the database: ``run_id`` and the parameters of every query here."""
@@ -151,7 +155,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, selection: Selection) -> list[
 
 
 def build_graph(
-    path: str | Path, selection: Selection = Selection(), kinds: Collection[Kind] = KINDS
+    path: str | Path, selection: Selection = EVERYTHING, kinds: Collection[Kind] = KINDS
 ) -> nx.Graph:
     """The graph of a fact, a relation or a whole run.
 
