@@ -134,7 +134,7 @@ def ingest(
         typer.Option(
             metavar="MIB",
             min=1,
-            help="MiB for activations: prompts are batched up to it. Unless said: 256, and on "
+            help="MiB for activations: prompts are batched up to it. Unless said: 160, and on "
             "CUDA a quarter of what is free.",
             rich_help_panel=_MODEL,
         ),

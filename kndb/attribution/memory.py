@@ -10,8 +10,8 @@ import torch
 
 from kndb.errors import ModelError
 
-CPU_BUDGET = 256 * 2**20
-"""Bytes for activations on the CPU. More does not make matrix products faster there."""
+CPU_BUDGET = 160 * 2**20
+"""Bytes for activations on the CPU. Twice as much is hardly faster there."""
 
 
 def default_budget(device: torch.device) -> int:

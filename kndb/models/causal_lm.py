@@ -28,7 +28,7 @@ class ObservedPrefix(Observed):
     Attributes:
         residual: ``(n, width)``, the residual stream at the answer position without the
             feed-forward output.
-        keys: ``(n, heads, length - 1, head width)``, before the answer position.
+        keys: ``(n, heads, length, head width)``; a row puts its own in the last place.
         values: likewise.
         calls: keyword arguments for one token at the answer position (rotary embeddings).
     """
@@ -51,11 +51,26 @@ class Prefix:
     ) -> tuple[Tensor, Tensor]:
         """Put ``(rows, heads, 1, head width)`` behind the prompt's keys and values."""
         rows = self.prompts[: len(key)]
-        keys, values = (
-            states.expand(len(rows), -1, -1, -1) if len(states) == 1 else states[rows]
-            for states in (self.observed.keys[layer_idx], self.observed.values[layer_idx])
+        keys, values = self.observed.keys[layer_idx][rows], self.observed.values[layer_idx][rows]
+        keys[:, :, -1:], values[:, :, -1:] = key, value
+        return keys, values
+
+
+class FirstPrompts(DynamicCache):  # type: ignore[misc]
+    """A cache that keeps the first ``n`` sequences: baseline sentences start no rows."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n = n
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Take one pass over whole sequences, and give it back."""
+        super().update(
+            key_states[: self.n].clone(), value_states[: self.n].clone(), *args, **kwargs
         )
-        return torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
+        return key_states, value_states
 
 
 class CausalLM(LanguageModel[ObservedPrefix]):
@@ -82,11 +97,11 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         neurons: list[Tensor] = []
         before: list[Tensor] = []
         calls: list[tuple[Tensor, dict[str, Any]]] = []
-        cache = DynamicCache()
+        cache = FirstPrompts(n)
         with (
             capture_inputs(self.down, positions, neurons),
             capture_inputs(up, positions, before),
-            capture_calls(self.layers, calls),
+            capture_calls(self.layers, n, calls),
         ):
             # All tokens count, though the filler may be the padding token (GPT-2's only special).
             last = self.hf.base_model(
@@ -96,15 +111,15 @@ class CausalLM(LanguageModel[ObservedPrefix]):
                 use_cache=True,
             ).last_hidden_state
         residual = [
-            hidden[:n, -1] - self._after_down(number, self.project(number, neurons[number][:n]))
+            hidden[:, -1] - self._after_down(number, self.project(number, neurons[number][:n]))
             for number, (hidden, _) in enumerate(calls)
         ]
         observed = ObservedPrefix(
             positions[:n],
             self.logits(last[:n, -1]),
             residual,
-            [self._visible(number, part.keys[:n]) for number, part in enumerate(cache.layers)],
-            [self._visible(number, part.values[:n]) for number, part in enumerate(cache.layers)],
+            [self._visible(number, part.keys) for number, part in enumerate(cache.layers)],
+            [self._visible(number, part.values) for number, part in enumerate(cache.layers)],
             [_last_token(kwargs) for _, kwargs in calls],
         )
         if pre:
@@ -112,14 +127,14 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         return observed, neurons
 
     def _visible(self, layer: int, states: Tensor) -> Tensor:
-        """What of the prompt the answer position sees: all but itself, or a sliding window."""
+        """What of the prompt the answer position sees: all of it, or a sliding window."""
         config = self.hf.config
         window = getattr(config, "sliding_window", None)
         kinds = getattr(config, "layer_types", None)
         if kinds is not None and kinds[layer] != "sliding_attention":
             window = None
         start = max(0, states.shape[2] - window) if window else 0
-        return states[:, :, start:-1]
+        return states[:, :, start:]
 
     def _after_down(self, layer: int, outputs: Tensor) -> Tensor:
         name = self.names.after_down

@@ -12,6 +12,10 @@ VOCABULARY_PART = 8192
 """Words whose logits are taken together where no gradient is wanted: some hundred rows of so many
 stay in a processor's cache."""
 
+FEW_ROWS = 24
+"""Up to here the product with the embedding in front is quicker on a CPU, which would else repack
+the whole embedding: 26 against 52 ms for 12 rows of 119,547 by 768."""
+
 
 class AnswerProbability(torch.autograd.Function):
     """Softmax probability of one token per row, differentiable in the hidden state only.
@@ -77,5 +81,9 @@ def _probability(
 
 def capped_logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None) -> Tensor:
     """Logits ``(rows, vocabulary)`` in float32."""
-    logits = F.linear(hidden, weight, bias).float()
+    if len(hidden) <= FEW_ROWS and hidden.device.type == "cpu":
+        logits = (weight @ hidden.T).T.contiguous().float()
+        logits = logits if bias is None else logits.add_(bias)
+    else:
+        logits = F.linear(hidden, weight, bias).float()
     return logits if cap is None else (logits / cap).tanh_().mul_(cap)

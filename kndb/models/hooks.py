@@ -33,12 +33,16 @@ def capture_inputs(
 
 @contextmanager
 def capture_calls(
-    modules: Sequence[nn.Module], into: list[tuple[Tensor, dict[str, Any]]]
+    modules: Sequence[nn.Module], n: int, into: list[tuple[Tensor, dict[str, Any]]]
 ) -> Iterator[None]:
-    """Append to ``into`` each module's output and keyword arguments, in calling order."""
+    """Append to ``into`` each module's output and keyword arguments, in calling order.
+
+    Of the output only the first ``n`` sequences are kept.
+    """
 
     def take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
-        into.append((out[0] if isinstance(out, tuple) else out, kwargs))
+        every: Tensor = out[0] if isinstance(out, tuple) else out
+        into.append((every[:n].clone(), kwargs))
 
     with ExitStack() as stack:
         for module in modules:

@@ -108,7 +108,7 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         with (
             capture_inputs(self.down, positions, neurons),
             capture_inputs([layer.up for layer in self.layers], positions, attended),
-            capture_calls([layer.module for layer in self.layers], calls),
+            capture_calls([layer.module for layer in self.layers], n, calls),
         ):
             last = self.hf.base_model(input_ids=tokens).last_hidden_state
         if pre:
@@ -116,7 +116,7 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         observed = ObservedSequences(
             positions[:n],
             self.logits(self._transformed(last[at, positions[:n]])),
-            [hidden[:n] for hidden, _ in calls],
+            [hidden for hidden, _ in calls],
             [x[:n] for x in attended],
         )
         return observed, neurons
