@@ -19,6 +19,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -313,4 +314,86 @@ factcheck_curve = Table(
     _column("true_above", Integer, "True validation claims that score at least this."),
     _column("false_above", Integer, "False validation claims that score at least this."),
     comment="What each threshold would do on the validation facts.",
+)
+
+edit = Table(
+    "edit",
+    metadata,
+    _column("edit_id", BigInteger, "Hash of run, fact and settings."),
+    _column("run_id", BigInteger, "The run whose neurons were edited."),
+    _column("fact_id", BigInteger, "The fact."),
+    _column("mode", Text, "suppress, enhance, erase or update."),
+    _column(
+        "selection", Text, "Which neurons: language-independent, sequential, 2:117,3:5 and so on."
+    ),
+    _column("lang", Text, "The language edited from: that of the target, if any."),
+    _column("langs", Text, "Languages whose neurons were taken, sorted: en,zh."),
+    _optional("target", Text, "The new answer in that language; empty where there is none."),
+    _optional("target_object_id", Text, "Identifier of the new object, where the data set has it."),
+    _optional("strength", Double, "Lambda of an update."),
+    _column("settings", Text, "All settings, as JSON."),
+    _column("status", Text, "active, undone, or skipped: nothing was edited."),
+    _optional("reason", Text, "Why it was skipped, or what is missing."),
+    _column("n_neurons", Integer, "Neurons edited."),
+    _optional(
+        "reliability", Double, "Share of the prompts the neurons were found with that do as told."
+    ),
+    _optional("generality", Double, "The same of the paraphrases kept back."),
+    _optional("transfer", Double, "The same of the prompts in other languages."),
+    _optional(
+        "locality", Double, "Share of unrelated prompts with the same first choice as before."
+    ),
+    _optional("harmonic", Double, "Harmonic mean of those of the four that are known."),
+    _optional(
+        "control_reliability", Double, "Reliability with as many random neurons of the same layers."
+    ),
+    _optional("control_generality", Double, "Generality with these."),
+    _optional("control_transfer", Double, "Transfer with these."),
+    _optional("control_locality", Double, "Locality with these."),
+    _optional("control_harmonic", Double, "Harmonic mean with these."),
+    _optional(
+        "perplexity_before", Double, "Perplexity of the right answers to the unrelated prompts."
+    ),
+    _optional("perplexity_after", Double, "The same after the edit."),
+    _column("weights_sha256", Text, "Hash of the weights the change fits; empty: of unsaved ones."),
+    _optional(
+        "delta",
+        LargeBinary,
+        "The changed rows before and after, as safetensors; empty at run time.",
+    ),
+    _column("created_at", DateTime, "When it was made, UTC."),
+    _optional("undone_at", DateTime, "When it was undone, UTC."),
+    _column("kndb_version", Text, "Version of kndb that made it."),
+    comment="What was edited, with what, and what came of it.",
+)
+
+edit_neuron = Table(
+    "edit_neuron",
+    metadata,
+    _column("edit_id", BigInteger, "The edit."),
+    _column("kind", Text, "edit, or control: random ones of the same layers."),
+    _column("layer", SmallInteger, "Layer of the neuron, from 0."),
+    _column("neuron", Integer, "Index of the neuron within its layer, from 0."),
+    comment="The neurons of the edits in edit.",
+)
+
+edit_measure = Table(
+    "edit_measure",
+    metadata,
+    _column("edit_id", BigInteger, "The edit."),
+    _column("kind", Text, "edit, or control: the same done to random neurons."),
+    _column("prompt_id", BigInteger, "The prompt."),
+    _column("part", Text, "own, paraphrase, language or unrelated."),
+    _optional("new_answer", Text, "The answer it shall have; empty where there is none."),
+    _column("p_old_before", Double, "Probability of the right answer of the data, before."),
+    _column("p_old_after", Double, "The same, after."),
+    _optional("p_new_before", Double, "Probability of the new answer, before."),
+    _optional("p_new_after", Double, "The same, after."),
+    _column("first_before", Text, "The first choice of the model, before."),
+    _column("first_after", Text, "The same, after."),
+    _column("changed", Boolean, "The first choice is another."),
+    _optional(
+        "success", Boolean, "The edit did here what it should; empty where that cannot be told."
+    ),
+    comment="What an edit did to each prompt it was measured on.",
 )

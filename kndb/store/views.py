@@ -238,6 +238,78 @@ DEGENERATE_SETS = View(
     """,
 )
 
+EDITS = View(
+    "edits",
+    "The ledger: every edit, and how well it did.",
+    {
+        "fact_key": _FACT_COLUMNS["fact_key"],
+        "relation": _FACT_COLUMNS["relation"],
+        "mode": "suppress, enhance, erase or update.",
+        "selection": "Which neurons were taken.",
+        "lang": "The language edited from.",
+        "langs": "Languages whose neurons were taken.",
+        "target": "The new answer.",
+        "strength": "Lambda of an update.",
+        "n_neurons": "Neurons edited.",
+        "reliability": "Share of the edit's own prompts that do as told.",
+        "generality": "The same of paraphrases kept back.",
+        "transfer": "The same of the other languages.",
+        "locality": "Share of unrelated prompts with the same first choice as before.",
+        "harmonic": "Harmonic mean of those of the four that are known.",
+        "control_harmonic": "The same with random neurons of the same layers.",
+        "status": "active, undone or skipped.",
+        "reason": "Why it was skipped, or what is missing.",
+        "created_at": "When it was made, UTC.",
+        **_RUN_COLUMNS,
+        "edit_id": "The edit.",
+    },
+    """
+    SELECT fact.fact_key, relation.label AS relation, edit.mode, edit.selection, edit.lang,
+           edit.langs, edit.target, edit.strength, edit.n_neurons, edit.reliability,
+           edit.generality, edit.transfer, edit.locality, edit.harmonic, edit.control_harmonic,
+           edit.status, edit.reason, edit.created_at, model.name AS model, edit.run_id,
+           edit.edit_id
+    FROM edit
+    JOIN fact USING (fact_id)
+    JOIN relation USING (relation_id)
+    JOIN run ON run.run_id = edit.run_id
+    JOIN model USING (model_id)
+    """,
+)
+
+EDIT_MEASURES = View(
+    "edit_measures",
+    "What each edit did to each prompt it was measured on.",
+    {
+        **_FACT_COLUMNS,
+        "text": "The prompt, with [MASK] for the answer.",
+        "part": "own, paraphrase, language or unrelated.",
+        "kind": "edit, or control: the same done to random neurons.",
+        "old_answer": "The right answer of the data.",
+        "new_answer": "The answer it shall have.",
+        "p_old_before": "Probability of the old answer, before.",
+        "p_old_after": "The same, after.",
+        "p_new_before": "Probability of the new answer, before.",
+        "p_new_after": "The same, after.",
+        "first_before": "The first choice of the model, before.",
+        "first_after": "The same, after.",
+        "changed": "The first choice is another.",
+        "success": "The edit did here what it should.",
+        "edit_id": "The edit.",
+    },
+    """
+    SELECT fact.fact_key, relation.label AS relation, prompt.lang, prompt.text, measured.part,
+           measured.kind, prompt.answer AS old_answer, measured.new_answer,
+           measured.p_old_before, measured.p_old_after, measured.p_new_before,
+           measured.p_new_after, measured.first_before, measured.first_after,
+           measured.changed, measured.success, measured.edit_id
+    FROM edit_measure AS measured
+    JOIN prompt USING (prompt_id)
+    JOIN fact USING (fact_id)
+    JOIN relation USING (relation_id)
+    """,
+)
+
 VIEWS = (
     FACTS,
     RUNS,
@@ -246,6 +318,8 @@ VIEWS = (
     KNOWLEDGE_NEURONS,
     LANGUAGE_OVERLAPS,
     DEGENERATE_SETS,
+    EDITS,
+    EDIT_MEASURES,
 )
 """Every view, each after those it selects from."""
 
