@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_LARGEST_TABLE = 2**24
+"""Entries of the largest table for finding distinct rows: 80 MB."""
+
 _BATCH_ELEMENTS = 2_000_000
 """Elements of the largest temporary array: 16 MB of doubles."""
 
@@ -65,12 +68,18 @@ def shared_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
 def _unique_rows(rows: Ints) -> tuple[Ints, Ints]:
     """The distinct rows, by their first column, and where each row is among them."""
     radix = int(rows.max()) + 1
-    if radix ** rows.shape[1] < 2**62:  # one number for each row sorts much faster than rows
-        weights = radix ** np.arange(rows.shape[1] - 1, -1, -1, dtype=np.int64)
-        _, first, inverse = np.unique(rows @ weights, return_index=True, return_inverse=True)
-        return rows[first], inverse
-    unique, inverse = np.unique(rows, axis=0, return_inverse=True)
-    return unique, inverse.reshape(-1)
+    if radix ** rows.shape[1] > _LARGEST_TABLE:
+        unique, inverse = np.unique(rows, axis=0, return_inverse=True)
+        return unique, inverse.reshape(-1)
+    # Rows as numbers in base radix: marking those there are is much faster than sorting.
+    weights = radix ** np.arange(rows.shape[1] - 1, -1, -1, dtype=np.int64)
+    numbers = rows @ weights
+    there = np.zeros(radix ** rows.shape[1], dtype=bool)
+    there[numbers] = True
+    distinct = np.flatnonzero(there)
+    place = np.empty(len(there), dtype=np.int32)
+    place[distinct] = np.arange(len(distinct))
+    return distinct[:, None] // weights % radix, place[numbers]
 
 
 def _batches(smallest: Ints) -> list[slice]:

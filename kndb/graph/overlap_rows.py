@@ -111,10 +111,10 @@ def _described(compared: Compared) -> dict[str, Any]:
 
     langs = compared.scope.langs
     empty = ((compared.sizes == 0) << np.arange(len(langs))).sum(axis=1) & compared.done
-    kinds, kind = np.unique(np.stack([compared.done, empty]), axis=1, return_inverse=True)
-    kind = kind.reshape(-1)
-    names = [_names(langs, done) for done in kinds[0]]
-    notes = [_note(langs, done, without) for done, without in kinds.T]
+    kinds = dict.fromkeys(zip(compared.done.tolist(), empty.tolist(), strict=True))
+    names = [_names(langs, done) for done, _ in kinds]
+    notes = [_note(langs, done, without) for done, without in kinds]
+    kind = _kinds(compared.done, empty, list(kinds))
     asked = compared.done[:, None] >> np.arange(len(langs)) & 1 == 1
     ends = np.cumsum(np.append(0, np.bitwise_count(compared.done).astype(np.int64)))
     return {
@@ -123,6 +123,14 @@ def _described(compared: Compared) -> dict[str, Any]:
         "sizes": pa.LargeListArray.from_arrays(ends, compared.sizes[asked]),
         "note": pa.array(notes, pa.string()).take(pa.array(kind)),
     }
+
+
+def _kinds(done: Ints, empty: Ints, kinds: list[tuple[int, int]]) -> Ints:
+    """``(facts,)``: which of ``kinds`` each fact is of."""
+    kind = np.zeros(len(done), dtype=np.int64)
+    for number, (langs, without) in enumerate(kinds):
+        kind[(done == langs) & (empty == without)] = number
+    return kind
 
 
 def _names(langs: tuple[str, ...], bits: int) -> list[str]:

@@ -235,7 +235,8 @@ def _draw_map(figure: Figure, found: Found) -> None:
     for kind, colour in zip(kinds, colours, strict=True):
         of = langs == kind
         name = f"{kind} language{'s' if kind > 1 else ''} ({of.sum():,} neurons)"
-        axes.scatter(neurons[of], layers[of], sizes[of], color=colour, alpha=0.75, lw=0, label=name)
+        heights = (layers + _spread(neurons))[of]
+        axes.scatter(neurons[of], heights, sizes[of], color=colour, alpha=0.8, lw=0, label=name)
     _label_largest(axes, layers, neurons, facts)
     axes.set_xlim(-0.01 * found.n_neurons, 1.01 * found.n_neurons)
     axes.set_ylim(-0.6, found.n_layers - 0.4)
@@ -301,7 +302,7 @@ def _draw_degenerate(figure: Figure, found: Found) -> None:
     axes.text(0, 1.015, about, transform=axes.transAxes, color=_GREY, va="bottom", fontsize=9)
     place = nx.kamada_kawai_layout(graph)
     drops = [drop for _, _, drop in graph.edges(data="weight")]
-    widths = [1 + 5 * drop / max(drops) for drop in drops]
+    widths = [_width(drop, drops) for drop in drops]
     lines = nx.draw_networkx_edges(
         graph, place, ax=axes, width=widths, edge_color="#999999", alpha=0.7
     )
@@ -313,7 +314,7 @@ def _draw_degenerate(figure: Figure, found: Found) -> None:
         dots = nx.draw_networkx_nodes(
             graph, place, nodes, node_size=420, node_color=[colours[layer]], ax=axes
         )
-        dots.set(zorder=2, edgecolor="white", linewidth=1.5, label=f"layer {layer}")
+        dots.set(zorder=2, edgecolor="white", linewidth=1.5)
     for node, (x, y) in place.items():
         axes.annotate(
             graph.nodes[node]["label"],
@@ -326,7 +327,13 @@ def _draw_degenerate(figure: Figure, found: Found) -> None:
         )
     axes.margins(0.14)
     axes.set_axis_off()
-    _group_legend(axes, drops)
+    _group_legend(axes, colours, drops)
+
+
+def _width(drop: float, drops: list[float]) -> float:
+    """Width of an edge in points: the smallest drop 1.5, the largest 6."""
+    spread = max(drops) - min(drops)
+    return 1.5 + 4.5 * ((drop - min(drops)) / spread if spread else 0.5)
 
 
 def _layer_colours(n: int) -> list[Any]:
@@ -337,12 +344,15 @@ def _layer_colours(n: int) -> list[Any]:
     return list(colormaps["viridis"](np.linspace(0, 0.95, n)))
 
 
-def _group_legend(axes: Axes, drops: list[float]) -> None:
+def _group_legend(axes: Axes, colours: dict[int, Any], drops: list[float]) -> None:
     from matplotlib.lines import Line2D
 
-    handles, _ = axes.get_legend_handles_labels()
+    handles = [
+        Line2D([], [], marker="o", ls="", color=colour, ms=10, label=f"layer {layer}")
+        for layer, colour in colours.items()
+    ]
     for drop in sorted({min(drops), max(drops)}):
-        width = 1 + 5 * drop / max(drops)
+        width = _width(drop, drops)
         name = f"together −{drop:.0%} of p"
         handles.append(Line2D([], [], color="#999999", alpha=0.7, lw=width, label=name))
     axes.legend(
@@ -352,10 +362,11 @@ def _group_legend(axes: Axes, drops: list[float]) -> None:
 
 _GROUPED = """
     SELECT fact_key, relation.label, pair.lang, one[1], one[2], other[1], other[2], drop_share,
-           min(subject), min(answer)
+           arg_min(subject || ' → ' || answer, (prompt.lang <> pair.lang, prompt.lang)),
+           arg_min(subject || ' → ' || answer, (prompt.lang <> 'en', prompt.lang))
     FROM pair JOIN fact USING (fact_id)
     JOIN relation ON relation.relation_id = fact.relation_id
-    JOIN prompt ON prompt.fact_id = pair.fact_id AND prompt.lang = pair.lang
+    JOIN prompt ON prompt.fact_id = pair.fact_id
     GROUP BY ALL ORDER BY ALL
 """
 
@@ -367,8 +378,8 @@ def _largest_group(found: Found) -> tuple[Any, str]:
     from kndb.graph.groups import no_pairs
 
     graphs: dict[tuple[str, ...], Any] = {}
-    for key, relation, lang, *ends, drop, subject, answer in found.rows(_GROUPED):
-        graph = graphs.setdefault((key, relation, lang, subject, answer), nx.Graph())
+    for key, relation, lang, *ends, drop, own, english in found.rows(_GROUPED):
+        graph = graphs.setdefault((key, relation, lang, own, english), nx.Graph())
         for layer, index in (ends[:2], ends[2:]):
             graph.add_node((layer, index), layer=layer, label=f"{layer}:{index}")
         graph.add_edge(tuple(ends[:2]), tuple(ends[2:]), weight=drop)
@@ -382,8 +393,8 @@ def _largest_group(found: Found) -> tuple[Any, str]:
     ]
     if not groups:
         raise NotFound(f"Every group has more than {_LARGEST_GROUP} neurons; export the graph.")
-    group, (key, relation, lang, subject, answer) = max(groups, key=lambda each: len(each[0]))
-    said = drawable(f"{subject} → {answer}" if subject else key, key)
+    group, (key, relation, lang, own, english) = max(groups, key=lambda each: len(each[0]))
+    said = drawable(own, drawable(english, key))
     size = f"{len(group)} neurons, {group.number_of_edges()} pairs"
     return group, f"{found.model} · {relation} · {said} · {language_label(lang)} · {size}"
 

@@ -1,0 +1,212 @@
+"""Graphs of planted facts and groups: built, grouped, measured, written and read again, drawn."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import networkx as nx
+import pyarrow.parquet as pq
+import pytest
+
+from kndb.errors import NotFound, UsageError
+from kndb.graph.build import Selection, build_graph
+from kndb.graph.export import write_graph
+from kndb.graph.fonts import can_draw, drawable, language_label
+from kndb.graph.groups import groups
+from kndb.graph.measures import measures
+from kndb.graph.plot import PICTURES, plot
+from kndb.store.database import connect
+from planted_store import plant
+
+FACTS = {
+    "P36:Q1": {"en": [(0, 1), (0, 2), (2, 9)], "zh": [(0, 2), (1, 5)]},
+    "P36:Q2": {"en": [(0, 1), (0, 2), (1, 5)]},
+    "P38:Q3": {"en": [(0, 2)], "zh": [(0, 2), (2, 8)]},
+}
+TRIANGLE = [((0, 1), (0, 2)), ((0, 2), (2, 9)), ((0, 1), (2, 9))]
+PAIRS = {
+    ("P36:Q1", "en"): TRIANGLE,
+    ("P36:Q2", "en"): [((0, 1), (1, 5))],
+    ("P38:Q3", "zh"): [((0, 2), (2, 8))],
+}
+
+
+def add_search(path: Path, run_id: int) -> None:
+    """Store a finished search that found ``PAIRS``, a control pair and a set of three."""
+    with connect(path, write=True) as connection:
+        connection.execute(
+            "INSERT INTO degenerate_search VALUES (1, ?, '{}', 'finished', now(), now(), '0')",
+            [run_id],
+        )
+        ids = dict(connection.execute("SELECT fact_key, fact_id FROM fact").fetchall())
+        found = [
+            (ids[key], lang, "degenerate", pair)
+            for (key, lang), pairs in PAIRS.items()
+            for pair in pairs
+        ]
+        found.append((ids["P36:Q2"], "en", "control", ((0, 50), (0, 51))))
+        found.append((ids["P36:Q2"], "en", "degenerate", ((0, 60), (0, 61), (0, 62))))
+        for set_id, (fact_id, lang, kind, members) in enumerate(found):
+            connection.execute(
+                "INSERT INTO degenerate_set VALUES (?, 1, ?, ?, ?, ?, ?, ?, 0.1, true, 0.9, 0.5)",
+                [run_id, fact_id, lang, set_id, kind, len(members), 0.3 + set_id / 100],
+            )
+            for layer, neuron in members:
+                connection.execute(
+                    "INSERT INTO degenerate_member VALUES (1, ?, ?, ?)", [set_id, layer, neuron]
+                )
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("graphs") / "k.duckdb"
+    add_search(path, plant(path, FACTS))
+    return path
+
+
+def edges(graph: nx.Graph, kind: str) -> dict[tuple[str, str], float]:
+    return {
+        (min(a, b), max(a, b)): data["weight"]
+        for a, b, data in graph.edges(data=True)
+        if data["kind"] == kind
+    }
+
+
+def test_the_graph_of_a_run_has_every_node_and_edge(path: Path) -> None:
+    graph = build_graph(path)
+    assert {node for node, kind in graph.nodes(data="kind") if kind != "neuron"} == {
+        *("fact P36:Q1", "fact P36:Q2", "fact P38:Q3"),
+        *("relation P36", "relation P38", "language en", "language zh"),
+    }
+    assert len(edges(graph, "recalls")) == 4 + 3 + 2
+    assert len(edges(graph, "of")) == 3
+    assert edges(graph, "used in")["language en", "neuron 0:2"] == 3
+    assert set(edges(graph, "degenerate")) == {
+        (f"neuron {a[0]}:{a[1]}", f"neuron {b[0]}:{b[1]}")
+        for pair in PAIRS.values()
+        for a, b in pair
+    }
+    assert graph.edges["fact P36:Q1", "neuron 0:2"]["langs"] == "en,zh"
+    assert graph.nodes["neuron 2:9"] == {"kind": "neuron", "label": "2:9", "layer": 2, "index": 9}
+
+
+def test_a_graph_can_be_of_one_fact_relation_language_or_kind(path: Path) -> None:
+    fact = build_graph(path, Selection(fact="P38:Q3", langs=["EN"]))
+    assert set(fact) == {"neuron 0:2", "fact P38:Q3", "relation P38", "language en"}
+    relation = build_graph(path, Selection(relation="capital"), ["neuron", "relation"])
+    assert edges(relation, "serves")["neuron 0:2", "relation P36"] == 2
+    with pytest.raises(UsageError, match="no nodes"):
+        build_graph(path, kinds=["planet"])  # type: ignore[list-item]
+    with pytest.raises(NotFound, match="no knowledge neurons"):
+        build_graph(path, Selection(langs=["xx"]))
+
+
+@pytest.mark.parametrize("by", ["fact", "relation", "all"])
+def test_exactly_the_planted_groups_come_out(path: Path, by: str) -> None:
+    found = groups(path, by=by).to_dicts()  # type: ignore[arg-type]
+    expected = {
+        "fact": ["0:1,0:2,2:9", "0:1,1:5", "0:2,2:8"],
+        "relation": ["0:1,0:2,1:5,2:9", "0:2,2:8"],
+        "all": ["0:1,0:2,1:5,2:8,2:9"],
+    }
+    assert [row["neurons"] for row in found] == expected[by]
+    assert (found[0]["n_cliques"], found[0]["largest_clique"]) == (1, "0:1,0:2,2:9")
+
+
+def test_groups_say_their_languages_pairs_and_drops(path: Path) -> None:
+    first = groups(path).to_dicts()[0]
+    assert (first["fact_key"], first["n_pairs"], first["langs"]) == ("P36:Q1", 3, "en")
+    assert first["mean_drop"] == pytest.approx(0.31)
+    with pytest.raises(NotFound, match="found no degenerate pair"):
+        groups(path, Selection(fact="P38:Q3", langs=["en"]))
+
+
+def test_a_run_that_was_not_searched_says_so(tmp_path: Path) -> None:
+    plant(tmp_path / "k.duckdb", FACTS)
+    with pytest.raises(NotFound, match="was not searched"):
+        groups(tmp_path / "k.duckdb")
+    with pytest.raises(NotFound, match="was not searched"):
+        plot(tmp_path / "k.duckdb", "degenerate", tmp_path / "a.png")
+
+
+def test_measures_of_planted_neurons(path: Path) -> None:
+    rows = {row["neuron"]: row for row in measures(path).to_dicts()}
+    hub = rows["0:2"]
+    assert next(iter(rows)) == "0:2"
+    assert (hub["n_facts"], hub["n_relations"], hub["n_langs"], hub["score"]) == (3, 2, 2, 5.0)
+    assert hub["n_degenerate"] == 3
+    assert hub["bridges_langs"] == pytest.approx(1 - (3 / 5) ** 2 - (2 / 5) ** 2)
+    assert rows["2:8"]["bridges_relations"] == 0
+    exact = nx.betweenness_centrality(build_graph(path, kinds=["neuron", "fact"]))
+    assert hub["betweenness"] == pytest.approx(exact["neuron 0:2"])
+    assert {row["community"] for row in rows.values()} <= {1, 2, 3}
+    assert len(measures(path, top=2)) == 2
+
+
+@pytest.mark.parametrize("format", ["graphml", "gexf", "json"])
+def test_a_written_graph_is_the_same_when_read(tmp_path: Path, path: Path, format: str) -> None:
+    graph = build_graph(path)
+    file = tmp_path / f"g.{format}"
+    write_graph(graph, file)
+    readers = {"graphml": nx.read_graphml, "gexf": nx.read_gexf}
+    read = (
+        nx.node_link_graph(json.loads(file.read_text(encoding="utf-8")), edges="edges")
+        if format == "json"
+        else readers[format](file)
+    )
+    assert set(read.nodes) == set(graph.nodes)
+    assert edges(read, "recalls") == edges(graph, "recalls")
+    assert read.nodes["fact P36:Q1"]["subject"] == "P36:Q1"
+    assert read.nodes["neuron 2:9"]["layer"] == 2
+
+
+def test_parquet_has_a_row_for_each_edge_and_lone_node(tmp_path: Path, path: Path) -> None:
+    graph = build_graph(path, kinds=["neuron"])
+    write_graph(graph, tmp_path / "g.parquet")
+    rows = pq.read_table(tmp_path / "g.parquet").to_pylist()
+    lone = [row["source"] for row in rows if row["target"] is None]
+    assert len(rows) - len(lone) == graph.number_of_edges() == 5
+    assert lone == list(nx.isolates(graph))
+    with pytest.raises(UsageError, match="says no format"):
+        write_graph(graph, tmp_path / "g.xyz")
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("format", ["png", "svg"])
+def test_pictures_are_drawn_and_do_not_change(
+    tmp_path: Path, path: Path, picture: str, format: str
+) -> None:
+    begins = {"png": b"\x89PNG", "svg": b"<?xml"}[format]
+    for name in ("a", "b"):
+        plot(path, picture, tmp_path / f"{name}.{format}")  # type: ignore[arg-type]
+    first, second = ((tmp_path / f"{name}.{format}").read_bytes() for name in ("a", "b"))
+    assert first.startswith(begins)
+    assert first == second
+
+
+def test_labels_without_a_font_are_replaced() -> None:
+    assert can_draw("русский español")
+    assert not can_draw("\U0010fffd")
+    assert drawable("\U0010fffd", "P36:Q1") == "P36:Q1"
+    assert language_label("ru") == "ru русский"
+    assert language_label("zh") == ("zh 中文" if can_draw("中文") else "zh")
+
+
+def test_one_language_has_no_matrix(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="one language only, en"):
+        plot(path, "languages", tmp_path / "a.png", Selection(langs=["en"]))
+
+
+def test_without_matplotlib_a_sentence_says_what_to_install(path: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['matplotlib'] = None; sys.modules['matplotlib.figure'] = None\n"
+        "from kndb_cli.main import main\n"
+        f"sys.exit(main(['graph', 'plot', 'layers', '--db', {str(path)!r}, '-o', 'a.png']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"pip install kndb[plot]" in done.stderr
+    assert not (tmp_path / "a.png").exists()
