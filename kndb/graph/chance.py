@@ -175,3 +175,10 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
     scaled = p_values[order] * len(order) / np.arange(1, len(order) + 1)
     q_values[order] = np.minimum(1.0, np.minimum.accumulate(scaled[::-1])[::-1])
     return q_values
+
+
+def count_discoveries(p_values: Floats, level: float) -> int:
+    """How many q-values of ``benjamini_hochberg`` are at most ``level``, without computing them."""
+    ordered = np.sort(p_values[p_values <= level])
+    passed = np.flatnonzero(ordered * len(p_values) <= level * np.arange(1, len(ordered) + 1))
+    return int(passed[-1]) + 1 if passed.size else 0

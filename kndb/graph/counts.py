@@ -9,7 +9,9 @@ times as long and the memory. It knows no chance and stores nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 MAX_LANGS = 62
 """Languages are bits of a 64-bit number."""
 
+_THREADS = 2  # more wait for the one that reads
 _BATCH_ROWS = 65_536  # sorted in the second-level cache
 
 
@@ -125,7 +128,9 @@ def _count(connection: duckdb.DuckDBPyConnection, scope: Scope, *, in_order: boo
         _BATCH_ROWS
     )
     n_langs = len(scope.langs)
-    return _joined([_count_batch(*batch, n_langs) for batch in _whole_facts(reader)], n_langs)
+    with ThreadPoolExecutor(_THREADS) as pool:  # NumPy lets go of the interpreter
+        parts = pool.map(partial(_count_batch, n_langs), _whole_facts(reader))
+        return _joined(list(parts), n_langs)
 
 
 def _whole_facts(reader: pa.RecordBatchReader) -> Iterator[tuple[Ints, Ints, Ints]]:
@@ -148,7 +153,8 @@ def _stacked(held: list[list[Ints]]) -> tuple[Ints, Ints, Ints]:
     return facts, cells, langs
 
 
-def _count_batch(fact_ids: Ints, cells: Ints, langs: Ints, n_langs: int) -> Counts:
+def _count_batch(n_langs: int, batch: tuple[Ints, Ints, Ints]) -> Counts:
+    fact_ids, cells, langs = batch
     new_fact = fact_ids[1:] != fact_ids[:-1]
     starts = np.append(0, np.flatnonzero(new_fact) + 1)
     rows = np.diff(starts, append=len(fact_ids))

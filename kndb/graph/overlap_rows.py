@@ -14,6 +14,7 @@ from kndb.graph.chance import (
     Floats,
     Ints,
     benjamini_hochberg,
+    count_discoveries,
     expected_shared,
     pooled_p_value,
     shared_p_values,
@@ -57,8 +58,14 @@ class Compared:
     def n_shared(self, langs: Ints) -> Ints:
         """``(facts,)``: neurons that all languages of the fact's bits ``langs`` share."""
         wanted = langs[self.shared_fact]
-        in_all = (self.shared_langs & wanted == wanted) & (wanted > 0)
-        return np.bincount(self.shared_fact[in_all], minlength=len(self.fact_ids))
+        return self._counted((self.shared_langs & wanted == wanted) & (wanted > 0))
+
+    def n_shared_by(self, langs: int) -> Ints:
+        """``(facts,)``: neurons that the languages of the bits ``langs`` share, in any fact."""
+        return self._counted(self.shared_langs & langs == langs)
+
+    def _counted(self, chosen: Ints) -> Ints:
+        return np.bincount(self.shared_fact[chosen], minlength=len(self.fact_ids))
 
 
 def fact_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
@@ -193,7 +200,7 @@ def _summed(compared: Compared, facts: Ints, bits: int) -> dict[str, Any]:
     """Sums over ``facts`` for the two languages of ``bits``."""
     places = _places(bits)
     sizes = compared.sizes[facts][:, places]
-    n_shared = compared.n_shared(np.full(len(compared.fact_ids), bits))[facts]
+    n_shared = compared.n_shared_by(bits)[facts]
     expected = expected_shared(compared.population, sizes)
     p_values = shared_p_values(compared.population, sizes, n_shared)
     row = _sums(compared, facts, n_shared, expected, p_values)
@@ -223,7 +230,7 @@ def _sums(
         "jaccard": shared / union if union else None,
         "expected": float(expected.sum()) if len(facts) else None,
         "p_value": pooled_p_value(shared, float(expected.sum())) if len(facts) else None,
-        "n_significant": int((benjamini_hochberg(p_values) <= SIGNIFICANT).sum()),
+        "n_significant": count_discoveries(p_values, SIGNIFICANT),
         "note": None if len(facts) else "one language only",
     }
 
@@ -278,9 +285,13 @@ def _table(compared: Compared, level: str, columns: Mapping[str, Any]) -> pa.Tab
 
     schema = _schema(pa)
     n_rows = len(columns["n_shared"])
-    fixed = {"run_id": [compared.scope.run_id] * n_rows, "level": [level] * n_rows}
+    fixed = {
+        "run_id": pa.repeat(compared.scope.run_id, n_rows),
+        "level": pa.repeat(level, n_rows),
+    }
     given = {**fixed, **columns}
-    arrays = [_array(pa, given.get(field.name, [None] * n_rows), field.type) for field in schema]
+    nothing = pa.nulls(n_rows)
+    arrays = [_array(pa, given.get(field.name, nothing), field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 

@@ -273,6 +273,7 @@ def _label_largest(axes: Axes, layers: Any, neurons: Any, facts: Any) -> None:
             textcoords="offset points",
             ha="center",
             fontsize=8,
+            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
         )
 
 

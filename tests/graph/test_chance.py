@@ -10,6 +10,7 @@ from scipy import stats
 
 from kndb.graph.chance import (
     benjamini_hochberg,
+    count_discoveries,
     expected_shared,
     pooled_p_value,
     shared_p_values,
@@ -80,6 +81,13 @@ def test_q_values_are_scipys() -> None:
     p_values[10:20] = p_values[10]  # ties
     expected = stats.false_discovery_control(p_values, method="bh")
     np.testing.assert_allclose(benjamini_hochberg(p_values), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("level", [1e-9, 0.01, 0.05, 0.3, 1.0])
+def test_discoveries_are_the_q_values_up_to_the_level(level: float) -> None:
+    p_values = np.random.default_rng(2).random(300) ** 4
+    q_values = stats.false_discovery_control(p_values, method="bh")
+    assert count_discoveries(p_values, level) == (q_values <= level).sum()
 
 
 def test_what_was_not_asked_has_no_q_value_and_does_not_count() -> None:
