@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         NotFound,
         UsageError,
     )
+    from kndb.factcheck import FactChecker, Verdict
     from kndb.facts import Fact, Prompt, Relation
     from kndb.models import load_model
     from kndb.neurons import Neuron
@@ -45,6 +46,7 @@ __all__ = [
     "DatabaseVersion",
     "DatasetError",
     "Fact",
+    "FactChecker",
     "KndbError",
     "ModelError",
     "Neuron",
@@ -54,6 +56,7 @@ __all__ = [
     "Result",
     "Settings",
     "UsageError",
+    "Verdict",
     "attribute",
     "load_model",
     "open",
@@ -61,6 +64,7 @@ __all__ = [
 
 _HOMES = {
     "kndb.attribution": ("PRESETS", "Attribution", "Settings", "attribute"),
+    "kndb.factcheck": ("FactChecker", "Verdict"),
     "kndb.facts": ("Fact", "Prompt", "Relation"),
     "kndb.models": ("load_model",),
     "kndb.neurons": ("Neuron",),

@@ -18,7 +18,19 @@ import typer
 from kndb_cli.errors import ExitCode, explain
 from kndb_cli.terminal import let_go_of_stdout, note, use_utf8
 
-COMMANDS = ("demo", "ingest", "import", "query", "graph", "runs", "sql", "export", "db")
+COMMANDS = (
+    "demo",
+    "ingest",
+    "import",
+    "query",
+    "graph",
+    "factcheck",
+    "evaluate",
+    "runs",
+    "sql",
+    "export",
+    "db",
+)
 
 EPILOG = "New here? [bold]kndb demo[/bold] shows the whole of it in a minute."
 

@@ -120,6 +120,13 @@ def _neurons(path: str | Path, sql: str, key: int) -> list[NeuronOfFact]:
     return [(fact, (relation, lang), layer, neuron) for fact, relation, lang, layer, neuron in rows]
 
 
+def settings_of_run(path: str | Path, run_id: int) -> str:
+    """The settings of a run, as JSON."""
+    with connect(path) as connection:
+        row = connection.execute("SELECT settings FROM run WHERE run_id = ?", [run_id]).fetchall()
+    return str(row[0][0])
+
+
 TABLES = (
     "factcheck_calibration",
     "factcheck",
@@ -226,4 +233,7 @@ def read_calibration(
         splits = connection.execute(
             "SELECT fact_key, split FROM factcheck_split WHERE calibration_id = ?", key
         ).fetchall()
-    return StoredCalibration(*own[0], **parts, splits=dict(splits))
+    calibration_id, of_run, run_settings, settings = own[0]
+    return StoredCalibration(
+        calibration_id, of_run, run_settings, settings, **parts, splits=dict(splits)
+    )

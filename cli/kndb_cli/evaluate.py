@@ -1,0 +1,76 @@
+"""``kndb evaluate``: what the neurons are good for, measured on facts kept aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kndb_cli import options
+from kndb_cli.model_options import Device, Dtype, Memory, Model, Revision, mebibytes, quiet_loading
+from kndb_cli.output import choose, emit
+from kndb_cli.progress import reporting
+from kndb_cli.rows import Listing
+
+app = typer.Typer(
+    name="evaluate",
+    no_args_is_help=True,
+    help="Measure what the neurons are good for, with controls and intervals.",
+)
+
+
+@app.callback()
+def evaluate() -> None:
+    """Measure what the neurons are good for, with controls and intervals."""
+
+
+@app.command()
+def factcheck(
+    model: Model,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="The run whose calibration is tested. Unless said: the model's newest one.",
+        ),
+    ] = None,
+    replicates: Annotated[
+        int, typer.Option(metavar="N", min=100, help="Bootstrap draws of facts.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the bootstrap.")] = 0,
+    db: options.Database = options.DATABASE,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    revision: Revision = None,
+    memory: Memory = None,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Test the fact check on the facts that its calibration left aside.
+
+    kndb evaluate factcheck --model demo-masked -o factcheck.csv
+
+    Beside its methods stand random neurons of the same layers, the model's own first choice,
+    and "everything is true". Intervals hold 95 %, facts drawn anew with replacement.
+    """
+    target = choose(format, json, output, quiet)
+    quiet_loading(model, quiet)
+    from kndb_ingest.evaluation import factcheck as evaluation
+
+    request = evaluation.EvaluationRequest(
+        database=db,
+        model=model,
+        run=run,
+        replicates=replicates,
+        seed=seed,
+        device=device,
+        dtype=dtype,
+        revision=revision,
+        memory=mebibytes(memory),
+    )
+    with reporting(Path(model).name, "claims", quiet) as report:
+        rows = evaluation.evaluate(request, report)
+    emit(Listing(*evaluation.as_columns(rows)), target)

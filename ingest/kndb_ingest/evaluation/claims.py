@@ -1,0 +1,106 @@
+"""Labelled claims for calibration and tests: which facts each may see, and their wrong answers.
+
+A fact's split, and the order in which wrong answers are drawn, are hashes of the fact and the seed
+alone: facts that come, go or change elsewhere move nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from kndb.errors import UsageError
+from kndb.factcheck.text import same
+from kndb.facts import content_id
+from kndb.store.calibrations import AskedPrompt, Place
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledClaim:
+    """A prompt with an answer in it, and whether that is true."""
+
+    prompt: AskedPrompt
+    answer: str
+    truth: bool
+
+
+def parse_split(text: str) -> tuple[int, int, int]:
+    """Read shares such as ``60/20/20``.
+
+    >>> parse_split("60/20/20")
+    (60, 20, 20)
+
+    Raises:
+        UsageError: not three whole numbers above 0 that add up to 100.
+    """
+    parts = text.split("/")
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(f"{text!r} is no split; write train/validation/test, as 60/20/20.")
+    train, validation, test = map(int, parts)
+    if train + validation + test != 100:
+        raise UsageError(f"The shares of the split {text} must add up to 100.")
+    return train, validation, test
+
+
+def split_of(fact_key: str, shares: tuple[int, int, int], seed: int) -> str:
+    """The split of a fact: ``train``, ``validation`` or ``test``."""
+    place = content_id("split", seed, fact_key) % 10_000 / 100
+    if place < shares[0]:
+        return "train"
+    return "validation" if place < shares[0] + shares[1] else "test"
+
+
+class WrongAnswers:
+    """Draws wrong answers from other facts of the same relation and language.
+
+    Answers come as often as facts have them, so that an answer alone says little about its truth.
+    An object that is true of the subject is never drawn, whatever it is called.
+    """
+
+    def __init__(self, pool: Iterable[AskedPrompt], every: Iterable[AskedPrompt], seed: int):
+        self._seed = seed
+        self._pool: dict[Place, dict[str, AskedPrompt]] = defaultdict(dict)
+        for prompt in pool:
+            self._pool[prompt.place].setdefault(prompt.fact_key, prompt)
+        self._true: dict[str, set[str]] = defaultdict(set)
+        for prompt in every:
+            self._true[prompt.fact_key] |= {prompt.object_id, same(prompt.answer)}
+
+    def draw(self, prompt: AskedPrompt, n: int) -> list[str]:
+        """At most ``n`` different wrong answers to a prompt; fewer where there are no more."""
+        true = self._true[prompt.fact_key]
+        drawn: dict[str, str] = {}
+        for other in sorted(
+            self._pool[prompt.place].values(),
+            key=lambda other: content_id(
+                "wrong",
+                self._seed,
+                prompt.fact_key,
+                prompt.place[1],
+                prompt.template,
+                other.fact_key,
+            ),
+        ):
+            label = same(other.answer)
+            if other.object_id not in true and label not in true:
+                drawn.setdefault(label, other.answer)
+            if len(drawn) == n:
+                break
+        return list(drawn.values())
+
+
+def labelled(
+    prompts: Sequence[AskedPrompt], wrong: WrongAnswers, n_wrong: int
+) -> Iterator[LabelledClaim]:
+    """Each prompt with its own answer, and with so many wrong ones.
+
+    A prompt without a wrong answer makes no claim, so that the classes stay in proportion.
+    """
+    for prompt in prompts:
+        answers = wrong.draw(prompt, n_wrong)
+        if len(answers) == n_wrong:
+            yield LabelledClaim(prompt, prompt.answer, True)
+            yield from (LabelledClaim(prompt, answer, False) for answer in answers)

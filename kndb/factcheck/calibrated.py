@@ -1,0 +1,99 @@
+"""A calibration as the fact check uses it: neurons, thresholds and curves by place.
+
+A place is a relation and a language. Reads what ``kndb.store.calibrations`` gives; chooses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from kndb.attribution import Settings
+from kndb.factcheck.scoring import Neurons
+from kndb.factcheck.thresholds import Curve
+from kndb.neurons import Neuron
+from kndb.store.calibrations import Place, StoredCalibration
+
+METHODS = ("degenerate", "probability", "knowledge", "ensemble")
+"""What may score a claim: the mean attribution of the relation's degenerate neurons (Chen et al.
+2024) or of all its knowledge neurons, the answer's probability, or the three together."""
+
+ENSEMBLE_OF = ("degenerate", "probability", "knowledge")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A threshold; scores from ``low`` to ``high`` are too close to it."""
+
+    threshold: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration.
+
+    Attributes:
+        settings: of attribution, those of the run.
+        limits: by place and method.
+        neurons: by place and kind.
+        curves: by place and method.
+    """
+
+    settings: Settings
+    limits: Mapping[tuple[Place, str], Limit]
+    neurons: Mapping[tuple[Place, str], tuple[Neuron, ...]]
+    curves: Mapping[Place, Mapping[str, Curve]]
+
+
+def attribution_settings(run_settings: str) -> Settings:
+    """The options of attribution among a run's settings, given as JSON."""
+    stored = json.loads(run_settings)
+    own = {field.name for field in fields(Settings)}
+    return Settings(**{name: value for name, value in stored.items() if name in own})
+
+
+def calibrated(stored: StoredCalibration) -> Calibrated:
+    """What a stored calibration says, by place."""
+    neurons: dict[tuple[Place, str], list[Neuron]] = {}
+    for relation, lang, kind, layer, index in stored.neurons:
+        neurons.setdefault(((relation, lang), kind), []).append(Neuron(layer, index))
+    points: dict[Place, dict[str, list[tuple[float, int, int]]]] = {}
+    for relation, lang, method, *point in stored.curves:
+        at = points.setdefault((relation, lang), {}).setdefault(method, [])
+        at.append((float(point[0]), int(point[1]), int(point[2])))
+    return Calibrated(
+        attribution_settings(stored.run_settings),
+        {
+            ((relation, lang), method): Limit(threshold, low, high)
+            for relation, lang, method, threshold, low, high in stored.thresholds
+        },
+        {key: tuple(own) for key, own in neurons.items()},
+        {
+            place: {method: _curve(own) for method, own in methods.items()}
+            for place, methods in points.items()
+        },
+    )
+
+
+def _curve(points: Iterable[tuple[float, int, int]]) -> Curve:
+    thresholds, true_above, false_above = zip(*points, strict=True)
+    return Curve(np.array(thresholds), np.array(true_above), np.array(false_above))
+
+
+def flat_neurons(neurons: Iterable[Neuron], n_neurons: int) -> Neurons:
+    """Neurons as places in a layer-by-layer list.
+
+    >>> flat_neurons([Neuron(1, 3)], 10)
+    array([13])
+    """
+    return np.array([neuron.layer * n_neurons + neuron.index for neuron in neurons], dtype=np.intp)
+
+
+def ensemble_score(curves: Mapping[str, Curve], scores: Mapping[str, float]) -> float:
+    """The mean of the methods' ranks among the validation claims: unlike scores, one scale."""
+    return sum(curves[method].rank(scores[method]) for method in ENSEMBLE_OF) / len(ENSEMBLE_OF)

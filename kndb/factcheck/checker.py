@@ -1,0 +1,233 @@
+"""Checks claims against the index: which fact, what the model says, and the verdict.
+
+>>> checker = FactChecker("demo.duckdb", kndb.load_model("demo-masked"))        # doctest: +SKIP
+>>> for verdict in checker.check(["The capital of France is Lyon."]):           # doctest: +SKIP
+...     print(verdict.verdict, verdict.score, verdict.threshold)
+
+A claim is ``true`` when its score is above the threshold chosen on validation facts, ``false`` when
+it is below, and ``unknown`` where it cannot be told, with the reason. Nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from kndb.errors import UsageError
+from kndb.factcheck.calibrated import (
+    ENSEMBLE_OF,
+    METHODS,
+    Limit,
+    calibrated,
+    ensemble_score,
+    flat_neurons,
+)
+from kndb.factcheck.claims import Claim, Index, Unclear
+from kndb.factcheck.scoring import Neurons, Question, Reading, read
+from kndb.models import LanguageModel
+from kndb.neurons import Neuron
+from kndb.store import ids
+from kndb.store.calibrations import Place, read_calibration
+
+CHUNK = 512
+"""Claims that are asked together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a claim.
+
+    Attributes:
+        claim: as it was given.
+        fact_key: the fact it is about: ``P36:Q142``.
+        lang: the language it is in.
+        verdict: ``true``, ``false`` or ``unknown``.
+        score: what the method gives the claim.
+        threshold: claims that score at least this are held true.
+        p_claim: probability of the claimed answer.
+        p_best: probability of the model's own first choice.
+        best_answer: that choice.
+        neurons: number of neurons that make the score; 0 where none do.
+        method: what scored the claim.
+        reason: why the verdict is unknown.
+        decided: the neurons that made the score, with their shares in it; only if asked for.
+    """
+
+    claim: str
+    fact_key: str | None
+    lang: str | None
+    verdict: Literal["true", "false", "unknown"]
+    score: float | None
+    threshold: float | None
+    p_claim: float | None
+    p_best: float | None
+    best_answer: str | None
+    neurons: int
+    method: str
+    reason: str | None = None
+    decided: tuple[tuple[Neuron, float], ...] = ()
+
+
+class FactChecker:
+    """Checks claims with one model, its calibration and its index, all read once.
+
+    Args:
+        database: the database's path.
+        model: a loaded model; the calibration is found by its weights.
+        method: ``degenerate``, ``probability``, ``knowledge`` or ``ensemble``.
+        lang: the language of the claims; found by itself when None.
+        run: the run whose calibration is used; the newest calibration when None.
+        band: call a claim unknown where its score lies within the threshold's band.
+        explain: say of each claim which neurons made its score.
+        memory: bytes for activations.
+
+    Raises:
+        UsageError: an unknown method.
+        NotFound: the fact check is not calibrated for this model.
+        DatabaseError: the database cannot be opened.
+    """
+
+    def __init__(
+        self,
+        database: str | Path,
+        model: LanguageModel[Any],
+        *,
+        method: str = "degenerate",
+        lang: str | None = None,
+        run: str | None = None,
+        band: bool = True,
+        explain: bool = False,
+        memory: int | None = None,
+    ) -> None:
+        if method not in METHODS:
+            raise UsageError(f"There is no method {method!r}; choose from {', '.join(METHODS)}.")
+        info = model.info
+        key = ids.model_id(info.weights_sha256, info.architecture)
+        self.calibration = calibrated(read_calibration(database, key, info.name, run))
+        self.index = Index.read(database)
+        self.model = model
+        self.method = method
+        self.lang = lang
+        self.band = band
+        self.explain = explain
+        self.memory = memory
+        needed = ENSEMBLE_OF if method == "ensemble" else (method,)
+        self._kinds = [kind for kind in needed if kind != "probability"]
+        self._sets: dict[Place, dict[str, Neurons]] = {}
+
+    def check(self, claims: Iterable[str]) -> Iterator[Verdict]:
+        """Verdicts of claims in words, in their order; only some claims are held at a time."""
+        waiting = iter(claims)
+        while chunk := list(islice(waiting, CHUNK)):
+            yield from self._verdicts([self.index.match(text, self.lang) for text in chunk])
+
+    def check_fact(self, fact_key: str, answer: str) -> list[Verdict]:
+        """Whether a fact has an answer, in each language that knows the answer.
+
+        The score is the mean over all of the fact's prompts in the language.
+
+        Raises:
+            NotFound: there is no such fact.
+        """
+        return self._verdicts(self.index.about(fact_key, answer, self.lang))
+
+    def _verdicts(self, claims: Sequence[Claim | Unclear]) -> list[Verdict]:
+        questions: list[Question] = []
+        places: list[slice] = []
+        for claim in claims:
+            start = len(questions)
+            if isinstance(claim, Claim) and self._problem(claim) is None:
+                sets = self._neurons((claim.relation_id, claim.lang))
+                questions += [Question(text, claim.answer, sets) for text in claim.prompts]
+            places.append(slice(start, len(questions)))
+        readings = read(self.model, questions, self.calibration.settings, self.memory)
+        return [
+            self._verdict(claim, readings[place])
+            for claim, place in zip(claims, places, strict=True)
+        ]
+
+    def _problem(self, claim: Claim) -> str | None:
+        """Why claims of this relation and language cannot be checked; None where they can."""
+        place = claim.relation_id, claim.lang
+        if not all((place, kind) in self.calibration.neurons for kind in self._kinds):
+            return "no neurons for the relation"
+        if (place, self.method) not in self.calibration.limits:
+            return "no threshold for the relation"
+        return None
+
+    def _neurons(self, place: Place) -> dict[str, Neurons]:
+        """The sets whose scores are wanted; to explain, also each neuron by itself."""
+        if place not in self._sets:
+            n = self.model.info.n_neurons
+            own = {kind: self.calibration.neurons[place, kind] for kind in self._kinds}
+            self._sets[place] = {kind: flat_neurons(found, n) for kind, found in own.items()}
+            if self.explain:
+                every = {neuron for found in own.values() for neuron in found}
+                alone = {str(neuron): flat_neurons([neuron], n) for neuron in every}
+                self._sets[place] |= alone
+        return self._sets[place]
+
+    def _verdict(self, claim: Claim | Unclear, readings: Sequence[Reading]) -> Verdict:
+        if isinstance(claim, Unclear):
+            return self._unknown(claim, claim.reason)
+        if problem := self._problem(claim):
+            return self._unknown(claim, problem)
+        asked = [reading for reading in readings if reading.reason is None]
+        if not asked:
+            return self._unknown(claim, readings[0].reason or "")
+        place = claim.relation_id, claim.lang
+        scores = {name: _mean(r.scores[name] for r in asked) for name in asked[0].scores}
+        scores["probability"] = _mean(reading.p_claim for reading in asked)
+        if self.method == "ensemble":
+            scores["ensemble"] = ensemble_score(self.calibration.curves[place], scores)
+        limit, score = self.calibration.limits[place, self.method], scores[self.method]
+        close = self.band and limit.low <= score < limit.high
+        best = max(asked, key=lambda reading: reading.p_best)
+        return Verdict(
+            claim.text,
+            claim.fact_key,
+            claim.lang,
+            "unknown" if close else _told(score, limit),
+            score,
+            limit.threshold,
+            scores["probability"],
+            best.p_best,
+            best.best_answer,
+            sum(len(self.calibration.neurons[place, kind]) for kind in self._kinds),
+            self.method,
+            "too close to the threshold" if close else None,
+            self._decided(place, scores) if self.explain else (),
+        )
+
+    def _decided(self, place: Place, scores: dict[str, float]) -> tuple[tuple[Neuron, float], ...]:
+        every = {n for kind in self._kinds for n in self.calibration.neurons[place, kind]}
+        shares = [(neuron, scores[str(neuron)]) for neuron in sorted(every)]
+        return tuple(sorted(shares, key=lambda share: -abs(share[1])))
+
+    def _unknown(self, claim: Claim | Unclear, reason: str) -> Verdict:
+        return Verdict(
+            claim.text,
+            claim.fact_key,
+            claim.lang,
+            "unknown",
+            None,
+            None,
+            None,
+            None,
+            None,
+            0,
+            self.method,
+            reason,
+        )
+
+
+def _told(score: float, limit: Limit) -> Literal["true", "false"]:
+    return "true" if score >= limit.threshold else "false"
+
+
+def _mean(values: Iterable[float]) -> float:
+    every = list(values)
+    return sum(every) / len(every)

@@ -1,0 +1,193 @@
+"""Calibration sees no test fact, and the check that follows from it says what it knows."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from kndb.errors import NotFound, UsageError
+from kndb.factcheck import METHODS, FactChecker
+from kndb.factcheck.text import same
+from kndb.models import LanguageModel
+from kndb.store.calibrations import asked_prompts
+from kndb_ingest.evaluation.calibration import Calibration, CalibrationRequest, calibrate
+from kndb_ingest.evaluation.claims import WrongAnswers, labelled, parse_split, split_of
+from kndb_ingest.evaluation.factcheck import METHODS as EVALUATED
+from kndb_ingest.evaluation.factcheck import EvaluationRequest, evaluate, test_claims
+
+
+def test_splits_are_of_the_stated_sizes_and_of_no_other_fact() -> None:
+    keys = [f"P{i % 7}:Q{i}" for i in range(3000)]
+    found = [split_of(key, (60, 20, 20), 0) for key in keys]
+    assert [round(found.count(name) / 3000, 1) for name in ("train", "validation", "test")] == [
+        0.6,
+        0.2,
+        0.2,
+    ]
+    assert found != [split_of(key, (60, 20, 20), 1) for key in keys]
+
+
+@pytest.mark.parametrize("text", ["60/40", "60/20/21", "a/b/c", "100/0/0"])
+def test_what_is_no_split(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_split(text)
+
+
+def test_no_fact_is_in_two_splits(searched: Path, calibration: Calibration) -> None:
+    with duckdb.connect(str(searched), read_only=True) as connection:
+        rows = connection.execute("SELECT fact_key, count(*) FROM factcheck_split GROUP BY ALL")
+        counts = dict(rows.fetchall())
+        keys = connection.execute("SELECT DISTINCT fact_key FROM fact").fetchall()
+    assert counts == {key: 1 for (key,) in keys}
+    assert set(calibration.splits.values()) == {"train", "validation", "test"}
+
+
+def test_wrong_answers_are_wrong_and_of_the_relation(
+    searched: Path, calibration: Calibration
+) -> None:
+    prompts = asked_prompts(searched, calibration.run_id)
+    true = {(prompt.fact_key, same(prompt.answer)) for prompt in prompts}
+    known = {(prompt.place, same(prompt.answer)) for prompt in prompts}
+    claims = list(labelled(prompts, WrongAnswers(prompts, prompts, 0), 3))
+    assert len(claims) == 4 * len(prompts)
+    for claim in claims:
+        assert ((claim.prompt.fact_key, same(claim.answer)) in true) == claim.truth
+        assert (claim.prompt.place, same(claim.answer)) in known
+
+
+def test_another_true_object_of_the_subject_is_never_drawn(
+    searched: Path, calibration: Calibration
+) -> None:
+    prompts = asked_prompts(searched, calibration.run_id)
+    first, other, *rest = {prompt.fact_key: prompt for prompt in prompts}.values()
+    second = type(first)(
+        first.fact_id, first.fact_key, first.place, other.object_id, "[X] [Y]", "", other.answer
+    )
+    pool = [first, second, other]
+    assert WrongAnswers([*pool, *rest], [*pool, *rest], 0).draw(first, 100)
+    assert WrongAnswers(pool, pool, 0).draw(first, 1) == []
+    assert WrongAnswers([first, other], [first, other], 0).draw(first, 1) == [other.answer]
+
+
+def test_thresholds_do_not_move_when_test_facts_change(
+    searched: Path, calibration: Calibration, tmp_path: Path
+) -> None:
+    path = tmp_path / "changed.duckdb"
+    shutil.copy(searched, path)
+    of_test = (
+        "(SELECT fact_id FROM fact JOIN factcheck_split USING (fact_key) WHERE split = 'test')"
+    )
+    with duckdb.connect(str(path)) as connection:
+        for sql in (
+            f"UPDATE prompt SET answer = 'Paris' WHERE fact_id IN {of_test}",
+            f"UPDATE fact SET object_id = 'Q0' WHERE fact_id IN {of_test}",
+            f"UPDATE knowledge_neuron SET neuron = 0 WHERE fact_id IN {of_test}",
+            f"UPDATE degenerate_set SET is_degenerate = true, kind = 'degenerate' "
+            f"WHERE fact_id IN {of_test}",
+        ):
+            (changed,) = connection.execute(sql).fetchall()[0]
+            assert changed or "degenerate_set" in sql
+    again = calibrate(CalibrationRequest(path, "demo-masked"))
+    assert again.neurons == calibration.neurons
+
+    def chosen(found: Calibration) -> list[tuple[object, ...]]:
+        return [(t.place, t.method, t.threshold, t.low, t.high, t.f1) for t in found.thresholds]
+
+    assert chosen(again) == chosen(calibration)
+    with duckdb.connect(str(path)) as connection:
+        (n,) = connection.execute("SELECT count(*) FROM factcheck_calibration").fetchall()[0]
+    assert n == 1  # made again, it takes the old one's place
+
+
+def test_evaluation_is_on_test_facts_only(searched: Path, calibration: Calibration) -> None:
+    settings = '{"seed": 0, "wrong": 1}'
+    claims = test_claims(searched, calibration.run_id, dict(calibration.splits), settings)
+    assert claims
+    assert {calibration.splits[claim.prompt.fact_key] for claim in claims} == {"test"}
+    rows = evaluate(EvaluationRequest(searched, "demo-masked", replicates=100))
+    every = {row.method: row for row in rows if row.relation == "all"}
+    assert tuple(every) == EVALUATED
+    truth = every["everything-true"].values
+    assert (truth["precision"], truth["recall"], truth["auroc"]) == (0.5, 1.0, 0.5)
+    assert every["first-choice"].values["f1"] > 0.9  # the demo model knows its facts
+    for row in rows:
+        for name, (low, high) in row.intervals.items():
+            assert low <= row.values[name] + 1e-9, (row.method, name)
+            assert high >= row.values[name] - 1e-9, (row.method, name)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_tells_true_from_false(
+    searched: Path, calibration: Calibration, model: LanguageModel[Any], method: str
+) -> None:
+    prompts = asked_prompts(searched, calibration.run_id)
+    claims = list(labelled(prompts[::3], WrongAnswers(prompts, prompts, 5), 1))
+    checker = FactChecker(searched, model, method=method, band=False)
+    texts = [claim.prompt.text.replace("[MASK]", claim.answer) for claim in claims]
+    verdicts = list(checker.check(texts))
+    assert [verdict.claim for verdict in verdicts] == texts
+    right = [
+        (verdict.verdict == "true") == claim.truth
+        for verdict, claim in zip(verdicts, claims, strict=True)
+        if verdict.verdict != "unknown"
+    ]
+    assert len(right) > 0.4 * len(claims)
+    assert sum(right) > (0.95 if method == "probability" else 0.6) * len(right)
+    for verdict in verdicts:
+        assert (verdict.reason is None) == (verdict.verdict != "unknown")
+
+
+def test_scores_within_the_band_are_unknown(
+    searched: Path, calibration: Calibration, model: LanguageModel[Any]
+) -> None:
+    prompts = asked_prompts(searched, calibration.run_id)
+    texts = [prompt.text.replace("[MASK]", prompt.answer) for prompt in prompts]
+    careful = list(FactChecker(searched, model, method="knowledge").check(texts))
+    limits = FactChecker(searched, model, method="knowledge").calibration.limits
+    for verdict in careful:
+        assert verdict.lang is not None
+        assert verdict.score is not None
+        limit = limits[("P36", verdict.lang), "knowledge"]
+        close = limit.low <= verdict.score < limit.high
+        assert (verdict.verdict == "unknown") == close
+        assert verdict.reason == ("too close to the threshold" if close else None)
+
+
+def test_the_neurons_that_decided_make_the_score(
+    searched: Path, calibration: Calibration, model: LanguageModel[Any]
+) -> None:
+    checker = FactChecker(searched, model, method="knowledge", explain=True)
+    (text, *_) = [
+        p.text.replace("[MASK]", p.answer) for p in asked_prompts(searched, calibration.run_id)
+    ]
+    (verdict,) = checker.check([text])
+    assert verdict.neurons == len(verdict.decided)
+    mean = sum(score for _, score in verdict.decided) / len(verdict.decided)
+    assert verdict.score == pytest.approx(mean, rel=1e-3)
+    assert verdict.p_best is not None
+    assert verdict.p_claim is not None
+    assert verdict.p_claim <= verdict.p_best
+
+
+def test_answers_the_model_cannot_say(
+    searched: Path, calibration: Calibration, model: LanguageModel[Any]
+) -> None:
+    prompt = asked_prompts(searched, calibration.run_id)[0]
+    checker = FactChecker(searched, model, method="probability")
+    (verdict,) = checker.check([prompt.text.replace("[MASK]", "Zyxqwv")])
+    assert (verdict.verdict, verdict.reason) == ("unknown", "the answer has unknown tokens")
+
+
+def test_without_a_calibration(tmp_path: Path, model: LanguageModel[Any]) -> None:
+    from small_store import finished_run
+
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    with pytest.raises(NotFound, match="kndb factcheck calibrate"):
+        FactChecker(path, model)
+    with pytest.raises(UsageError, match="choose from degenerate"):
+        FactChecker(path, model, method="magic")
