@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Everything is installed from pinned versions. The stamp remembers which extras are there.
 .venv/run: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[plot]'
 	touch $@
 
 .venv/all: pyproject.toml constraints.txt

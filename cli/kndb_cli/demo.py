@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,14 @@ _COUNT = (
     "SELECT model, n_langs, count(DISTINCT (fact_key, layer, neuron)) AS neurons "
     "FROM knowledge_neurons GROUP BY ALL ORDER BY ALL"
 )
+
+_LARGEST = """
+    SELECT fact_key FROM degenerate_sets
+    WHERE model = 'demo-causal' AND is_degenerate AND kind = 'degenerate'
+    GROUP BY fact_key ORDER BY count(*) DESC, fact_key
+    LIMIT 1
+"""
+"""The fact with the most degenerate sets."""
 
 
 @app.command()
@@ -65,7 +74,43 @@ def demo(
     _show("query", "--neuron", neuron, "--model", "demo-masked", "--lang", "en", db=db)
     _say("Any question, in SQL: how many neurons serve a fact in how many languages?")
     _show("sql", _COUNT, db=db)
+    _discoveries(db, quiet)
     note(f"Go on with {db}: see kndb --help, or kndb db schema for SQL.", quiet)
+
+
+def _discoveries(db: Path, quiet: bool) -> None:
+    """What the paper is named for: neurons that languages share, and that stand in for others."""
+    causal = ("--model", "demo-causal")
+    _say("Languages share neurons, far more than chance gives:")
+    _show("graph", "overlap", "--by", "language-pair", *causal, db=db)
+    _say("Neurons that stand in for each other: the answer survives each alone, not both:")
+    searched = ("--limit", "8", "--top", "10")
+    _show(
+        "graph",
+        "degenerate",
+        *causal,
+        *searched,
+        "-o",
+        str(db.with_name(f"{db.stem}-sets.csv")),
+        db=db,
+        quiet=quiet,
+    )
+    with kndb.open(db) as database:
+        found = database.sql(_LARGEST).rows()
+    for (fact,) in found:
+        _show("graph", "groups", "--fact", fact, *causal, db=db)
+    _pictures(db, causal, [*("languages", "neuron-map"), *(["degenerate"] if found else [])])
+
+
+def _pictures(db: Path, which: tuple[str, ...], kinds: list[str]) -> None:
+    if find_spec("matplotlib") is None:
+        note("For pictures, install the extra: pip install 'kndb[plot]'.")
+        return
+    _say("Pictures:")
+    for kind in kinds:
+        _show(
+            "graph", "plot", kind, *which, "-o", str(db.with_name(f"{db.stem}-{kind}.png")), db=db
+        )
 
 
 def _one_thread() -> None:
@@ -89,7 +134,7 @@ def _show(*args: str, db: Path, quiet: bool = False) -> None:
     from kndb_cli.main import application
 
     full = [*args, "--db", str(db), *(["--quiet"] if quiet else [])]
-    if args[0] != "ingest" and not sys.stdout.isatty():
+    if args[0] != "ingest" and "-o" not in args and not sys.stdout.isatty():
         full += ["--format", "table"]
     print(styled(f"$ kndb {shlex.join(full)}", "dim", sys.stdout), flush=True)
     application(full)(args=full, prog_name="kndb", standalone_mode=False)
