@@ -114,7 +114,9 @@ def test_evaluation_is_on_test_facts_only(searched: Path, calibration: Calibrati
     truth = every["everything-true"].values
     assert (truth["precision"], truth["recall"], truth["auroc"]) == (0.5, 1.0, 0.5)
     assert every["first-choice"].values["f1"] > 0.9  # the demo model knows its facts
+    assert (truth["f1"], every["everything-true"].answered) == (pytest.approx(2 / 3), 1)
     for row in rows:
+        assert 0 <= row.answered <= 1
         for name, (low, high) in row.intervals.items():
             assert low <= row.values[name] + 1e-9, (row.method, name)
             assert high >= row.values[name] - 1e-9, (row.method, name)

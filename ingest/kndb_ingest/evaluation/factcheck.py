@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kndb.errors import KndbError
-from kndb.factcheck.calibrated import Calibrated, calibrated, ensemble_score
+from kndb.factcheck.calibrated import Calibrated, Limit, calibrated, ensemble_score
 from kndb.factcheck.scoring import Reading
 from kndb.models import load_model
 from kndb.store import ids
@@ -24,7 +24,7 @@ from kndb.store.calibrations import Place, asked_prompts, read_calibration
 from kndb_ingest import demo
 from kndb_ingest.evaluation.asking import Report, ask
 from kndb_ingest.evaluation.claims import LabelledClaim, WrongAnswers, labelled
-from kndb_ingest.evaluation.metrics import METRICS, Judged, intervals, measure
+from kndb_ingest.evaluation.metrics import METRICS, Bools, Judged, intervals, measure
 from kndb_ingest.evaluation.selection import Counted
 
 METHODS = (
@@ -77,6 +77,9 @@ class Row:
         n_claims: claims about them.
         values: precision, recall, F1, AUROC and accuracy.
         intervals: their 95 % bootstrap intervals, facts drawn with replacement.
+        answered: share of claims that are not too close to their threshold to call. The figures
+            above judge all claims alike.
+        accuracy_answered: accuracy on these; nan where there are none.
     """
 
     method: str
@@ -86,6 +89,8 @@ class Row:
     n_claims: int
     values: dict[str, float]
     intervals: dict[str, tuple[float, float]]
+    answered: float
+    accuracy_answered: float
 
 
 def evaluate(request: EvaluationRequest, progress: Report = lambda done, total: None) -> list[Row]:
@@ -160,14 +165,24 @@ def _rows(
         place: _judge(method, place, group, known, numbers)
         for place, group in sorted(groups.items())
     }
-    yield _row(method, ALL, ALL, list(parts.values()), request)
-    for (relation, lang), part in parts.items():
-        yield _row(method, relation, lang, [part], request)
+    yield _row(method, ALL, ALL, parts, known, request)
+    for place, part in parts.items():
+        yield _row(method, *place, {place: part}, known, request)
 
 
 def _row(
-    method: str, relation: str, lang: str, parts: list[Judged], request: EvaluationRequest
+    method: str,
+    relation: str,
+    lang: str,
+    judged: dict[Place, Judged],
+    known: Calibrated,
+    request: EvaluationRequest,
 ) -> Row:
+    parts = list(judged.values())
+    answered = np.concatenate(
+        [_answered(part, known.limits.get((place, method))) for place, part in judged.items()]
+    )
+    right = np.concatenate([part.held == part.truth for part in parts])
     return Row(
         method,
         relation,
@@ -176,7 +191,16 @@ def _row(
         sum(len(part.truth) for part in parts),
         measure(parts),
         intervals(parts, request.seed, request.replicates),
+        float(answered.mean()),
+        float(right[answered].mean()) if answered.any() else float("nan"),
     )
+
+
+def _answered(part: Judged, limit: Limit | None) -> Bools:
+    """Which claims lie outside their threshold's band; all where there is none."""
+    if limit is None:
+        return np.ones_like(part.held)
+    return (part.scores < limit.low) | (part.scores >= limit.high)
 
 
 def _judge(
@@ -213,6 +237,7 @@ def as_columns(rows: Sequence[Row]) -> tuple[list[str], list[tuple[object, ...]]
     names = ["method", "relation", "lang", "n_facts", "n_claims"]
     for name in METRICS:
         names += [name, f"{name}_low", f"{name}_high"]
+    names += ["answered", "accuracy_answered"]
     table = [
         (
             row.method,
@@ -221,6 +246,8 @@ def as_columns(rows: Sequence[Row]) -> tuple[list[str], list[tuple[object, ...]]
             row.n_facts,
             row.n_claims,
             *(x for name in METRICS for x in (row.values[name], *row.intervals[name])),
+            row.answered,
+            row.accuracy_answered,
         )
         for row in rows
     ]
