@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kndb.attribution import PRESETS, Attribution, Settings, attribute
+    from kndb.edit import enhance, suppress
     from kndb.errors import (
         DatabaseCorrupt,
         DatabaseError,
@@ -58,13 +59,16 @@ __all__ = [
     "UsageError",
     "Verdict",
     "attribute",
+    "enhance",
     "load_model",
     "open",
+    "suppress",
 ]
 
 _HOMES = {
     "kndb.attribution": ("PRESETS", "Attribution", "Settings", "attribute"),
     "kndb.factcheck": ("FactChecker", "Verdict"),
+    "kndb.edit": ("enhance", "suppress"),
     "kndb.facts": ("Fact", "Prompt", "Relation"),
     "kndb.models": ("load_model",),
     "kndb.neurons": ("Neuron",),

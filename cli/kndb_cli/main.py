@@ -23,6 +23,7 @@ COMMANDS = (
     "ingest",
     "import",
     "query",
+    "edit",
     "graph",
     "factcheck",
     "evaluate",

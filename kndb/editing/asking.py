@@ -122,7 +122,7 @@ class Asker:
         hidden = hidden[torch.arange(len(tokens), device=tokens.device)[:, None], at]
         for part in self.model.transform if isinstance(self.model, MaskedLM) else ():
             hidden = part(hidden)
-        return self.model.logits(hidden)
+        return self.model.logits(hidden.flatten(0, 1)).view(*at.shape, -1)
 
     def _bytes(self, item: _Item) -> int:
         length, positions = item.shape

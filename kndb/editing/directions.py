@@ -14,10 +14,10 @@ Tokens = tuple[int, ...]
 
 
 def direction(model: LanguageModel[Any], pairs: Sequence[tuple[Tokens, Tokens]]) -> Tensor:
-    """``E[new] - E[old]``, summed over the pairs (Dai et al. 2022, section 5.2).
+    """``E[new] - E[old]`` of one language (Dai et al. 2022, section 5.2).
 
-    E is the output embedding; an answer of several tokens has the mean of theirs. One pair per
-    language raises the new answer in each of them.
+    E is the output embedding; an answer of several tokens has the mean of theirs. Where templates
+    inflect the answers, their pairs are averaged.
 
     Args:
         model: the model.
@@ -26,10 +26,12 @@ def direction(model: LanguageModel[Any], pairs: Sequence[tuple[Tokens, Tokens]])
     Returns:
         ``(width,)`` float32 on the CPU; zeros where there are no pairs.
     """
-    total = torch.zeros(model.width)
-    for old, new in dict.fromkeys(pairs):
-        total += _embedding(model, new) - _embedding(model, old)
-    return total
+    distinct = dict.fromkeys(pairs)
+    if not distinct:
+        return torch.zeros(model.width)
+    return torch.stack(
+        [_embedding(model, new) - _embedding(model, old) for old, new in distinct]
+    ).mean(0)
 
 
 def _embedding(model: LanguageModel[Any], tokens: Tokens) -> Tensor:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from kndb.editing.delta import Delta
 from kndb.editing.editor import check_apart, check_rows, check_weights
+from kndb.editing.rows import check_neurons
 from kndb.errors import KndbError, ModelError, UsageError
 from kndb.models import LanguageModel
 from kndb.models.loading import weights_hash
@@ -58,7 +59,9 @@ def stored_rows(folder: Path, model: LanguageModel[Any], neurons: Sequence[Neuro
 
     Raises:
         ModelError: the folder's weights are not those of the model.
+        UsageError: the model has no such neuron.
     """
+    check_neurons(model, neurons)
     layers = {layer: _tensor(folder, model, layer) for layer in {n.layer for n in neurons}}
     if not neurons:
         return torch.empty(0, model.width, dtype=model.dtype)

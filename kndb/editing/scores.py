@@ -28,6 +28,7 @@ class Asked:
 
     Attributes:
         prompt_id: its id.
+        fact_key: its fact.
         kind: ``own``: in the edit's language, the neurons were found with it; ``paraphrase``: in
             that language, kept back; ``language``: the fact in another language; ``unrelated``:
             another fact, of another relation and with another object.
@@ -38,6 +39,7 @@ class Asked:
     """
 
     prompt_id: int
+    fact_key: str
     kind: Kind
     lang: str
     text: str

@@ -1,0 +1,66 @@
+"""Edits of the ledger put into saved models, and taken out of them again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kndb.editing.delta import Delta
+from kndb.editing.files import Record, save_with, save_without
+from kndb.errors import UsageError
+from kndb.models import load_model
+from kndb.models.loading import locate
+from kndb.store.edits import Ledger, StoredDelta
+from kndb_ingest import demo
+
+
+def apply_edits(
+    database: Path, asked: Sequence[str], model: str, out: Path, revision: str | None = None
+) -> Record:
+    """Save a model with edits of the ledger, in the given order.
+
+    Args:
+        database: the ledger.
+        asked: ids, or their first digits.
+        model: a hub identifier, a folder, or a demo model.
+        out: the new folder, which ``from_pretrained`` loads.
+        revision: of the hub.
+
+    Raises:
+        NotFound: there is no such edit.
+        UsageError: an edit changes no weights, is undone, or is in the way of another.
+        ModelError: the model is not the one that an edit was made for.
+    """
+    edits = [Ledger(database).find(one) for one in asked]
+    deltas = [(edit.edit_id, _delta(edit)) for edit in edits]
+    for edit in edits:
+        if edit.status != "active":
+            raise UsageError(f"The edit {edit.edit_id} is {edit.status}; make it again first.")
+    where = demo.MODELS.get(model, model)
+    loaded = load_model(where, device="cpu", revision=revision)
+    return save_with(locate(where, revision)[0], loaded, deltas, out)
+
+
+def undo_edit(database: Path, asked: str, model: Path | None, out: Path | None) -> int:
+    """Mark an edit undone and, where a saved model is given, save it without the edit.
+
+    Raises:
+        NotFound: there is no such edit.
+        UsageError: only one of ``model`` and ``out`` is given, or a later edit is in the way.
+        ModelError: the saved model does not hold the edit.
+    """
+    ledger = Ledger(database)
+    edit = ledger.find(asked)
+    if (model is None) != (out is None):
+        raise UsageError("To undo an edit in a saved model, give both --model and --save.")
+    if model is not None and out is not None:
+        save_without(model, load_model(model, device="cpu"), edit.edit_id, _delta(edit), out)
+    ledger.undo(edit.edit_id)
+    return edit.edit_id
+
+
+def _delta(edit: StoredDelta) -> Delta:
+    if edit.delta is None:
+        what = "was skipped" if edit.status == "skipped" else f"is a {edit.mode}, made at run time"
+        raise UsageError(f"The edit {edit.edit_id} {what}, and changes no weights.")
+    return Delta.from_bytes(edit.delta)

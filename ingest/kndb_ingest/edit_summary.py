@@ -1,0 +1,67 @@
+"""What an edit did, in words that claim no more than was measured."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+Row = Mapping[str, Any]
+"""A prompt's measurements, by the columns of ``Ledger.show``."""
+
+
+def in_words(rows: Sequence[Row], mode: str, target: str | None) -> list[str]:
+    """Sentences about one edit.
+
+    >>> row = {"lang": "en", "part": "own", "fact_key": "P36:Q142", "success": True,
+    ...        "changed": True, "p_old_before": 0.9, "p_old_after": 0.1,
+    ...        "p_new_before": 0.0, "p_new_after": 0.8}
+    >>> in_words([row], "update", "Lyon")[0]
+    "In 1 of 1 languages (en) the first choice is now 'Lyon', or its name there."
+    """
+    own = [row for row in rows if row["part"] != "unrelated"]
+    unrelated = [row for row in rows if row["part"] == "unrelated"]
+    return [*_own(own, mode, target), *_unrelated(unrelated)]
+
+
+def _own(rows: Sequence[Row], mode: str, target: str | None) -> Iterator[str]:
+    by_lang: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        if row["success"] is not None:
+            by_lang[row["lang"]].append(row["success"])
+    won = [lang for lang, successes in sorted(by_lang.items()) if fmean(successes) > 0.5]
+    which = f" ({', '.join(won)})" if won else ""
+    yield f"In {len(won)} of {len(by_lang)} languages{which} {_claim(mode, target)}."
+    silent = sorted({row["lang"] for row in rows} - set(by_lang))
+    if silent:
+        yield f"Nothing can be said of {', '.join(silent)}: {_unknown(mode)}."
+    before, after = (fmean(row[f"p_old_{when}"] for row in rows) for when in ("before", "after"))
+    yield f"The old answer's probability went from {before:.3f} to {after:.3f}."
+    new = [row for row in rows if row["p_new_before"] is not None]
+    if new:
+        before, after = (fmean(row[f"p_new_{when}"] for row in new) for when in ("before", "after"))
+        yield f"The new answer's probability went from {before:.3f} to {after:.3f}."
+
+
+def _claim(mode: str, target: str | None) -> str:
+    if mode == "update":
+        return f"the first choice is now {target!r}, or its name there"
+    if mode == "enhance":
+        return "most prompts make the old answer likelier"
+    return "the old answer is no longer the first choice"
+
+
+def _unknown(mode: str) -> str:
+    if mode == "update":
+        return "the new answer's name there is not known"
+    return "the old answer was not the first choice there"
+
+
+def _unrelated(rows: Sequence[Row]) -> Iterator[str]:
+    if not rows:
+        return
+    facts = {row["fact_key"] for row in rows}
+    changed = {row["fact_key"] for row in rows if row["changed"]}
+    n = sum(bool(row["changed"]) for row in rows)
+    yield (f"{len(changed)} of {len(facts)} unrelated facts changed ({n} of {len(rows)} prompts).")
