@@ -31,7 +31,10 @@ def expected_shared(population: int, sizes: Ints) -> Floats:
     Returns:
         ``(rows,)``.
     """
-    return np.asarray(population * np.prod(sizes / population, axis=1))
+    share = np.ones(len(sizes))
+    for column in sizes.T:  # by columns: a product along short rows takes several times as long
+        share *= column / population
+    return population * share
 
 
 def shared_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
@@ -52,32 +55,42 @@ def shared_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
     Returns:
         ``(rows,)``; 0 where it is below the smallest double.
     """
-    p_values = np.ones(len(shared))
-    rows = np.flatnonzero(shared > 0)
-    if not rows.size:
-        return p_values
-    questions = np.column_stack([np.sort(sizes[rows], axis=1), shared[rows]])
-    unique, inverse = _unique_rows(questions)
+    if not len(shared):
+        return np.ones(0)
+    # Distinct before the sizes are sorted, as there are many more rows, and again after.
+    distinct, inverse = _unique_rows([*sizes.T, shared])
+    p_values = np.ones(len(distinct))
+    asked = np.flatnonzero(distinct[:, -1] > 0)
+    if asked.size:
+        questions = np.sort(distinct[asked, :-1], axis=1)
+        p_values[asked] = _distinct_p_values(population, questions, distinct[asked, -1])
+    return np.asarray(p_values[inverse])
+
+
+def _distinct_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
+    """As ``shared_p_values``, of sizes sorted along their rows and something shared."""
+    unique, inverse = _unique_rows([*sizes.T, shared])
     answers = np.empty(len(unique))
     for batch in _batches(unique[:, 0]):
         answers[batch] = _tail(population, unique[batch, :-1], unique[batch, -1])
-    p_values[rows] = answers[inverse]
-    return p_values
+    return np.asarray(answers[inverse])
 
 
-def _unique_rows(rows: Ints) -> tuple[Ints, Ints]:
+def _unique_rows(columns: list[Ints]) -> tuple[Ints, Ints]:
     """The distinct rows, by their first column, and where each row is among them."""
-    radix = int(rows.max()) + 1
-    if radix ** rows.shape[1] > _LARGEST_TABLE:
-        unique, inverse = np.unique(rows, axis=0, return_inverse=True)
+    radix = max(int(column.max()) for column in columns) + 1
+    if radix ** len(columns) > _LARGEST_TABLE:
+        unique, inverse = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
         return unique, inverse.reshape(-1)
     # Rows as numbers in base radix: marking those there are is much faster than sorting.
-    weights = radix ** np.arange(rows.shape[1] - 1, -1, -1, dtype=np.int64)
-    numbers = rows @ weights
-    there = np.zeros(radix ** rows.shape[1], dtype=bool)
+    weights = radix ** np.arange(len(columns) - 1, -1, -1, dtype=np.int64)
+    numbers = np.zeros(len(columns[0]), dtype=np.int64)
+    for column, weight in zip(columns, weights, strict=True):
+        numbers += column * weight
+    there = np.zeros(radix ** len(columns), dtype=bool)
     there[numbers] = True
     distinct = np.flatnonzero(there)
-    place = np.empty(len(there), dtype=np.int32)
+    place: Ints = np.empty(len(there), dtype=np.int32)
     place[distinct] = np.arange(len(distinct))
     return distinct[:, None] // weights % radix, place[numbers]
 

@@ -8,11 +8,10 @@ times as long and the memory. It knows no chance and stores nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import duckdb
 import numpy as np
@@ -29,6 +28,9 @@ MAX_LANGS = 62
 
 _THREADS = 2  # more wait for the one that reads
 _BATCH_ROWS = 65_536  # sorted in the second-level cache
+
+Rows: TypeAlias = tuple[Ints, Ints, NDArray[np.uint8]]
+"""``fact_id``, ``layer * n_neurons + neuron`` and the language's place, from 1."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Counts:
-    """Facts, rising by id, and the neurons that at least two of their languages share."""
+    """Facts, in any order, and the neurons that at least two of their languages share."""
 
     fact_ids: Ints
     """``(facts,)``"""
@@ -75,29 +77,10 @@ class Counts:
 def count_shared(connection: duckdb.DuckDBPyConnection, scope: Scope) -> Counts:
     """Count the knowledge neurons of ``scope``. Facts without any are not in the answer."""
     counts = _count(connection, scope, in_order=scope.refined)
-    if _is_rising(counts.fact_ids):
-        return counts
-    by_id = np.argsort(counts.fact_ids)
-    if _is_rising(counts.fact_ids[by_id]):
-        return _reordered(counts, by_id)
-    return _count(connection, scope, in_order=True)  # the rows of a fact do not lie together
-
-
-def _is_rising(fact_ids: Ints) -> bool:
-    return bool(np.all(fact_ids[1:] > fact_ids[:-1]))
-
-
-def _reordered(counts: Counts, by_id: Ints) -> Counts:
-    place = np.empty_like(by_id)
-    place[by_id] = np.arange(len(by_id))
-    return Counts(
-        counts.fact_ids[by_id],
-        counts.sizes[by_id],
-        counts.n_union[by_id],
-        place[counts.shared_fact],
-        counts.shared_cell,
-        counts.shared_langs,
-    )
+    ids = np.sort(counts.fact_ids)
+    if np.any(ids[1:] == ids[:-1]):  # the rows of a fact do not lie together
+        return _count(connection, scope, in_order=True)
+    return counts
 
 
 def rows_sql(scope: Scope, columns: str) -> tuple[str, dict[str, Any]]:
@@ -121,7 +104,7 @@ def rows_sql(scope: Scope, columns: str) -> tuple[str, dict[str, Any]]:
 def _count(connection: duckdb.DuckDBPyConnection, scope: Scope, *, in_order: bool) -> Counts:
     columns = (
         f"fact_id, CAST(layer AS INTEGER) * {scope.n_neurons} + neuron AS cell, "
-        "list_position($langs, lang) AS lang"
+        "CAST(list_position($langs, lang) AS UTINYINT) AS lang"
     )
     sql, params = rows_sql(scope, columns)
     reader = connection.execute(sql + " ORDER BY fact_id" * in_order, params).to_arrow_reader(
@@ -129,78 +112,89 @@ def _count(connection: duckdb.DuckDBPyConnection, scope: Scope, *, in_order: boo
     )
     n_langs = len(scope.langs)
     with ThreadPoolExecutor(_THREADS) as pool:  # NumPy lets go of the interpreter
-        parts = pool.map(partial(_count_batch, n_langs), _whole_facts(reader))
-        return _joined(list(parts), n_langs)
+        done = list(pool.map(partial(_count_inside, n_langs), reader))
+    parts = [counts for counts, _ in done if counts is not None]
+    if edges := [rows for _, cut in done for rows in cut]:
+        parts.append(_count_rows(n_langs, _stacked(edges)))
+    return _joined(parts, n_langs)
 
 
-def _whole_facts(reader: pa.RecordBatchReader) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Batches of ``fact_id``, ``cell`` and ``lang`` (from 1) that end where a fact ends."""
-    held: list[list[Ints]] = []
-    for batch in reader:
-        columns = [column.to_numpy() for column in batch.columns]
-        ends = np.flatnonzero(columns[0][1:] != columns[0][:-1])
-        if ends.size:
-            cut = ends[-1] + 1
-            yield _stacked([*held, [column[:cut] for column in columns]])
-            held, columns = [], [column[cut:] for column in columns]
-        held.append(columns)
-    if held:
-        yield _stacked(held)
+def _count_inside(n_langs: int, batch: pa.RecordBatch) -> tuple[Counts | None, list[Rows]]:
+    """Counts of all facts but the first and the last, of which other batches may hold rows too.
+
+    The rows of those two are handed back, as copies, to let go of the batch.
+    """
+    facts, cells, langs = (column.to_numpy() for column in batch.columns)
+    begin, end = _inside(facts)
+    cut = [slice(0, begin), slice(end, None)]
+    edges = [(facts[rows].copy(), cells[rows].copy(), langs[rows].copy()) for rows in cut]
+    if begin == end:
+        return None, edges
+    inside = slice(begin, end)
+    return _count_rows(n_langs, (facts[inside], cells[inside], langs[inside])), edges
 
 
-def _stacked(held: list[list[Ints]]) -> tuple[Ints, Ints, Ints]:
+def _inside(facts: Ints) -> tuple[int, int]:
+    """Where the first fact ends and the last one begins."""
+    ends = facts != facts[0]
+    if not ends.any():
+        return len(facts), len(facts)
+    return int(ends.argmax()), len(facts) - int((facts != facts[-1])[::-1].argmax())
+
+
+def _stacked(held: list[Rows]) -> Rows:
     facts, cells, langs = (np.concatenate(column) for column in zip(*held, strict=True))
     return facts, cells, langs
 
 
-def _count_batch(n_langs: int, batch: tuple[Ints, Ints, Ints]) -> Counts:
-    fact_ids, cells, langs = batch
-    new_fact = fact_ids[1:] != fact_ids[:-1]
-    starts = np.append(0, np.flatnonzero(new_fact) + 1)
-    rows = np.diff(starts, append=len(fact_ids))
-    lang_bits = n_langs.bit_length()
-    cell_bits = int(cells.max()).bit_length()
-    kind = np.int32 if len(starts) << cell_bits + lang_bits < 2**31 else np.int64
-    keys: Ints = np.repeat(np.arange(len(starts)).astype(kind), rows)
-    keys <<= cell_bits
-    keys |= cells
-    keys <<= lang_bits
-    keys |= langs
+def _count_rows(n_langs: int, rows: Rows) -> Counts:
+    """Counts of whole facts, each fact's rows together."""
+    fact_ids, cells, langs = rows
+    changes = (fact_ids[1:] != fact_ids[:-1]) | (langs[1:] != langs[:-1])
+    begins = np.append(0, np.flatnonzero(changes) + 1)
+    lengths = np.diff(begins, append=len(langs))  # of runs of one fact and language
+    ids, lang = fact_ids[begins], langs[begins].astype(np.int64)
+    new_fact = np.append(True, ids[1:] != ids[:-1])
+    run_fact = np.cumsum(new_fact) - 1
+    sizes = _sizes(run_fact, lang, lengths, n_langs)
+    lang_bits, cell_bits = n_langs.bit_length(), int(cells.max()).bit_length()
+    kind = np.int32 if len(sizes) << cell_bits + lang_bits < 2**31 else np.int64
+    keys: Ints = np.repeat((run_fact << cell_bits + lang_bits | lang).astype(kind), lengths)
+    narrow: Ints = cells.astype(kind, copy=False)
+    keys |= narrow << lang_bits
     keys.sort()
     neurons, shared_langs = _shared(keys, lang_bits)
     fact = neurons >> cell_bits
-    repeats = np.bitwise_count(shared_langs) - 1
+    repeats = np.bincount(fact, weights=np.bitwise_count(shared_langs) - 1, minlength=len(sizes))
     return Counts(
-        fact_ids[starts],
-        _sizes(new_fact, starts, langs, n_langs),
-        rows - np.bincount(fact, weights=repeats, minlength=len(starts)).astype(np.int64),
+        ids[new_fact],
+        sizes,
+        sizes.sum(axis=1) - repeats.astype(np.int64),
         fact,
         neurons & ((1 << cell_bits) - 1),
         shared_langs,
     )
 
 
-def _sizes(new_fact: NDArray[np.bool_], starts: Ints, langs: Ints, n_langs: int) -> Ints:
-    """``(facts, langs)``: rows of each fact and language; they mostly lie together."""
-    begins = np.append(0, np.flatnonzero(new_fact | (langs[1:] != langs[:-1])) + 1)
-    fact = np.searchsorted(starts, begins, side="right") - 1
-    rows = np.diff(begins, append=len(langs))
+def _sizes(run_fact: Ints, run_lang: Ints, lengths: Ints, n_langs: int) -> Ints:
+    """``(facts, langs)``: rows of each fact and language."""
     slots = n_langs + 1  # languages count from 1
-    sizes = np.bincount(fact * slots + langs[begins], weights=rows, minlength=len(starts) * slots)
+    n_facts = int(run_fact[-1]) + 1
+    sizes = np.bincount(run_fact * slots + run_lang, weights=lengths, minlength=n_facts * slots)
     return sizes.astype(np.int64).reshape(-1, slots)[:, 1:]
 
 
 def _shared(keys: Ints, lang_bits: int) -> tuple[Ints, Ints]:
     """Neurons (fact and cell) that occur twice in the sorted keys, and their languages as bits."""
-    neurons = keys >> lang_bits
-    pairs = np.flatnonzero(neurons[1:] == neurons[:-1])
+    mask = (1 << lang_bits) - 1
+    pairs = np.flatnonzero((keys[1:] ^ keys[:-1]) <= mask)  # they differ by language only
     if not pairs.size:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     begins = np.flatnonzero(np.append(True, np.diff(pairs) != 1))
-    one, mask = np.int64(1), (1 << lang_bits) - 1
+    one = np.int64(1)
     bits = (one << (keys[pairs] & mask)) | (one << (keys[pairs + 1] & mask))
     # Languages count from 1 in the keys, from bit 0 in the answer.
-    shared = neurons[pairs[begins]].astype(np.int64)
+    shared = (keys[pairs[begins]] >> lang_bits).astype(np.int64)
     return shared, np.bitwise_or.reduceat(bits, begins) >> 1
 
 

@@ -96,7 +96,7 @@ def _chances(compared: Compared, n_shared: Ints) -> tuple[Floats, Floats]:
     p_values = np.full(len(n_shared), np.nan)
     for langs in np.unique(compared.done[compared.comparable]):
         facts = np.flatnonzero(compared.done == langs)
-        sizes = compared.sizes[facts][:, _places(langs)]
+        sizes = compared.sizes.T[_places(langs)][:, facts].T
         expected[facts] = expected_shared(compared.population, sizes)
         p_values[facts] = shared_p_values(compared.population, sizes, n_shared[facts])
     return expected, p_values
@@ -117,11 +117,18 @@ def _described(compared: Compared) -> dict[str, Any]:
     import pyarrow as pa
 
     langs = compared.scope.langs
-    empty = ((compared.sizes == 0) << np.arange(len(langs))).sum(axis=1) & compared.done
-    kinds = dict.fromkeys(zip(compared.done.tolist(), empty.tolist(), strict=True))
+    empty = np.zeros_like(compared.done)
+    for place, size in enumerate(compared.sizes.T):
+        empty |= (size == 0).astype(np.int64) << place
+    empty &= compared.done
+    kinds = [
+        (int(done), int(without))
+        for done in np.unique(compared.done)
+        for without in np.unique(empty[compared.done == done])
+    ]
     names = [_names(langs, done) for done, _ in kinds]
     notes = [_note(langs, done, without) for done, without in kinds]
-    kind = _kinds(compared.done, empty, list(kinds))
+    kind = _kinds(compared.done, empty, kinds)
     asked = compared.done[:, None] >> np.arange(len(langs)) & 1 == 1
     ends = np.cumsum(np.append(0, np.bitwise_count(compared.done).astype(np.int64)))
     return {
@@ -198,8 +205,7 @@ def _relations(connection: duckdb.DuckDBPyConnection, fact_ids: Ints) -> Any:
 
 def _summed(compared: Compared, facts: Ints, bits: int) -> dict[str, Any]:
     """Sums over ``facts`` for the two languages of ``bits``."""
-    places = _places(bits)
-    sizes = compared.sizes[facts][:, places]
+    sizes = compared.sizes.T[_places(bits)][:, facts].T
     n_shared = compared.n_shared_by(bits)[facts]
     expected = expected_shared(compared.population, sizes)
     p_values = shared_p_values(compared.population, sizes, n_shared)
@@ -224,7 +230,7 @@ def _sums(
         "langs": ",".join(compared.scope.langs),
         "n_langs": len(compared.scope.langs),
         "n_facts": len(facts),
-        "sizes": compared.sizes[facts].sum(axis=0).tolist(),
+        "sizes": [int(size[facts].sum()) for size in compared.sizes.T],
         "n_shared": shared,
         "n_union": union,
         "jaccard": shared / union if union else None,
