@@ -18,11 +18,12 @@ BIN := .venv/bin
 demo: .venv/run
 	$(BIN)/kndb demo --db demo.duckdb
 
+# The models of the tests are too small to gain from threads.
 test: .venv/all
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
 
 test-long: .venv/all
-	$(BIN)/python -m pytest -q -m "long or not long"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "long or not long"
 
 # Format, lint, types, import direction.
 check: .venv/all

@@ -211,10 +211,10 @@ class MaskedLM(LanguageModel[ObservedSequences]):
     def row_bytes(self, length: int) -> tuple[int, int]:
         """See :meth:`LanguageModel.row_bytes`.
 
-        Kept are queries, keys, values, what comes of them, two norms, and what is activated; half
-        as much again, because the process was measured to grow by more than the sum.
+        Kept are queries, keys, values, what comes of them, two norms, and what is activated; and
+        three quarters as much again: the process was measured to grow by more than the sum.
         """
-        unit = length * self.dtype.itemsize * 3 // 2
+        unit = length * self.dtype.itemsize * 7 // 4
         neurons, width = self.info.n_neurons, self.width
         return unit * (2 * neurons + 6 * width), unit * (neurons + 7 * width)
 
