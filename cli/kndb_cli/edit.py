@@ -130,7 +130,7 @@ def edit(
             "--lambda",
             metavar="L",
             help="How far an update pushes, in differences of output embeddings. Unless said: "
-            "as the demo models need.",
+            "0.4, as suits the demo models.",
             rich_help_panel=_WHAT,
         ),
     ] = None,
