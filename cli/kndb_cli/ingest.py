@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kndb_cli import options
+from kndb_cli import model_options, options
 from kndb_cli.progress import reporting
 from kndb_cli.summary import summary
 from kndb_cli.terminal import note
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _FACTS = "Which facts"
-_MODEL = "How the model runs"
 _METHOD = "How neurons are found"
 
 
@@ -113,32 +112,10 @@ def ingest(
             rich_help_panel=_METHOD,
         ),
     ] = None,
-    device: Annotated[
-        str,
-        typer.Option(metavar="DEVICE", help="auto, cpu, cuda or mps.", rich_help_panel=_MODEL),
-    ] = "auto",
-    dtype: Annotated[
-        str,
-        typer.Option(metavar="DTYPE", help="float32, bfloat16 or float16.", rich_help_panel=_MODEL),
-    ] = "float32",
-    revision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REVISION",
-            help="Branch, tag or commit of a Hugging Face model.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    memory: Annotated[
-        int | None,
-        typer.Option(
-            metavar="MIB",
-            min=1,
-            help="MiB for activations: prompts are batched up to it. Unless said: 160, and on "
-            "CUDA a quarter of what is free.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    device: model_options.Device = "auto",
+    dtype: model_options.Dtype = "float32",
+    revision: model_options.Revision = None,
+    memory: model_options.Memory = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Find the neurons with which a model recalls a set of facts, and store them.

@@ -40,7 +40,7 @@ Memory = Annotated[
     typer.Option(
         metavar="MIB",
         min=1,
-        help="MiB for activations. Unless said: 256, and on CUDA a quarter of what is free.",
+        help="MiB for activations. Unless said: 160, and on CUDA a quarter of what is free.",
         rich_help_panel=_MODEL,
     ),
 ]
