@@ -65,7 +65,7 @@ def ratio_interval(
 
 
 def _draws(n: int, seed: int, replicates: int) -> Iterator[Floats]:
-    """How often each of ``n`` facts is drawn, ``(draws, n)``, a part of the replicates at a time."""
+    """How often each of ``n`` facts is drawn, ``(draws, n)``; some of the replicates at a time."""
     generator = np.random.default_rng(seed)
     shares = np.full(n, 1 / n)
     at_once = max(1, _DRAWN_AT_ONCE // n)
