@@ -34,7 +34,7 @@ def mean_interval(
         level: share of draws that the interval holds.
 
     Returns:
-        Its ends; nan where there is no value.
+        Its ends; nan where there are fewer than two values.
     """
     known = values[~np.isnan(values)]
     return ratio_interval(known, np.ones(len(known)), seed, replicates, level)
@@ -53,15 +53,39 @@ def ratio_interval(
         above, below: ``(facts,)``, without nan.
         seed, replicates, level: as in :func:`mean_interval`.
     """
-    if not len(above):
-        return float("nan"), float("nan")
-    sums = [(drawn @ above, drawn @ below) for drawn in _draws(len(above), seed, replicates)]
-    tops, bottoms = (np.concatenate(column) for column in zip(*sums, strict=True))
-    ratios = tops[bottoms > 0] / bottoms[bottoms > 0]
-    if not len(ratios):
-        return float("nan"), float("nan")
-    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    ((low, high),) = ratio_intervals(above[:, None], below[:, None], seed, replicates, level)
     return float(low), float(high)
+
+
+def ratio_intervals(
+    above: Floats,
+    below: Floats,
+    seed: int,
+    replicates: int = REPLICATES,
+    level: float = LEVEL,
+) -> Floats:
+    """The intervals of several ratios of sums over the same facts, from the same draws.
+
+    Args:
+        above, below: ``(facts, ratios)``, without nan.
+        seed, replicates, level: as in :func:`mean_interval`.
+
+    Returns:
+        ``(ratios, 2)``, the ends of each; nan where there is nothing below, or fewer than two facts:
+        one says nothing of how facts differ.
+    """
+    if len(above) < 2:
+        return np.full((above.shape[1], 2), np.nan)
+    sums = [(drawn @ above, drawn @ below) for drawn in _draws(len(above), seed, replicates)]
+    tops, bottoms = (np.concatenate(parts) for parts in zip(*sums, strict=True))
+    ratios = np.divide(tops, bottoms, out=np.full_like(tops, np.nan), where=bottoms > 0)
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    return np.array([_quantiles(column, tails) for column in ratios.T])
+
+
+def _quantiles(values: Floats, tails: list[float]) -> Floats:
+    known = values[~np.isnan(values)]
+    return np.quantile(known, tails) if len(known) else np.full(len(tails), np.nan)
 
 
 def _draws(n: int, seed: int, replicates: int) -> Iterator[Floats]:

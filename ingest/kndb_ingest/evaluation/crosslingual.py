@@ -1,0 +1,323 @@
+"""The paper's tables about languages: the neurons they share, where these lie, and what edits do.
+
+Neurons are compared by ``kndb.graph.overlap``, edits are those of the ledger; only stored rows are
+read. A fact counts in a row when it was asked in the languages of that row, with or without
+neurons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from kndb.graph.chance import Floats, Ints, benjamini_hochberg, expected_shared, shared_p_values
+from kndb.graph.overlap import Request, compare
+from kndb.graph.overlap_rows import SIGNIFICANT, Compared, fact_rows, relation_rows
+from kndb.store.database import connect
+from kndb.store.readonly import reading
+from kndb_ingest.evaluation.bootstrap import ratio_intervals
+from kndb_ingest.evaluation.crosslingual_edits import editing_table, languages_table
+from kndb_ingest.evaluation.per_fact import named, ratio_of, shares_by_layer
+from kndb_ingest.evaluation.stored import StoredRequest, StoredRun, stored_run
+from kndb_ingest.evaluation.table import Table
+
+ALL = "all"
+"""In place of a relation or language: all of them together."""
+
+TABLES = ("pairs", "relations", "languages", "layers", "edits", "edit-languages")
+"""The tables, by the ends of their names."""
+
+_RATIOS = ("shared", "ratio", "jaccard", "significant")
+_FIGURES = (
+    "n_facts",
+    "size",
+    *named("shared"),
+    "expected",
+    *named("ratio"),
+    *named("jaccard"),
+    *named("significant"),
+)
+
+
+def evaluate(request: StoredRequest) -> list[Table]:
+    """The tables named by :data:`TABLES`, of one run.
+
+    Raises:
+        NotFound: there is no such model or run.
+        UsageError: several models fit, or the run is not finished.
+        DatabaseError: the database cannot be opened.
+    """
+    with connect(request.database) as connection, reading(connection):
+        run = stored_run(connection, request)
+        everything = Request("fact", [run.run_id], None, None, None, None, None, {})
+        compared = compare(connection, everything, run.run_id)
+        whole = _whole(connection, compared)
+        return [
+            _pairs_table(compared, whole, run, request),
+            _relations_table(connection, compared, whole, run, request),
+            _languages_table(compared, run, request),
+            _layers_table(connection, compared, run, request),
+            editing_table(connection, run, request),
+            languages_table(connection, run, request),
+        ]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What facts share, fact by fact.
+
+    Attributes:
+        size: ``(facts,)``, neurons in a language, mean over the languages compared.
+        n_shared: ``(facts,)``, in all of them.
+        n_union: ``(facts,)``, in any.
+        expected: ``(facts,)``, of ``n_shared``, of random sets of these sizes.
+        p_values: ``(facts,)``, chance of at least ``n_shared``.
+    """
+
+    size: Floats
+    n_shared: Ints
+    n_union: Ints
+    expected: Floats
+    p_values: Floats
+
+    def of(self, facts: Ints) -> Figures:
+        """The figures of some of the facts, by their places."""
+        return Figures(
+            self.size[facts],
+            self.n_shared[facts],
+            self.n_union[facts],
+            self.expected[facts],
+            self.p_values[facts],
+        )
+
+
+def _whole(connection: duckdb.DuckDBPyConnection, compared: Compared) -> Figures:
+    """Every fact over all the languages it was asked in."""
+    rows = fact_rows(connection, compared)
+    columns = {name: rows[name].to_numpy() for name in ("n_shared", "n_union")}
+    n_langs = np.maximum(np.bitwise_count(compared.done), 1)
+    return Figures(
+        compared.sizes.sum(axis=1) / n_langs,
+        columns["n_shared"],
+        columns["n_union"],
+        rows["expected"].to_numpy(),
+        rows["p_value"].to_numpy(),
+    )
+
+
+def _pair(compared: Compared, places: tuple[int, int]) -> Figures:
+    """The facts asked in both of two languages, given by their places."""
+    bits = 1 << places[0] | 1 << places[1]
+    facts = np.flatnonzero(compared.done & bits == bits)
+    sizes = compared.sizes[facts][:, places]
+    n_shared = compared.n_shared_by(bits)[facts]
+    return Figures(
+        sizes.mean(axis=1),
+        n_shared,
+        sizes.sum(axis=1) - n_shared,
+        expected_shared(compared.population, sizes),
+        shared_p_values(compared.population, sizes, n_shared),
+    )
+
+
+def _values(figures: Figures, request: StoredRequest) -> list[Any]:
+    """The columns ``_FIGURES``."""
+    n = len(figures.size)
+    if not n:
+        return [0, *[None] * (len(_FIGURES) - 1)]
+    significant = benjamini_hochberg(figures.p_values) <= SIGNIFICANT
+    ones = np.ones(n)
+    above = np.stack([figures.n_shared] * 3 + [significant], axis=1).astype(float)
+    below = np.stack([ones, figures.expected, figures.n_union, ones], axis=1)
+    ends = ratio_intervals(above, below, request.seed, request.replicates)
+    whole = below.sum(axis=0)
+    found = dict(zip(_RATIOS, zip(above.sum(axis=0), whole, ends, strict=True), strict=True))
+    estimates = {
+        name: [float(top / bottom), float(low), float(high)] if bottom else [None] * 3
+        for name, (top, bottom, (low, high)) in found.items()
+    }
+    return [
+        n,
+        float(figures.size.mean()),
+        *estimates["shared"],
+        float(figures.expected.mean()),
+        *estimates["ratio"],
+        *estimates["jaccard"],
+        *estimates["significant"],
+    ]
+
+
+_NOTES = (
+    "Sizes, shared and expected are means over the facts; the ratio is shared over expected, "
+    "Jaccard the sum of shared over the sum of all neurons, fact by fact.",
+    "Expected are random sets of the same sizes among all neurons of the model; a fact is "
+    f"significant at q ≤ {SIGNIFICANT:g}, corrected for the facts of its row (Benjamini-Hochberg).",
+)
+
+
+def _pairs_table(
+    compared: Compared, whole: Figures, run: StoredRun, request: StoredRequest
+) -> Table:
+    langs = compared.scope.langs
+    rows = [
+        [f"{langs[a]},{langs[b]}", 2, *_values(_pair(compared, (a, b)), request)]
+        for a, b in combinations(range(len(langs)), 2)
+    ]
+    comparable = np.flatnonzero(compared.comparable)
+    rows.append([ALL, len(langs), *_values(whole.of(comparable), request)])
+    return Table(
+        "crosslingual-pairs",
+        "Knowledge neurons that two languages, and all languages, of a fact share",
+        ("langs", "n_langs", *_FIGURES),
+        rows if len(langs) > 1 else [],
+        run.described(request),
+        _NOTES if len(langs) > 1 else [_ONE_LANGUAGE],
+    )
+
+
+_ONE_LANGUAGE = (
+    "The run has one language only, so there is nothing to compare; `kndb ingest --langs` takes "
+    "several."
+)
+
+
+def _relations_table(
+    connection: duckdb.DuckDBPyConnection,
+    compared: Compared,
+    whole: Figures,
+    run: StoredRun,
+    request: StoredRequest,
+) -> Table:
+    between = relation_rows(connection, compared).select(
+        ["relation_id", "shared_by_facts", "shared_by_facts_expected"]
+    )
+    relations = dict(
+        connection.execute("SELECT fact_id, relation_id FROM fact ORDER BY fact_id").fetchall()
+    )
+    labels = dict(connection.execute("SELECT relation_id, label FROM relation").fetchall())
+    of_fact = np.array([relations[fact] for fact in compared.fact_ids.tolist()])
+    rows = []
+    for row in between.to_pylist():
+        relation = row["relation_id"]
+        facts = np.flatnonzero((of_fact == relation) & compared.comparable)
+        tail = [row["shared_by_facts"], row["shared_by_facts_expected"]]
+        rows.append([relation, labels[relation], *_values(whole.of(facts), request), *tail])
+    several = len(compared.scope.langs) > 1
+    return Table(
+        "crosslingual-relations",
+        "Knowledge neurons that all languages of a fact share, by relation",
+        ("relation_id", "relation", *_FIGURES, "shared_by_facts", "shared_by_facts_expected"),
+        rows if several else [],
+        run.described(request),
+        [*_NOTES, _BETWEEN] if several else [_ONE_LANGUAGE],
+    )
+
+
+_BETWEEN = (
+    "The last two columns: neurons that two different facts of the relation share in one language, "
+    "and what chance gives: what is shared by all facts of a relation says little of one fact."
+)
+
+
+def _languages_table(compared: Compared, run: StoredRun, request: StoredRequest) -> Table:
+    rows = [_language_row(compared, place, request) for place in range(len(compared.scope.langs))]
+    return Table(
+        "crosslingual-languages",
+        "Knowledge neurons of each language, and how many of them other languages of the fact have",
+        ("lang", "n_facts", "n_without", *named("size"), *named("in_another"), *named("in_all")),
+        rows,
+        run.described(request),
+        [
+            "Size is the mean number of knowledge neurons of a fact; in another, in all: the share "
+            "of them that the fact also has in at least one, and in each, of its other languages.",
+            "Facts in one language only count for size and not for the shares.",
+        ],
+    )
+
+
+def _language_row(compared: Compared, place: int, request: StoredRequest) -> list[Any]:
+    asked = np.flatnonzero(compared.done >> place & 1)
+    size = compared.sizes[:, place].astype(float)
+    here = compared.shared_langs >> place & 1 == 1
+    in_all = compared.shared_langs == compared.done[compared.shared_fact]
+    several = asked[compared.comparable[asked]]
+    args = (request.seed, request.replicates)
+
+    def shared(chosen: Any) -> Iterator[float | None]:
+        n = np.bincount(compared.shared_fact[chosen], minlength=len(size)).astype(float)
+        yield from ratio_of(n[several], size[several], *args)
+
+    return [
+        compared.scope.langs[place],
+        len(asked),
+        int((size[asked] == 0).sum()),
+        *ratio_of(size[asked], np.ones(len(asked)), *args),
+        *shared(here),
+        *shared(here & in_all),
+    ]
+
+
+_UNION = """
+    SELECT fact_id, layer, count(DISTINCT neuron) FROM knowledge_neuron
+    WHERE run_id = ? GROUP BY fact_id, layer
+"""
+
+
+def _layers_table(
+    connection: duckdb.DuckDBPyConnection,
+    compared: Compared,
+    run: StoredRun,
+    request: StoredRequest,
+) -> Table:
+    shape = (len(compared.fact_ids), run.n_layers)
+    every, independent = np.zeros(shape), np.zeros(shape)
+    found = connection.execute(_UNION, [run.run_id]).fetchnumpy()
+    fact = np.searchsorted(compared.fact_ids, found["fact_id"])
+    every[fact, found["layer"]] = found["count(DISTINCT neuron)"]
+    in_all = compared.shared_langs == compared.done[compared.shared_fact]
+    layer = compared.shared_cell[in_all] // run.n_neurons
+    np.add.at(independent, (compared.shared_fact[in_all], layer), 1)
+    rows = layer_rows(independent[compared.comparable], every[compared.comparable], request)
+    several = len(compared.scope.langs) > 1
+    return Table(
+        "crosslingual-layers",
+        "Layers of language-independent neurons and of all knowledge neurons",
+        (
+            "layer",
+            "n_independent",
+            *named("independent"),
+            "n_knowledge",
+            *named("knowledge"),
+            *named("of_layer"),
+        ),
+        rows if several else [],
+        run.described(request),
+        [
+            "A neuron counts once for each fact that has it in any of its languages (knowledge) or "
+            "in all of them (independent); the shares are of all layers.",
+            "Of layer: the share of the layer's knowledge neurons that are language-independent.",
+        ]
+        if several
+        else [_ONE_LANGUAGE],
+    )
+
+
+def layer_rows(some: Floats, every: Floats, request: StoredRequest) -> Sequence[list[Any]]:
+    """Each layer's share of some neurons, of all neurons, and of some among its own.
+
+    Args:
+        some, every: ``(facts, layers)``, numbers of neurons.
+        request: the seed and the number of draws.
+    """
+    args = (request.seed, request.replicates)
+    return [
+        [layer, n, *share, n_every, *share_every, *ratio_of(some[:, layer], every[:, layer], *args)]
+        for layer, ((n, share), (n_every, share_every)) in enumerate(
+            zip(shares_by_layer(some, *args), shares_by_layer(every, *args), strict=True)
+        )
+    ]
