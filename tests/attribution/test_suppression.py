@@ -1,4 +1,4 @@
-"""Suppressed sets against whole runs of the Transformers model with hooks, one set at a time."""
+"""Scaled sets against whole runs of the Transformers model with hooks, one set at a time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ NEURONS = [Neuron(*pair) for pair in [(0, 3), (0, 40), (1, 0), (1, 21), (2, 7), 
 SETS = [silent for size in (1, 2, 3) for silent in combinations(NEURONS, size)]
 
 
-def naive(model: LanguageModel[Any], target: Target, silent: Sequence[Neuron]) -> float:
-    """The answer's probability in one whole run, with hooks that set the neurons to 0."""
+def naive(
+    model: LanguageModel[Any], target: Target, silent: Sequence[Neuron], factor: float = 0
+) -> float:
+    """The answer's probability in one whole run, with hooks that scale the neurons."""
 
     def silence(neuron: Neuron) -> Any:
         def hook(module: Any, inputs: Any) -> Any:
             value = inputs[0].clone()
-            value[0, target.position, neuron.index] = 0
+            value[0, target.position, neuron.index] *= factor
             return (value,)
 
         return hook
@@ -69,6 +71,19 @@ def test_prompts_of_several_tokens_and_lengths(architecture: str) -> None:
         for column in (0, 8, 20):
             every = [naive(model, target, SETS[column]) for target in targets]
             assert float(found[row, column]) == pytest.approx(sum(every) / len(every), rel=1e-5)
+
+
+@pytest.mark.parametrize("architecture", MASKED + CAUSAL)
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+def test_every_scaled_set_equals_a_whole_run(architecture: str, factor: float) -> None:
+    model = tiny(architecture)
+    targets = model.targets(*PROMPTS[2])
+    found = Questions(model, [targets]).probabilities(SETS, factor)[0]
+    expected = torch.tensor(
+        [[naive(model, target, silent, factor) for target in targets] for silent in SETS]
+    )
+    torch.testing.assert_close(found.float(), expected.mean(1), rtol=1e-5, atol=1e-9)
+    assert float(expected.max() - expected.min()) > 0.02 * float(expected.mean())
 
 
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
