@@ -71,8 +71,8 @@ def ratio_intervals(
         seed, replicates, level: as in :func:`mean_interval`.
 
     Returns:
-        ``(ratios, 2)``, the ends of each; nan where there is nothing below, or fewer than two facts:
-        one says nothing of how facts differ.
+        ``(ratios, 2)``, the ends of each; nan where there is nothing below, or fewer than two
+        facts: one says nothing of how facts differ.
     """
     if len(above) < 2:
         return np.full((above.shape[1], 2), np.nan)
