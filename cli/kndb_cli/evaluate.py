@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kndb_cli import options
+from kndb_cli.evaluate_tables import crosslingual, degenerate
 from kndb_cli.model_options import Device, Dtype, Memory, Model, Revision, mebibytes, quiet_loading
 from kndb_cli.output import choose, emit
 from kndb_cli.progress import reporting
@@ -18,6 +19,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Measure what the neurons are good for, with controls and intervals.",
 )
+app.command()(crosslingual)
+app.command()(degenerate)
 
 
 @app.callback()

@@ -165,15 +165,15 @@ def _pairs_table(
 ) -> Table:
     langs = compared.scope.langs
     rows = [
-        [f"{langs[a]},{langs[b]}", 2, *_values(_pair(compared, (a, b)), request)]
+        [f"{langs[a]},{langs[b]}", *_values(_pair(compared, (a, b)), request)]
         for a, b in combinations(range(len(langs)), 2)
     ]
     comparable = np.flatnonzero(compared.comparable)
-    rows.append([ALL, len(langs), *_values(whole.of(comparable), request)])
+    rows.append([ALL, *_values(whole.of(comparable), request)])
     return Table(
         "crosslingual-pairs",
         "Knowledge neurons that two languages, and all languages, of a fact share",
-        ("langs", "n_langs", *_FIGURES),
+        ("langs", *_FIGURES),
         rows if len(langs) > 1 else [],
         run.described(request),
         _NOTES if len(langs) > 1 else [_ONE_LANGUAGE],
@@ -290,9 +290,9 @@ def _layers_table(
         (
             "layer",
             "n_independent",
-            *named("independent"),
+            *named("independent_share"),
             "n_knowledge",
-            *named("knowledge"),
+            *named("knowledge_share"),
             *named("of_layer"),
         ),
         rows if several else [],

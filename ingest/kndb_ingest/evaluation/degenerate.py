@@ -114,9 +114,9 @@ _SIZE = (
 _LAYER = (
     "layer",
     "n_degenerate",
-    *named("degenerate"),
+    *named("degenerate_share"),
     "n_knowledge",
-    *named("knowledge"),
+    *named("knowledge_share"),
     *named("of_layer"),
 )
 _HEADS: Mapping[str, tuple[str, Sequence[str]]] = {
