@@ -47,7 +47,7 @@ def ratio_interval(
     replicates: int = REPLICATES,
     level: float = LEVEL,
 ) -> tuple[float, float]:
-    """The interval of ``above.sum() / below.sum()``; draws in which nothing is below do not count.
+    """The interval of ``above.sum() / below.sum()``; draws in which below is 0 do not count.
 
     Args:
         above, below: ``(facts,)``, without nan.
@@ -78,9 +78,25 @@ def ratio_intervals(
         return np.full((above.shape[1], 2), np.nan)
     sums = [(drawn @ above, drawn @ below) for drawn in _draws(len(above), seed, replicates)]
     tops, bottoms = (np.concatenate(parts) for parts in zip(*sums, strict=True))
-    ratios = np.divide(tops, bottoms, out=np.full_like(tops, np.nan), where=bottoms > 0)
+    ratios = np.divide(tops, bottoms, out=np.full_like(tops, np.nan), where=bottoms != 0)
     tails = [(1 - level) / 2, (1 + level) / 2]
     return np.array([_quantiles(column, tails) for column in ratios.T])
+
+
+def fact_sums(values: Floats, facts: NDArray[np.int64]) -> Floats:
+    """What is measured several times of one fact, summed: ``(facts, columns)``, by fact.
+
+    >>> fact_sums(np.array([[1.0], [2.0], [4.0]]), np.array([7, 3, 7])).tolist()
+    [[2.0], [5.0]]
+
+    Args:
+        values: ``(measurements, columns)``.
+        facts: ``(measurements,)``, which fact each is of.
+    """
+    known, places = np.unique(facts, return_inverse=True)
+    sums = np.zeros((len(known), values.shape[1]))
+    np.add.at(sums, places, values)
+    return sums
 
 
 def _quantiles(values: Floats, tails: list[float]) -> Floats:
