@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from kndb.editing.directions import direction
 from kndb.editing.editor import Editor
 from kndb.editing.files import stored_rows
 from kndb.editing.scaling import ENHANCE, SUPPRESS, scale
-from kndb.editing.scores import Measured, Scores, look, score
+from kndb.editing.scores import Asked, Measured, Scores, Seen, look, score
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
 from kndb.models import LanguageModel, load_model
@@ -35,6 +36,7 @@ from kndb.store import ids
 from kndb.store.database import connect
 from kndb.store.edit_source import EditSource
 from kndb.store.edits import Ledger, edit_id_of
+from kndb.store.readonly import reading
 from kndb.store.searches import run_to_search
 from kndb_ingest import demo
 from kndb_ingest.edit_plan import EditSettings, Plan, plan_edit
@@ -47,6 +49,10 @@ COMMIT_SECONDS = 5.0
 
 COMMIT_EDITS = 50
 """Nor more edits than this."""
+
+KNOWN_SETS = 64
+"""Sets of unrelated prompts whose answers without an edit are kept: a relation's facts share one
+unless the old or the new object is in it."""
 
 
 @dataclass(frozen=True)
@@ -144,18 +150,23 @@ class Surgeon:
         self.folder = folder
         self.asker = Asker(model)
         self.editor = Editor(model)
+        self._unedited = lru_cache(KNOWN_SETS)(self._look)
 
     def carry_out(self, edit_id: int, plan: Plan, settings: EditSettings) -> Outcome:
         """Edit, measure, undo; and the same with random neurons."""
         if plan.reason:
             return Outcome(edit_id, plan, settings)
         pushes = self._pushes(plan, settings)
-        before = look(self.asker, plan.asked)
+        # Asked apart, as facts share the second: a prompt's batch must be the same before and
+        # after, for its probability depends on it in the last digits.
+        own = tuple(one for one in plan.asked if one.kind != "unrelated")
+        unrelated = tuple(one for one in plan.asked if one.kind == "unrelated")
+        before = [*self._look(own), *self._unedited(unrelated)]
 
         def measure(neurons: Sequence[Neuron], delta: Delta | None) -> tuple[Measured, ...]:
             with self._edited(neurons, delta, settings):
-                after = look(self.asker, plan.asked)
-            rows = zip(plan.asked, before, after, strict=True)
+                after = [*self._look(own), *self._look(unrelated)]
+            rows = zip((*own, *unrelated), before, after, strict=True)
             return tuple(Measured(a, b, c) for a, b, c in rows if b is not None and c is not None)
 
         delta = self.delta(plan.neurons, settings, pushes)
@@ -175,6 +186,9 @@ class Surgeon:
             control,
             delta,
         )
+
+    def _look(self, asked: tuple[Asked, ...]) -> list[Seen | None]:
+        return look(self.asker, asked)
 
     def delta(
         self, neurons: Sequence[Neuron], settings: EditSettings, pushes: Tensor
@@ -311,7 +325,7 @@ def _store(
         waiting: list[Outcome] = []
         last = time.monotonic()
         try:
-            with connect(request.database) as connection:
+            with connect(request.database) as connection, reading(connection):
                 source = EditSource(connection, outcomes.summary.run_id)
                 for job in chain([first], jobs):
                     made = outcomes.make(source, job)

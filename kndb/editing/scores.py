@@ -123,13 +123,13 @@ class Scores:
 
 def look(asker: Asker, asked: Sequence[Asked]) -> list[Seen | None]:
     """What the model says to each prompt now; None where it cannot be asked."""
-    old = asker.ask([(one.text, one.old) for one in asked])
-    renamed = [i for i, one in enumerate(asked) if one.new is not None]
-    new = asker.ask([(asked[i].text, str(asked[i].new)) for i in renamed])
-    by_place = dict(zip(renamed, new, strict=True))
+    old = [(one.text, one.old) for one in asked]
+    new = [(one.text, one.new) for one in asked if one.new is not None]
+    answers = iter(asker.ask([*old, *new]))  # together: fewer batches
+    of_old = [next(answers) for _ in asked]
     return [
-        _seen(one, answer, by_place.get(i))
-        for i, (one, answer) in enumerate(zip(asked, old, strict=True))
+        _seen(one, answer, None if one.new is None else next(answers))
+        for one, answer in zip(asked, of_old, strict=True)
     ]
 
 

@@ -22,6 +22,9 @@ from kndb.store.database import connect, database_error
 from kndb.store.ids import canonical_json
 from kndb.store.result import Result
 
+INTERRUPTED = "Query interrupted"
+"""DuckDB's word for Ctrl-C."""
+
 
 def edit_id_of(run_id: int, fact_id: int, settings: Mapping[str, Any]) -> int:
     """The id of an edit: run, fact and settings."""
@@ -137,6 +140,10 @@ class Ledger:
                 connection.commit()
             except duckdb.IOException as error:
                 raise database_error(self.path, error) from error
+            except RuntimeError as error:
+                if str(error) != INTERRUPTED:
+                    raise
+                raise KeyboardInterrupt from error
 
 
 _SHOW = """
