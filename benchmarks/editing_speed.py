@@ -45,12 +45,14 @@ def rewrites(database: Path, n: int, seed: int) -> list[dict[str, str]]:
     """
     with connect(database) as connection:
         facts = connection.execute(sql).fetchall()
-    draw = random.Random(seed)
-    draw.shuffle(facts)
+    random.Random(seed).shuffle(facts)
     edits = []
-    for key, relation, answer in (facts * (1 + n // len(facts)))[:n]:
+    for number in range(n):
+        key, relation, answer = facts[number % len(facts)]
         others = sorted({a for _, r, a in facts if r == relation and a != answer})
-        edits.append({"fact": key, "target": draw.choice(others), "target_lang": "en"})
+        random.Random(key).shuffle(others)
+        target = others[number // len(facts)]
+        edits.append({"fact": key, "target": target, "target_lang": "en"})
     return edits
 
 

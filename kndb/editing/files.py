@@ -208,12 +208,14 @@ def _place(folder: Path, model: LanguageModel[Any], layer: int) -> tuple[Path, s
     """The file and the name under which a layer's output projection is stored.
 
     A model saved without its head lacks the prefix of its base in the names.
+    Where several files have it, the last counts, as for the hash: ``model.safetensors`` comes
+    after shards, and is what Transformers takes of the two.
     """
     weight = model.down[layer].weight
     name = next(name for name, value in model.hf.named_parameters() if value is weight)
     names = (name, name.removeprefix(f"{model.hf.base_model_prefix}."))
     try:
-        for file in sorted(folder.glob("*.safetensors")):
+        for file in sorted(folder.glob("*.safetensors"), reverse=True):
             with safe_open(file, framework="pt") as opened:
                 found = next((key for key in names if key in opened.keys()), None)  # noqa: SIM118
             if found:
