@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from functools import cache
 
+TITLE_FAMILY = "DejaVu Sans"
+"""The font that comes with matplotlib: Latin, Greek and Cyrillic, upright and bold."""
+
 _WIDE_FONTS = (
     "Noto Sans CJK SC",
     "Noto Sans SC",
     "Source Han Sans SC",
     "Source Han Sans CN",
+    "Noto Sans Mono CJK SC",
+    "Noto Serif CJK SC",
     "WenQuanYi Micro Hei",
     "WenQuanYi Zen Hei",
     "PingFang SC",
@@ -51,7 +56,7 @@ def families() -> list[str]:
     from matplotlib.font_manager import fontManager
 
     there = set(fontManager.get_font_names())
-    return ["DejaVu Sans", *(name for name in _WIDE_FONTS if name in there)]
+    return [TITLE_FAMILY, *(name for name in _WIDE_FONTS if name in there)]
 
 
 @cache

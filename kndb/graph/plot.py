@@ -1,7 +1,6 @@
 """Pictures of what is stored: neurons by layer, by language, as a map, and degenerate groups.
 
-matplotlib is an extra and is imported only here. Colours are told apart by colour-blind people:
-the palette of Okabe and Ito (2008), and the maps cividis and viridis.
+matplotlib is an extra and is imported only by pictures. Groups are drawn in ``plot_group``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,9 @@ import numpy as np
 
 from kndb.errors import NotFound, UsageError
 from kndb.graph.build import EVERYTHING, Found, Selection, selected
-from kndb.graph.fonts import drawable, families, language_label
+from kndb.graph.fonts import drawable, language_label
+from kndb.graph.plot_group import draw_group
+from kndb.graph.plot_style import PALETTE, heading, ordered_colours, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,12 +25,7 @@ Picture = Literal["layers", "languages", "degenerate", "neuron-map"]
 PICTURES: tuple[Picture, ...] = get_args(Picture)
 FORMATS = ("png", "svg", "pdf")
 
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-"""Okabe and Ito's colours, the ones that differ most first."""
-
-_GREY = "#666666"
 _SMALLEST = 5  # points squared: the area of a dot
-_LARGEST_GROUP = 60  # more neurons cannot be told apart in one picture
 
 
 def plot(
@@ -59,7 +55,7 @@ def plot(
     if picture not in PICTURES:
         raise UsageError(f"There is no picture {picture!r}; choose from {', '.join(PICTURES)}.")
     figure = _figure()
-    with selected(path, selection) as found, _style():
+    with selected(path, selection) as found, style():
         _DRAW[picture](figure, found)
         figure.savefig(file, format=chosen, dpi=160, metadata=_UNDATED.get(chosen))
 
@@ -90,48 +86,38 @@ def _figure() -> Figure:
     return Figure(figsize=(8, 4.8), layout="constrained")
 
 
-def _style() -> Any:
-    from matplotlib import rc_context
-
-    return rc_context(
-        {
-            "font.family": families(),
-            "font.size": 10,
-            "axes.titlesize": 12,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "svg.hashsalt": "kndb",
-        }
-    )
-
-
 def _title(axes: Axes, text: str, found: Found) -> None:
-    about = _about(found)
-    axes.set_title(f"{text}\n", pad=4)
-    axes.text(0, 1.015, about, transform=axes.transAxes, color=_GREY, va="bottom", fontsize=9)
+    heading(axes, text, _about(found))
 
 
 def _about(found: Found) -> str:
-    """What was selected: the model, and the fact, the relation or the number of facts."""
-    rows = found.rows(
-        "SELECT fact_key, relation.label, arg_min(subject, (lang <> 'en', lang)), "
-        "arg_min(answer, (lang <> 'en', lang)) FROM (SELECT DISTINCT fact_id FROM chosen) "
-        "JOIN fact USING (fact_id) JOIN relation USING (relation_id) JOIN prompt USING (fact_id) "
-        "GROUP BY ALL ORDER BY ALL"
-    )
+    """What was selected: the model; the fact, the relation or the number of facts; languages."""
+    rows = found.rows(_CHOSEN_FACTS)
     if not rows:
         raise NotFound("The facts asked for have no knowledge neurons in this run; choose others.")
     relations = {row[1] for row in rows}
     if len(rows) == 1:
-        ((key, relation, subject, answer),) = rows
-        what = f"{relation} · " + drawable(f"{subject} → {answer}" if subject else key, key)
+        ((key, relation, own, english),) = rows
+        said = drawable(own or key, drawable(english or key, key))
+        what = f"{drawable(relation, 'one relation')} · {said}"
     elif len(relations) == 1:
         what = f"{drawable(relations.pop(), 'one relation')} · {len(rows):,} facts"
     else:
         what = f"{len(relations)} relations · {len(rows):,} facts"
-    return f"{found.model} · {what}"
+    langs = f" · {', '.join(map(language_label, found.langs))}" if found.langs else ""
+    return f"{found.model} · {what}{langs}"
+
+
+_CHOSEN_FACTS = """
+    SELECT fact_key, relation.label,
+           arg_min(subject || ' → ' || answer,
+                   (NOT coalesce(list_contains($langs, prompt.lang), true), lang <> 'en', lang)),
+           arg_min(subject || ' → ' || answer, (lang <> 'en', lang))
+    FROM (SELECT DISTINCT fact_id FROM chosen)
+    JOIN fact USING (fact_id) JOIN relation USING (relation_id) JOIN prompt USING (fact_id)
+    GROUP BY fact_id, fact_key, relation.label ORDER BY ALL
+"""
+"""The facts selected, each said in a language asked for and in English, where it is."""
 
 
 def _draw_layers(figure: Figure, found: Found) -> None:
@@ -207,6 +193,7 @@ def _draw_matrix(figure: Figure, axes: Axes, langs: list[str], jaccard: Any) -> 
     figure.set_size_inches(side + 1.4, side)
     highest = np.nanmax(jaccard) if np.any(jaccard > 0) else 1.0
     image = axes.imshow(jaccard, cmap="cividis", vmin=0, vmax=highest)
+    digits = 2 if highest >= 0.1 else 3
     labels = [language_label(lang) for lang in langs]
     axes.set_xticks(range(len(langs)), labels, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(langs)), labels)
@@ -215,7 +202,7 @@ def _draw_matrix(figure: Figure, axes: Axes, langs: list[str], jaccard: Any) -> 
     for row, column in np.argwhere(~np.isnan(jaccard)) if len(langs) <= 20 else ():
         value = jaccard[row, column]
         colour = "black" if value > 0.45 * highest else "white"
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
+        axes.text(column, row, f"{value:.{digits}f}", ha="center", va="center", color=colour)
     figure.colorbar(image, ax=axes, label="shared / all neurons, fact by fact", shrink=0.85)
 
 
@@ -229,9 +216,9 @@ def _draw_map(figure: Figure, found: Found) -> None:
     _title(axes, "Knowledge neurons, layer by layer", found)
     layers, neurons, facts, langs = (np.array(column) for column in zip(*rows, strict=True))
     figure.set_size_inches(9, max(3.6, 1.8 + 0.28 * found.n_layers))
-    sizes = _SMALLEST + 150 * facts / max(facts.max(), 8)
+    sizes = _area(facts, facts)
     kinds = np.unique(langs)
-    colours = _language_colours(len(kinds))
+    colours = ordered_colours(len(kinds), 4)
     for kind, colour in zip(kinds, colours, strict=True):
         of = langs == kind
         name = f"{kind} language{'s' if kind > 1 else ''} ({of.sum():,} neurons)"
@@ -239,7 +226,7 @@ def _draw_map(figure: Figure, found: Found) -> None:
         axes.scatter(neurons[of], heights, sizes[of], color=colour, alpha=0.8, lw=0, label=name)
     _label_largest(axes, layers, neurons, facts)
     axes.set_xlim(-0.01 * found.n_neurons, 1.01 * found.n_neurons)
-    axes.set_ylim(-0.6, found.n_layers - 0.4)
+    axes.set_ylim(-0.6, found.n_layers - 0.4 + 0.012 * found.n_layers)  # a label above
     axes.set_yticks(range(0, found.n_layers, max(1, found.n_layers // 16)))
     axes.set_xlabel("index of the neuron within its layer, from 0")
     axes.set_ylabel("layer, from 0")
@@ -248,32 +235,29 @@ def _draw_map(figure: Figure, found: Found) -> None:
     _map_legend(figure, axes, colours, facts)
 
 
+def _area(n: Any, facts: Any) -> Any:
+    """The area of a dot, in points squared, of a neuron of ``n`` facts."""
+    return _SMALLEST + 150 * n / max(facts.max(), 8)
+
+
 def _spread(neurons: Any) -> Any:
     """Heights within a layer's band, so that neighbours do not cover each other."""
     golden = 0.6180339887  # multiples of it spread evenly
     return 0.64 * (neurons * golden % 1) - 0.32
 
 
-def _language_colours(n: int) -> list[Any]:
-    """Blue, orange, green, ... for few; else along a map from blue to yellow."""
-    if n <= 4:
-        return list(PALETTE[:n])
-    from matplotlib import colormaps
-
-    return list(colormaps["viridis"](np.linspace(0, 0.95, n)))
-
-
 def _label_largest(axes: Axes, layers: Any, neurons: Any, facts: Any) -> None:
     """Name the neurons of most facts, where some stand out."""
     for at in np.argsort(-facts, kind="stable")[:5] if facts.max() > 1 else ():
+        radius = _area(facts[at], facts) ** 0.5 / 2
         axes.annotate(
             f"{layers[at]}:{neurons[at]}",
             (neurons[at], layers[at] + _spread(neurons[at])),
-            xytext=(0, 9),
+            xytext=(0, radius + 2),
             textcoords="offset points",
             ha="center",
             fontsize=8,
-            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
+            bbox={"boxstyle": "round,pad=0.05", "fc": "white", "ec": "none", "alpha": 0.7},
         )
 
 
@@ -286,123 +270,15 @@ def _map_legend(figure: Figure, axes: Axes, colours: list[Any], facts: Any) -> N
         for colour, name in zip(colours, names, strict=True)
     ]
     for n in sorted({1, int(facts.max())}):
-        radius = (_SMALLEST + 150 * n / max(facts.max(), 8)) ** 0.5
+        diameter = _area(n, facts) ** 0.5
         text = f"{n:,} fact{'s' if n > 1 else ''}"
-        dots.append(Line2D([], [], marker="o", ls="", color="#bbbbbb", ms=radius, label=text))
+        dots.append(Line2D([], [], marker="o", ls="", color="#bbbbbb", ms=diameter, label=text))
     figure.legend(handles=dots, loc="outside lower center", ncols=min(4, len(dots)), frameon=False)
-
-
-def _draw_degenerate(figure: Figure, found: Found) -> None:
-    """The largest group of one fact: its neurons, and the pairs that stand in for each other."""
-    import networkx as nx
-
-    graph, about = _largest_group(found)
-    figure.set_size_inches(8, 6)
-    axes = figure.subplots()
-    axes.set_title("A degenerate group\n", pad=4)
-    axes.text(0, 1.015, about, transform=axes.transAxes, color=_GREY, va="bottom", fontsize=9)
-    place = nx.kamada_kawai_layout(graph)
-    drops = [drop for _, _, drop in graph.edges(data="weight")]
-    widths = [_width(drop, drops) for drop in drops]
-    lines = nx.draw_networkx_edges(
-        graph, place, ax=axes, width=widths, edge_color="#999999", alpha=0.7
-    )
-    lines.set_zorder(1)
-    layers = sorted({graph.nodes[node]["layer"] for node in graph})
-    colours = dict(zip(layers, _layer_colours(len(layers)), strict=True))
-    for layer in layers:
-        nodes = [node for node in graph if graph.nodes[node]["layer"] == layer]
-        dots = nx.draw_networkx_nodes(
-            graph, place, nodes, node_size=420, node_color=[colours[layer]], ax=axes
-        )
-        dots.set(zorder=2, edgecolor="white", linewidth=1.5)
-    for node, (x, y) in place.items():
-        axes.annotate(
-            graph.nodes[node]["label"],
-            (x, y),
-            xytext=(0, 14),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8},
-        )
-    axes.margins(0.14)
-    axes.set_axis_off()
-    _group_legend(axes, colours, drops)
-
-
-def _width(drop: float, drops: list[float]) -> float:
-    """Width of an edge in points: the smallest drop 1.5, the largest 6."""
-    spread = max(drops) - min(drops)
-    return 1.5 + 4.5 * ((drop - min(drops)) / spread if spread else 0.5)
-
-
-def _layer_colours(n: int) -> list[Any]:
-    if n <= len(PALETTE) - 1:
-        return list(PALETTE[:n])
-    from matplotlib import colormaps
-
-    return list(colormaps["viridis"](np.linspace(0, 0.95, n)))
-
-
-def _group_legend(axes: Axes, colours: dict[int, Any], drops: list[float]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], marker="o", ls="", color=colour, ms=10, label=f"layer {layer}")
-        for layer, colour in colours.items()
-    ]
-    for drop in sorted({min(drops), max(drops)}):
-        width = _width(drop, drops)
-        name = f"together −{drop:.0%} of p"
-        handles.append(Line2D([], [], color="#999999", alpha=0.7, lw=width, label=name))
-    axes.legend(
-        handles=handles, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), labelspacing=1
-    )
-
-
-_GROUPED = """
-    SELECT fact_key, relation.label, pair.lang, one[1], one[2], other[1], other[2], drop_share,
-           arg_min(subject || ' → ' || answer, (prompt.lang <> pair.lang, prompt.lang)),
-           arg_min(subject || ' → ' || answer, (prompt.lang <> 'en', prompt.lang))
-    FROM pair JOIN fact USING (fact_id)
-    JOIN relation ON relation.relation_id = fact.relation_id
-    JOIN prompt ON prompt.fact_id = pair.fact_id
-    GROUP BY ALL ORDER BY ALL
-"""
-
-
-def _largest_group(found: Found) -> tuple[Any, str]:
-    """The largest group of one fact and language as a graph, and what it is about."""
-    import networkx as nx
-
-    from kndb.graph.groups import no_pairs
-
-    graphs: dict[tuple[str, ...], Any] = {}
-    for key, relation, lang, *ends, drop, own, english in found.rows(_GROUPED):
-        graph = graphs.setdefault((key, relation, lang, own, english), nx.Graph())
-        for layer, index in (ends[:2], ends[2:]):
-            graph.add_node((layer, index), layer=layer, label=f"{layer}:{index}")
-        graph.add_edge(tuple(ends[:2]), tuple(ends[2:]), weight=drop)
-    if not graphs:
-        raise no_pairs(found)
-    groups = [
-        (graph.subgraph(nodes), owner)
-        for owner, graph in graphs.items()
-        for nodes in nx.connected_components(graph)
-        if len(nodes) <= _LARGEST_GROUP
-    ]
-    if not groups:
-        raise NotFound(f"Every group has more than {_LARGEST_GROUP} neurons; export the graph.")
-    group, (key, relation, lang, own, english) = max(groups, key=lambda each: len(each[0]))
-    said = drawable(own, drawable(english, key))
-    size = f"{len(group)} neurons, {group.number_of_edges()} pairs"
-    return group, f"{found.model} · {relation} · {said} · {language_label(lang)} · {size}"
 
 
 _DRAW: dict[Picture, Callable[[Figure, Found], None]] = {
     "layers": _draw_layers,
     "languages": _draw_languages,
-    "degenerate": _draw_degenerate,
+    "degenerate": draw_group,
     "neuron-map": _draw_map,
 }

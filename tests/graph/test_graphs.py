@@ -200,6 +200,18 @@ def test_one_language_has_no_matrix(path: Path, tmp_path: Path) -> None:
         plot(path, "languages", tmp_path / "a.png", Selection(langs=["en"]))
 
 
+def test_a_group_is_drawn_without_scipy(path: Path, tmp_path: Path) -> None:
+    """SciPy is no dependency of kndb; layouts of networkx want it."""
+    code = (
+        "import sys; sys.modules['scipy'] = None\n"
+        "from kndb_cli.main import main\n"
+        f"sys.exit(main(['graph', 'plot', 'degenerate', '--db', {str(path)!r}, '-o', 'a.png']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"Drew degenerate to a.png.\n")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_without_matplotlib_a_sentence_says_what_to_install(path: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['matplotlib'] = None; sys.modules['matplotlib.figure'] = None\n"
