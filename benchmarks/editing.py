@@ -1,28 +1,31 @@
-"""The four measures of edits on a demo model, for the ways of cross-lingual editing, and timings.
+"""The measures of edits on a demo model, for the ways of cross-lingual editing.
 
-    kndb ingest --model demo-masked --dataset demo --db demo.duckdb
-    python benchmarks/editing.py demo-masked --db demo.duckdb --facts 100
+    kndb ingest --model demo-masked --dataset demo --limit 400 --db demo.duckdb
+    OMP_NUM_THREADS=1 python benchmarks/editing.py demo-masked --db demo.duckdb
 
-Facts are drawn by the seed; each gets the object of another fact of its relation. ``--sweep``
-tries several lambdas instead, on facts of another seed, which is how the default was chosen. The
-control does the same to as many random neurons of the same layers.
+All ways edit the same facts: those with language-independent neurons, in an order that the seed
+draws. The first of them are for validation: on these a lambda is chosen for each way, by the
+harmonic mean. The next are reported, and choose nothing. A fact gets the object of another fact of
+its relation.
+
+Ways differ in how many neurons they change. So each is also cut to k, the number of the fact's
+language-independent neurons, the strongest first. The control does the same to as many random
+neurons of the same layers.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import resource
-import time
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
 
-from kndb.editing.scores import Scores
+from kndb.editing.scores import MODES, Measured
 from kndb.facts import content_id
 from kndb.models import load_model
 from kndb.store import ids
@@ -30,131 +33,186 @@ from kndb.store.database import connect
 from kndb.store.edit_source import EditSource, StoredFact
 from kndb.store.searches import run_to_search
 from kndb_ingest import demo
-from kndb_ingest.edit_plan import EditSettings, plan_edit
+from kndb_ingest.edit_plan import DEFAULT_STRENGTH, EditSettings, Part, Plan, plan_edit
 from kndb_ingest.edits import Outcome, Surgeon
 
-WAYS = ("one-language", "sequential", "language-independent")
 SHARES = ("reliability", "generality", "transfer", "locality", "harmonic")
-SWEEP = (0.2, 0.4, 0.6, 1.0)
+LAMBDAS = (0.2, 0.4, 0.6, 1.0, 2.0, 4.0)
 
 
-def drawn_facts(source: EditSource, n: int, seed: int) -> list[StoredFact]:
-    keys = sorted(source.keys(), key=lambda key: content_id("benchmark", seed, key))
-    return [source.fact(key) for key in keys[:n]]
+@dataclass(frozen=True)
+class Way:
+    """A way of cross-lingual editing; ``cut``: to k neurons ``each`` language, or ``in all``."""
+
+    selection: str
+    cut: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.selection}, k {self.cut}" if self.cut else self.selection
 
 
-def another_answer(source: EditSource, fact: StoredFact, lang: str, seed: int) -> str:
-    """The label of another object of the fact's relation."""
-    sql = """
-        SELECT DISTINCT answer FROM prompt JOIN fact USING (fact_id)
-        WHERE relation_id = ? AND object_id <> ? AND lang = ? ORDER BY answer
-    """
-    rows = source._connection.execute(sql, [fact.relation_id, fact.object_id, lang]).fetchall()
-    return str(random.Random(f"{seed} {fact.key}").choice(rows)[0])
+SHARED = Way("language-independent")
+WHOLE = (Way("one-language"), Way("sequential"), SHARED)
+CUT = (Way("one-language", "in all"), Way("sequential", "in all"), Way("sequential", "each"))
 
 
-def make(
-    surgeon: Surgeon, source: EditSource, facts: Sequence[StoredFact], asked: EditSettings
-) -> list[Outcome]:
-    outcomes = []
-    for fact in facts:
-        settings = asked
-        if asked.mode == "update":
-            target = another_answer(source, fact, str(asked.target_lang), asked.seed)
-            settings = replace(asked, target=target)
-        plan = plan_edit(source, fact, settings)
+@dataclass(frozen=True)
+class Case:
+    """An edit to make: its plan, and what was asked."""
+
+    plan: Plan
+    settings: EditSettings
+
+
+class Bench:
+    """Plans and makes the edits of one run, in some languages, from the first of them."""
+
+    def __init__(self, surgeon: Surgeon, source: EditSource, options: Any) -> None:
+        self.surgeon = surgeon
+        self.source = source
+        self.langs = tuple(options.langs.split(","))
+        self.seed = options.seed
+        self.unrelated = options.unrelated
+
+    def facts(self, n: int) -> tuple[list[StoredFact], int]:
+        """The first ``n`` facts with language-independent neurons; how many were looked at."""
+        keys = sorted(self.source.keys(), key=lambda key: content_id("benchmark", self.seed, key))
+        found: list[StoredFact] = []
+        for looked_at, key in enumerate(keys, 1):
+            fact = self.source.fact(key)
+            if self._plan(fact, self._asked("erase", fact, SHARED)).reason is None:
+                found.append(fact)
+            if len(found) == n:
+                return found, looked_at
+        raise SystemExit(f"Only {len(found)} facts have language-independent neurons, not {n}.")
+
+    def cases(self, facts: Sequence[StoredFact], mode: str, way: Way) -> list[Case]:
+        """An edit of each fact in this way."""
+        cases = []
+        for fact in facts:
+            asked = self._asked(mode, fact, way)
+            cases.append(Case(self._cut(fact, asked, way), asked))
+        return cases
+
+    def make(self, cases: Sequence[Case], strength: float) -> list[Outcome]:
+        return [
+            self.surgeon.carry_out(0, case.plan, replace(case.settings, strength=strength))
+            for case in cases
+        ]
+
+    def _asked(self, mode: str, fact: StoredFact, way: Way) -> EditSettings:
+        return EditSettings(
+            mode,  # type: ignore[arg-type]
+            way.selection,
+            target=self._another_answer(fact) if mode == "update" else None,
+            target_lang=self.langs[0],
+            langs=self.langs,
+            unrelated=self.unrelated,
+            seed=self.seed,
+        )
+
+    def _another_answer(self, fact: StoredFact) -> str:
+        """The label of another object of the fact's relation."""
+        sql = """
+            SELECT DISTINCT answer FROM prompt JOIN fact USING (fact_id)
+            WHERE relation_id = ? AND object_id <> ? AND lang = ? ORDER BY answer
+        """
+        asked = [fact.relation_id, fact.object_id, self.langs[0]]
+        rows = self.source._connection.execute(sql, asked).fetchall()
+        return str(random.Random(f"{self.seed} {fact.key}").choice(rows)[0])
+
+    def _plan(self, fact: StoredFact, asked: EditSettings) -> Plan:
+        plan = plan_edit(self.source, fact, asked)
         # Languages that were not edited would say nothing about the ways: they are not asked.
-        shown = tuple(one for one in plan.asked if one.lang in plan.langs)
-        outcomes.append(surgeon.carry_out(0, replace(plan, asked=shown), settings))
-    return outcomes
+        return replace(plan, asked=tuple(one for one in plan.asked if one.lang in plan.langs))
+
+    def _cut(self, fact: StoredFact, asked: EditSettings, way: Way) -> Plan:
+        if not way.cut:
+            return self._plan(fact, asked)
+        k = len(self._plan(fact, replace(asked, neurons=SHARED.selection)).neurons)
+        if way.cut == "each" or way.selection == "one-language":
+            return self._plan(fact, replace(asked, top=k))
+        plan = self._plan(fact, asked)
+        n = len(self.langs)
+        in_turn = {lang: k // n + (place < k % n) for place, lang in enumerate(self.langs)}
+        return replace(plan, parts=tuple(self._top(fact, asked, p, in_turn) for p in plan.parts))
+
+    def _top(self, fact: StoredFact, asked: EditSettings, part: Part, n: dict[str, int]) -> Part:
+        (lang,) = part.langs
+        if not n[lang]:
+            return replace(part, neurons=())
+        plan = self._plan(fact, replace(asked, top=n[lang]))
+        return next(other for other in plan.parts if other.langs == part.langs)
 
 
-def line(name: str, outcomes: Sequence[Outcome], which: str) -> str:
-    """Means over the edits that were made, in percent."""
-    found = [getattr(o, which) for o in outcomes if getattr(o, which) is not None]
-    neurons = fmean(len(o.plan.neurons) for o in outcomes if o.scores) if found else 0
-    shares = "".join(f"{100 * _mean(found, share):8.1f}" for share in SHARES)
-    before, after = _mean(found, "perplexity_before"), _mean(found, "perplexity_after")
-    return f"{name:32}{len(found):6}{neurons:8.1f}{shares}{before:9.3f}{after:9.3f}"
+def header(title: str) -> str:
+    shares = "".join(f"{share[:7]:>8}" for share in SHARES)
+    return (
+        f"\n{title:34}{'lambda':>7}{'neurons':>8}{shares}{'d own':>8}{'d langs':>8}{'d other':>8}"
+    )
 
 
-def _mean(scores: Sequence[Scores], name: str) -> float:
-    assert name in {field.name for field in fields(Scores)}
-    known = [getattr(one, name) for one in scores if getattr(one, name) is not None]
+def line(
+    name: str, outcomes: Sequence[Outcome], strength: float | None, which: str = "scores"
+) -> str:
+    """Means over the facts, in percent; d: relative change of the old answer's probability."""
+    scores = [getattr(o, which) for o in outcomes]
+    measured = [o.measured if which == "scores" else o.control_measured for o in outcomes]
+    shares = "".join(f"{100 * _mean(getattr(s, share) for s in scores):8.1f}" for share in SHARES)
+    kinds = (("own", "paraphrase"), ("language",), ("unrelated",))
+    changes = "".join(f"{100 * _mean(_change(m, kind) for m in measured):8.1f}" for kind in kinds)
+    neurons = _mean(len(o.plan.neurons) for o in outcomes)
+    told = "" if strength is None else f"{strength:g}"
+    return f"{name:34}{told:>7}{neurons:8.1f}{shares}{changes}"
+
+
+def _change(measured: Iterable[Measured], kinds: Sequence[str]) -> float | None:
+    changes = [m.after.p_old / m.before.p_old - 1 for m in measured if m.asked.kind in kinds]
+    return fmean(changes) if changes else None
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    known = [value for value in values if value is not None]
     return fmean(known) if known else float("nan")
 
 
-def header() -> str:
-    names = "".join(f"{share[:7]:>8}" for share in SHARES)
-    return f"{'':32}{'facts':>6}{'neurons':>8}{names}{'ppl':>9}{'after':>9}"
+def both(name: str, outcomes: Sequence[Outcome], strength: float | None) -> Iterator[str]:
+    """The edits, and their control where there is one for each."""
+    yield line(name, outcomes, strength)
+    if all(o.control for o in outcomes):
+        yield line("  random neurons", outcomes, strength, "control")
 
 
-def compare(surgeon: Surgeon, source: EditSource, options: Any) -> None:
-    """The three ways on the same facts; shared neurons are not there for every fact."""
-    langs = tuple(options.langs.split(","))
-    facts = drawn_facts(source, options.facts, options.seed)
-    for mode in options.modes.split(","):
-        print(f"\n{mode}, {options.langs}, from {langs[0]}\n{header()}")
-        shared: set[int] = set()
-        made = {}
-        for way in WAYS:
-            asked = EditSettings(
-                mode,
-                way,
-                target="" if mode == "update" else None,
-                target_lang=langs[0],
-                langs=langs,
-                strength=options.strength,
-                unrelated=options.unrelated,
-                seed=options.seed,
-            )
-            made[way] = make(surgeon, source, facts, asked)
-            print(line(way, made[way], "scores"))
-            print(line("  random neurons", made[way], "control"), flush=True)
-        shared = {o.plan.fact.fact_id for o in made["language-independent"] if o.scores}
-        print(f"of these the {len(shared)} facts with language-independent neurons")
-        for way in WAYS:
-            same = [o for o in made[way] if o.plan.fact.fact_id in shared]
-            print(line(way, same, "scores"), flush=True)
+def chosen(
+    bench: Bench, facts: Sequence[StoredFact], say: Callable[[str], None]
+) -> dict[Way, float]:
+    """Of each way the lambda with the highest harmonic mean on these facts."""
+    say(header(f"validation, {len(facts)} facts"))
+    best = {}
+    for way in (*WHOLE, *CUT):
+        cases = bench.cases(facts, "update", way)
+        found = []
+        for strength in LAMBDAS:
+            outcomes = bench.make(cases, strength)
+            say(line(str(way), outcomes, strength))
+            found.append((_mean(o.scores.harmonic for o in outcomes if o.scores), strength))
+        best[way] = max(found, key=lambda one: (one[0], -one[1]))[1]
+    return best
 
 
-def sweep(surgeon: Surgeon, source: EditSource, options: Any) -> None:
-    """Lambdas on other facts than those reported."""
-    langs = tuple(options.langs.split(","))
-    facts = drawn_facts(source, options.facts, options.seed + 1)
-    print(f"\nlambda, sequential, {options.langs}, {len(facts)} facts\n{header()}")
-    for strength in SWEEP:
-        asked = EditSettings(
-            "update",
-            target="",
-            target_lang=langs[0],
-            langs=langs,
-            strength=strength,
-            unrelated=options.unrelated,
-            seed=options.seed + 1,
-        )
-        print(line(str(strength), make(surgeon, source, facts, asked), "scores"), flush=True)
-
-
-def timing(surgeon: Surgeon, source: EditSource, options: Any) -> None:
-    """One edit with 50 unrelated facts in every language, its control included; then many."""
-    asked = EditSettings("update", target="", target_lang="en", seed=options.seed)
-    facts = drawn_facts(source, options.timed, options.seed)
-    make(surgeon, source, facts[:1], asked)
-    start = time.perf_counter()
-    (one,) = make(surgeon, source, facts[1:2], asked)
-    first = time.perf_counter() - start
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    start = time.perf_counter()
-    for fact in facts:
-        make(surgeon, source, [fact], asked)
-    every = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"\none edit, {len(one.plan.asked)} prompts, twice: {first:.2f} s; {len(facts)} edits: "
-        f"{every:.1f} s, {every / len(facts):.2f} s each; peak {memory:.0f} MiB after two, "
-        f"{peak:.0f} MiB after all"
-    )
+def report(
+    bench: Bench, facts: Sequence[StoredFact], best: dict[Way, float], say: Callable[[str], None]
+) -> None:
+    """Every mode in every way on the same facts."""
+    for mode in ("update", *(mode for mode in MODES if mode != "update")):
+        say(header(f"{mode}, {len(facts)} facts"))
+        for way in (*WHOLE, *CUT):
+            cases = bench.cases(facts, mode, way)
+            strengths = [DEFAULT_STRENGTH, best[way]] if mode == "update" else [None]
+            for strength in dict.fromkeys(strengths):
+                outcomes = bench.make(cases, strength or DEFAULT_STRENGTH)
+                for text in both(str(way), outcomes, strength):
+                    say(text)
 
 
 def main() -> None:
@@ -163,26 +221,30 @@ def main() -> None:
     parser.add_argument("model", choices=list(demo.MODELS))
     parser.add_argument("--db", type=Path, required=True)
     parser.add_argument("--facts", type=int, default=100)
-    parser.add_argument("--modes", default="update,erase,suppress,enhance")
-    parser.add_argument("--langs", default="en,zh")
-    parser.add_argument("--strength", type=float, default=EditSettings("erase").strength)
+    parser.add_argument("--validation", type=int, default=30)
+    parser.add_argument("--langs", default="en,zh", help="the first is the one to edit from")
     parser.add_argument("--unrelated", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--timed", type=int, default=0, help="time so many edits instead")
-    parser.add_argument("--sweep", action="store_true", help="try several lambdas instead")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)
     folder = demo.MODELS[options.model]
     model = load_model(folder, device="cpu")
     model_id = ids.model_id(model.info.weights_sha256, model.info.architecture)
     run = run_to_search(options.db, model_id, model.info.name, None)
-    surgeon = Surgeon(model, folder)
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
     with connect(options.db) as connection:
         source = EditSource(connection, run.run_id)
-        print(options.model, f"run {run.run_id}, seed {options.seed}")
-        work = timing if options.timed else sweep if options.sweep else compare
-        work(surgeon, source, options)
+        bench = Bench(Surgeon(model, folder), source, options)
+        facts, looked_at = bench.facts(options.validation + options.facts)
+        say(
+            f"{options.model}, run {run.run_id}, seed {options.seed}, {options.langs} from "
+            f"{bench.langs[0]}: {len(facts)} of {looked_at} facts have language-independent neurons"
+        )
+        best = chosen(bench, facts[: options.validation], say)
+        report(bench, facts[options.validation :], best, say)
 
 
 if __name__ == "__main__":
