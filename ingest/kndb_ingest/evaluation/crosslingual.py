@@ -110,7 +110,7 @@ def _whole(connection: duckdb.DuckDBPyConnection, compared: Compared) -> Figures
     )
 
 
-def _pair(compared: Compared, places: tuple[int, int]) -> Figures:
+def _pair(compared: Compared, places: tuple[int, int], population: int) -> Figures:
     """The facts asked in both of two languages, given by their places."""
     bits = 1 << places[0] | 1 << places[1]
     facts = np.flatnonzero(compared.done & bits == bits)
@@ -120,8 +120,8 @@ def _pair(compared: Compared, places: tuple[int, int]) -> Figures:
         sizes.mean(axis=1),
         n_shared,
         sizes.sum(axis=1) - n_shared,
-        expected_shared(compared.population, sizes),
-        shared_p_values(compared.population, sizes, n_shared),
+        expected_shared(population, sizes),
+        shared_p_values(population, sizes, n_shared),
     )
 
 
@@ -165,7 +165,7 @@ def _pairs_table(
 ) -> Table:
     langs = compared.scope.langs
     rows = [
-        [f"{langs[a]},{langs[b]}", *_values(_pair(compared, (a, b)), request)]
+        [f"{langs[a]},{langs[b]}", *_values(_pair(compared, (a, b), run.population), request)]
         for a, b in combinations(range(len(langs)), 2)
     ]
     comparable = np.flatnonzero(compared.comparable)

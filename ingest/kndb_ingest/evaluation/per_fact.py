@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kndb_ingest.evaluation.bootstrap import Floats, ratio_interval, ratio_intervals
+from kndb_ingest.evaluation.bootstrap import Floats, fact_sums, ratio_interval, ratio_intervals
 
 Estimate = tuple[float | None, float | None, float | None]
 """A value and the ends of its interval; None where there is nothing to tell it from."""
@@ -48,8 +48,7 @@ def mean_of(
 
 def summed(values: Floats, facts: NDArray[np.int64]) -> Floats:
     """The sum of each fact's values, facts rising: ``(facts,)``."""
-    distinct, place = np.unique(facts, return_inverse=True)
-    sums: Floats = np.bincount(place, weights=values, minlength=len(distinct)).astype(float)
+    sums: Floats = fact_sums(values[:, None], facts)[:, 0]
     return sums
 
 

@@ -57,11 +57,16 @@ class StoredRun:
     share: float | None
     settings: Mapping[str, Any]
 
+    @property
+    def population(self) -> int:
+        """Neurons of the model, all layers."""
+        return self.n_layers * self.n_neurons
+
     def described(self, request: StoredRequest) -> dict[str, Any]:
         """The settings of a table about this run."""
         return {
             "model": self.model,
-            "run_id": self.run_id,
+            "run": self.run_id,
             "dataset": self.dataset,
             "preset": self.preset,
             "tau": self.tau,
