@@ -68,7 +68,7 @@ class Found:
     langs: list[str] | None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of ``sql``, which may use the CTE ``chosen`` of the selected neurons."""
+        """The rows of ``sql``, which may use the CTEs ``chosen``, ``newest`` and ``pair``."""
         params = {"run": self.run_id, "facts": self.facts, "langs": self.langs}
         used = {name: value for name, value in params.items() if f"${name}" in _CHOSEN + sql}
         return self.connection.execute(f"WITH {_CHOSEN}{sql}", used).fetchall()
@@ -81,23 +81,24 @@ _CHOSEN = """
         WHERE run_id = $run AND ($facts IS NULL OR list_contains($facts, fact_id))
               AND ($langs IS NULL OR list_contains($langs, lower(lang)))
     ),
+    newest AS (
+        SELECT * FROM degenerate_search WHERE run_id = $run
+        ORDER BY started_at DESC, search_id LIMIT 1
+    ),
     pair AS (
         SELECT found.fact_id, relation_id, lang, drop_share,
                min((layer, neuron)) AS one, max((layer, neuron)) AS other
         FROM degenerate_set AS found
         JOIN degenerate_member USING (search_id, set_id)
         JOIN fact ON fact.fact_id = found.fact_id
-        WHERE run_id = $run AND kind = 'degenerate' AND is_degenerate AND size = 2
-              AND search_id = (
-                  SELECT search_id FROM degenerate_search WHERE run_id = $run
-                  ORDER BY started_at DESC, search_id LIMIT 1
-              )
+        WHERE search_id IN (SELECT search_id FROM newest)
+              AND kind = 'degenerate' AND is_degenerate AND size = 2
               AND ($facts IS NULL OR list_contains($facts, found.fact_id))
               AND ($langs IS NULL OR list_contains($langs, lower(lang)))
         GROUP BY search_id, set_id, found.fact_id, relation_id, lang, drop_share
     )
 """
-"""The selected knowledge neurons, and the degenerate pairs of the run's newest search."""
+"""The selected knowledge neurons, the run's newest search, and the degenerate pairs it found."""
 
 
 @contextmanager

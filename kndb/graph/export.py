@@ -69,21 +69,30 @@ def _write_json(graph: nx.Graph, file: Path) -> None:
 
 def _write_parquet(graph: nx.Graph, file: Path) -> None:
     import networkx as nx
-    import pyarrow as pa
+    import pyarrow as pa  # Saves 0.1 s where another format is asked for.
     import pyarrow.parquet as pq
 
-    rows = [
-        {"source": a, "target": b, **edge, **_end(graph, a, "source"), **_end(graph, b, "target")}
-        for a, b, edge in graph.edges(data=True)
-    ]
-    rows += [{"source": node, **_end(graph, node, "source")} for node in nx.isolates(graph)]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    pq.write_table(pa.table(columns), file, compression="zstd")
+    lone = list(nx.isolates(graph))
+    edges = list(graph.edges(data=True))
+    ends = {
+        "source": [a for a, _, _ in edges] + lone,
+        "target": [b for _, b, _ in edges] + [None] * len(lone),
+    }
+    about_edges = pa.table(_columns([edge for _, _, edge in edges] + [{}] * len(lone)))
+    table = pa.table(ends | dict(zip(about_edges.column_names, about_edges.columns, strict=True)))
+    place = {node: at for at, node in enumerate(graph)}
+    about_nodes = pa.table(_columns([data for _, data in graph.nodes(data=True)]))
+    for end, nodes in ends.items():
+        found = about_nodes.take(pa.array(map(place.get, nodes), pa.int64()))
+        for name in found.column_names:
+            table = table.append_column(f"{end}_{name}", found[name])
+    pq.write_table(table, file, compression="zstd")
 
 
-def _end(graph: nx.Graph, node: str, end: str) -> dict[str, Any]:
-    return {f"{end}_{name}": value for name, value in graph.nodes[node].items()}
+def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The values of each attribute that some row has."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
 
 
 _WRITERS: dict[str, Callable[[Any, Path], None]] = {

@@ -137,10 +137,36 @@ def _listed(nodes: Iterable[str]) -> str:
 
 def no_pairs(found: Found) -> NotFound:
     """Why there is no group: nothing was searched, or nothing found."""
-    ((searched,),) = found.rows("SELECT count(*) FROM degenerate_search WHERE run_id = $run")
-    if not searched:
+    if not found.rows("SELECT search_id FROM newest"):
         return NotFound(
             f"Run {found.run_id} was not searched for degenerate neurons; "
             "`kndb graph degenerate` searches it."
         )
-    return NotFound("The search found no degenerate pair in the facts asked for.")
+    ((searched, larger),) = found.rows(_SEARCHED)
+    if not searched:
+        return NotFound(
+            f"The newest search of run {found.run_id} did not take in the facts asked for; "
+            "`kndb graph degenerate` searches them."
+        )
+    if larger:
+        return NotFound(
+            "The search found no degenerate pair in the facts asked for, only larger sets "
+            f"({larger:,}), which form no groups; the table degenerate_sets lists them."
+        )
+    return NotFound(
+        "The search found no degenerate pair in the facts asked for; choose others, or search "
+        "with other thresholds."
+    )
+
+
+_SEARCHED = """
+    SELECT count(*), coalesce(sum(larger), 0)::BIGINT
+    FROM degenerate_fact LEFT JOIN (
+        SELECT search_id, fact_id, lang, count(*) AS larger FROM degenerate_set
+        WHERE kind = 'degenerate' AND is_degenerate AND size > 2 GROUP BY ALL
+    ) USING (search_id, fact_id, lang)
+    WHERE search_id IN (SELECT search_id FROM newest)
+          AND ($facts IS NULL OR list_contains($facts, fact_id))
+          AND ($langs IS NULL OR list_contains($langs, lower(lang)))
+"""
+"""How many facts the newest search took in, and their sets of more than two neurons."""

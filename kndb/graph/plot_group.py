@@ -152,10 +152,7 @@ def _label(axes: Axes, text: str, place: dict[Any, Any], node: Any, graph: nx.Gr
 
 def _drop_name(found: Found) -> str:
     """How a drop is written: as a share of the probability or, if the search was so, as itself."""
-    ((drop,),) = found.rows(
-        "SELECT json_extract_string(settings, 'drop') FROM degenerate_search WHERE run_id = $run "
-        "ORDER BY started_at DESC, search_id LIMIT 1"
-    )
+    ((drop,),) = found.rows("SELECT json_extract_string(settings, 'drop') FROM newest")
     return "together p −{:.2g}" if drop == "absolute" else "together −{:.0%} of p"
 
 

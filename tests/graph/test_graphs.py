@@ -49,6 +49,12 @@ def add_search(path: Path, run_id: int) -> None:
         ]
         found.append((ids["P36:Q2"], "en", "control", ((0, 50), (0, 51))))
         found.append((ids["P36:Q2"], "en", "degenerate", ((0, 60), (0, 61), (0, 62))))
+        for key, langs in FACTS.items():
+            for lang, neurons in langs.items():
+                connection.execute(
+                    "INSERT INTO degenerate_fact VALUES (1, ?, ?, ?, 0, 0, 0, 0, 'done', NULL)",
+                    [ids[key], lang, len(neurons)],
+                )
         for set_id, (fact_id, lang, kind, members) in enumerate(found):
             connection.execute(
                 "INSERT INTO degenerate_set VALUES (?, 1, ?, ?, ?, ?, ?, ?, 0.1, true, 0.9, 0.5)",
@@ -122,6 +128,23 @@ def test_groups_say_their_languages_pairs_and_drops(path: Path) -> None:
     assert first["mean_drop"] == pytest.approx(0.31)
     with pytest.raises(NotFound, match="found no degenerate pair"):
         groups(path, Selection(fact="P38:Q3", langs=["en"]))
+
+
+def test_without_pairs_the_reason_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    add_search(path, plant(path, FACTS))
+    with connect(path, write=True) as connection:
+        connection.execute("DELETE FROM degenerate_set WHERE size = 2")
+        connection.execute(
+            "DELETE FROM degenerate_fact WHERE fact_id = "
+            "(SELECT fact_id FROM fact WHERE fact_key = 'P36:Q1')"
+        )
+    with pytest.raises(NotFound, match=r"only larger sets \(1\)"):
+        groups(path)
+    with pytest.raises(NotFound, match="did not take in the facts"):
+        groups(path, Selection(fact="P36:Q1"))
+    with pytest.raises(NotFound, match=r"found no degenerate pair .* choose others"):
+        groups(path, Selection(fact="P38:Q3"))
 
 
 def test_a_run_that_was_not_searched_says_so(tmp_path: Path) -> None:
