@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 MAX_LANGS = 62
 """Languages are bits of a 64-bit number."""
 
-_THREADS = 2  # more wait for the one that reads
-_BATCH_ROWS = 65_536  # sorted in the second-level cache
+THREADS = 2  # more wait for the one that reads
+_BATCH_ROWS = 262_144  # sorted in the cache; with smaller ones threads wait for each other
 
+Bools = NDArray[np.bool_]
 Rows: TypeAlias = tuple[Ints, Ints, NDArray[np.uint8]]
 """``fact_id``, ``layer * n_neurons + neuron`` and the language's place, from 1."""
 
@@ -38,6 +39,7 @@ class Scope:
     """Which knowledge neurons are counted."""
 
     run_id: int
+    n_layers: int
     n_neurons: int
     """Neurons of each layer of the run's model."""
     langs: tuple[str, ...]
@@ -49,6 +51,11 @@ class Scope:
     tau: float | None = None
     share: float | None = None
     """Thresholds to select anew with, from the raw scores; both None: the stored neurons."""
+
+    @property
+    def population(self) -> int:
+        """Neurons of the model, all layers."""
+        return self.n_layers * self.n_neurons
 
     @property
     def refined(self) -> bool:
@@ -110,36 +117,32 @@ def _count(connection: duckdb.DuckDBPyConnection, scope: Scope, *, in_order: boo
     reader = connection.execute(sql + " ORDER BY fact_id" * in_order, params).to_arrow_reader(
         _BATCH_ROWS
     )
-    n_langs = len(scope.langs)
-    with ThreadPoolExecutor(_THREADS) as pool:  # NumPy lets go of the interpreter
-        done = list(pool.map(partial(_count_inside, n_langs), reader))
+    with ThreadPoolExecutor(THREADS) as pool:  # NumPy lets go of the interpreter
+        done = list(pool.map(partial(_count_inside, scope), reader))
     parts = [counts for counts, _ in done if counts is not None]
     if edges := [rows for _, cut in done for rows in cut]:
-        parts.append(_count_rows(n_langs, _stacked(edges)))
-    return _joined(parts, n_langs)
+        rows = _stacked(edges)
+        parts.append(_count_rows(scope, rows, rows[0][1:] != rows[0][:-1]))
+    return _joined(parts, len(scope.langs))
 
 
-def _count_inside(n_langs: int, batch: pa.RecordBatch) -> tuple[Counts | None, list[Rows]]:
+def _count_inside(scope: Scope, batch: pa.RecordBatch) -> tuple[Counts | None, list[Rows]]:
     """Counts of all facts but the first and the last, of which other batches may hold rows too.
 
     The rows of those two are handed back, as copies, to let go of the batch.
     """
     facts, cells, langs = (column.to_numpy() for column in batch.columns)
-    begin, end = _inside(facts)
+    changes = facts[1:] != facts[:-1]
+    begin = end = 0
+    if changes.any():
+        begin, end = int(changes.argmax()) + 1, len(changes) - int(changes[::-1].argmax())
     cut = [slice(0, begin), slice(end, None)]
     edges = [(facts[rows].copy(), cells[rows].copy(), langs[rows].copy()) for rows in cut]
     if begin == end:
         return None, edges
     inside = slice(begin, end)
-    return _count_rows(n_langs, (facts[inside], cells[inside], langs[inside])), edges
-
-
-def _inside(facts: Ints) -> tuple[int, int]:
-    """Where the first fact ends and the last one begins."""
-    ends = facts != facts[0]
-    if not ends.any():
-        return len(facts), len(facts)
-    return int(ends.argmax()), len(facts) - int((facts != facts[-1])[::-1].argmax())
+    rows = facts[inside], cells[inside], langs[inside]
+    return _count_rows(scope, rows, changes[begin : end - 1]), edges
 
 
 def _stacked(held: list[Rows]) -> Rows:
@@ -147,27 +150,28 @@ def _stacked(held: list[Rows]) -> Rows:
     return facts, cells, langs
 
 
-def _count_rows(n_langs: int, rows: Rows) -> Counts:
-    """Counts of whole facts, each fact's rows together."""
+def _count_rows(scope: Scope, rows: Rows, changes: Bools) -> Counts:
+    """Counts of whole facts, each fact's rows together; ``changes`` where one ends."""
     fact_ids, cells, langs = rows
-    changes = (fact_ids[1:] != fact_ids[:-1]) | (langs[1:] != langs[:-1])
-    begins = np.append(0, np.flatnonzero(changes) + 1)
+    n_langs = len(scope.langs)
+    ends = np.flatnonzero(changes | (langs[1:] != langs[:-1]))
+    begins = np.append(0, ends + 1)
     lengths = np.diff(begins, append=len(langs))  # of runs of one fact and language
-    ids, lang = fact_ids[begins], langs[begins].astype(np.int64)
-    new_fact = np.append(True, ids[1:] != ids[:-1])
-    run_fact = np.cumsum(new_fact) - 1
-    sizes = _sizes(run_fact, lang, lengths, n_langs)
-    lang_bits, cell_bits = n_langs.bit_length(), int(cells.max()).bit_length()
-    kind = np.int32 if len(sizes) << cell_bits + lang_bits < 2**31 else np.int64
-    keys: Ints = np.repeat((run_fact << cell_bits + lang_bits | lang).astype(kind), lengths)
-    narrow: Ints = cells.astype(kind, copy=False)
-    keys |= narrow << lang_bits
+    new_fact = np.append(True, changes[ends])
+    lang_bits, cell_bits = n_langs.bit_length(), scope.population.bit_length()
+    n_facts = int(np.count_nonzero(new_fact))
+    kind = np.int32 if n_facts << cell_bits + lang_bits < 2**31 else np.int64
+    fact: Ints = np.cumsum(new_fact) - 1
+    sizes = _sizes(fact, langs[begins], lengths, n_langs, n_facts)
+    keys: Ints = np.repeat((fact << cell_bits + lang_bits).astype(kind), lengths)
+    keys |= np.left_shift(cells, lang_bits, dtype=kind)
+    keys |= langs
     keys.sort()
     neurons, shared_langs = _shared(keys, lang_bits)
     fact = neurons >> cell_bits
-    repeats = np.bincount(fact, weights=np.bitwise_count(shared_langs) - 1, minlength=len(sizes))
+    repeats = np.bincount(fact, weights=np.bitwise_count(shared_langs) - 1, minlength=n_facts)
     return Counts(
-        ids[new_fact],
+        fact_ids[begins[new_fact]],
         sizes,
         sizes.sum(axis=1) - repeats.astype(np.int64),
         fact,
@@ -176,26 +180,26 @@ def _count_rows(n_langs: int, rows: Rows) -> Counts:
     )
 
 
-def _sizes(run_fact: Ints, run_lang: Ints, lengths: Ints, n_langs: int) -> Ints:
-    """``(facts, langs)``: rows of each fact and language."""
+def _sizes(fact: Ints, lang: NDArray[np.uint8], lengths: Ints, n_langs: int, n_facts: int) -> Ints:
+    """``(facts, langs)``: rows of each fact and language, from those of each run."""
     slots = n_langs + 1  # languages count from 1
-    n_facts = int(run_fact[-1]) + 1
-    sizes = np.bincount(run_fact * slots + run_lang, weights=lengths, minlength=n_facts * slots)
+    sizes = np.bincount(fact * slots + lang, weights=lengths, minlength=n_facts * slots)
     return sizes.astype(np.int64).reshape(-1, slots)[:, 1:]
 
 
 def _shared(keys: Ints, lang_bits: int) -> tuple[Ints, Ints]:
     """Neurons (fact and cell) that occur twice in the sorted keys, and their languages as bits."""
-    mask = (1 << lang_bits) - 1
+    mask = keys.dtype.type((1 << lang_bits) - 1)
     pairs = np.flatnonzero((keys[1:] ^ keys[:-1]) <= mask)  # they differ by language only
     if not pairs.size:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     begins = np.flatnonzero(np.append(True, np.diff(pairs) != 1))
-    one = np.int64(1)
-    bits = (one << (keys[pairs] & mask)) | (one << (keys[pairs + 1] & mask))
+    first, second = keys[pairs], keys[pairs + 1]
     # Languages count from 1 in the keys, from bit 0 in the answer.
-    shared = (keys[pairs[begins]] >> lang_bits).astype(np.int64)
-    return shared, np.bitwise_or.reduceat(bits, begins) >> 1
+    one = np.int64(1)
+    bits = (one << (first & mask)) | (one << (second & mask))
+    shared_langs = np.bitwise_or.reduceat(bits, begins) >> 1
+    return (first[begins] >> lang_bits).astype(np.int64), shared_langs
 
 
 def _joined(parts: list[Counts], n_langs: int) -> Counts:

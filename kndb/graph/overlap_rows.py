@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from kndb.graph.chance import (
     pooled_p_value,
     shared_p_values,
 )
-from kndb.graph.counts import Scope, rows_sql
+from kndb.graph.counts import THREADS, Bools, Scope, rows_sql
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,8 +35,6 @@ class Compared:
     """Every fact of a run that was asked for, and the neurons that its languages share."""
 
     scope: Scope
-    population: int
-    """Neurons of the model, all layers."""
     fact_ids: Ints
     """``(facts,)``, rising."""
     done: Ints
@@ -55,6 +55,15 @@ class Compared:
         """``(facts,)``: whether at least two languages were asked."""
         return np.asarray(np.bitwise_count(self.done) >= 2)
 
+    @cached_property
+    def combinations(self) -> list[int]:
+        """The combinations of languages that facts were asked in, as bits."""
+        return [int(langs) for langs in np.unique(self.done)]
+
+    def sizes_of(self, facts: Ints | slice, langs: int) -> Ints:
+        """``(facts, langs)``: sizes in the languages of the bits ``langs``, by columns."""
+        return self.sizes.T[_places(langs)][:, facts].T
+
     def n_shared(self, langs: Ints) -> Ints:
         """``(facts,)``: neurons that all languages of the fact's bits ``langs`` share."""
         wanted = langs[self.shared_fact]
@@ -71,14 +80,16 @@ class Compared:
 def fact_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
     """One row for each fact."""
     comparable = compared.comparable
-    n_shared = np.where(comparable, compared.n_shared(compared.done), 0)
-    expected, p_values = _chances(compared, n_shared)
+    with ThreadPoolExecutor(1) as pool:  # NumPy lets go of the interpreter
+        described = pool.submit(_described, compared)
+        n_shared = np.where(comparable, compared.n_shared(compared.done), 0)
+        expected, p_values = _chances(compared, n_shared)
     return _table(
         compared,
         "fact",
         {
             "fact_id": compared.fact_ids,
-            **_described(compared),
+            **described.result(),
             "n_facts": comparable.astype(np.int64),
             "n_shared": n_shared,
             "n_union": compared.n_union,
@@ -94,16 +105,23 @@ def _chances(compared: Compared, n_shared: Ints) -> tuple[Floats, Floats]:
     """Expected overlap and p-value of each fact, over its own languages; NaN where it has one."""
     expected = np.full(len(n_shared), np.nan)
     p_values = np.full(len(n_shared), np.nan)
-    for langs in np.unique(compared.done[compared.comparable]):
-        facts = np.flatnonzero(compared.done == langs)
-        sizes = compared.sizes.T[_places(langs)][:, facts].T
-        expected[facts] = expected_shared(compared.population, sizes)
-        p_values[facts] = shared_p_values(compared.population, sizes, n_shared[facts])
+    for langs in compared.combinations:
+        if langs.bit_count() < 2:
+            continue
+        facts = _chosen(compared.done == langs)
+        sizes = compared.sizes_of(facts, langs)
+        expected[facts] = expected_shared(compared.scope.population, sizes)
+        p_values[facts] = shared_p_values(compared.scope.population, sizes, n_shared[facts])
     return expected, p_values
 
 
+def _chosen(facts: Bools) -> Ints | slice:
+    """An index of the facts that are true; all of them without a copy."""
+    return slice(None) if facts.all() else np.flatnonzero(facts)
+
+
 def _places(langs: int) -> list[int]:
-    return [place for place in range(int(langs).bit_length()) if langs >> place & 1]
+    return [place for place in range(langs.bit_length()) if langs >> place & 1]
 
 
 def _share(part: Ints, whole: Ints) -> Floats:
@@ -122,27 +140,35 @@ def _described(compared: Compared) -> dict[str, Any]:
         empty |= (size == 0).astype(np.int64) << place
     empty &= compared.done
     kinds = [
-        (int(done), int(without))
-        for done in np.unique(compared.done)
-        for without in np.unique(empty[compared.done == done])
+        (done, int(without))
+        for done in compared.combinations
+        for without in np.unique(empty[_chosen(compared.done == done)])
     ]
     names = [_names(langs, done) for done, _ in kinds]
     notes = [_note(langs, done, without) for done, without in kinds]
     kind = _kinds(compared.done, empty, kinds)
-    asked = compared.done[:, None] >> np.arange(len(langs)) & 1 == 1
     ends = np.cumsum(np.append(0, np.bitwise_count(compared.done).astype(np.int64)))
     return {
         "langs": pa.array([",".join(each) for each in names], pa.string()).take(pa.array(kind)),
         "n_langs": np.bitwise_count(compared.done).astype(np.int32),
-        "sizes": pa.LargeListArray.from_arrays(ends, compared.sizes[asked]),
+        "sizes": pa.LargeListArray.from_arrays(ends, _asked_sizes(compared)),
         "note": pa.array(notes, pa.string()).take(pa.array(kind)),
     }
+
+
+def _asked_sizes(compared: Compared) -> Ints:
+    """Sizes in the languages each fact was asked in, fact by fact."""
+    n_langs = len(compared.scope.langs)
+    if compared.combinations == [(1 << n_langs) - 1]:
+        return compared.sizes.ravel()
+    asked: Bools = compared.done[:, None] >> np.arange(n_langs) & 1 == 1
+    return compared.sizes[asked]
 
 
 def _kinds(done: Ints, empty: Ints, kinds: list[tuple[int, int]]) -> Ints:
     """``(facts,)``: which of ``kinds`` each fact is of."""
     kind = np.zeros(len(done), dtype=np.int64)
-    for number, (langs, without) in enumerate(kinds):
+    for number, (langs, without) in enumerate(kinds[1:], start=1):
         kind[(done == langs) & (empty == without)] = number
     return kind
 
@@ -169,26 +195,48 @@ def pair_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.T
     langs = compared.scope.langs
     if len(langs) < 2:
         return _table(compared, "language-pair", _one_language(compared))
-    pairs = [
-        _summed(compared, np.flatnonzero(compared.done & bits == bits), bits)
-        for bits in (1 << a | 1 << b for a, b in combinations(range(len(langs)), 2))
-    ]
-    return _table(compared, "language-pair", _columns(pairs))
+    pairs = [1 << a | 1 << b for a, b in combinations(range(len(langs)), 2)]
+    with ThreadPoolExecutor(THREADS) as pool:  # NumPy lets go of the interpreter
+        rows = list(pool.map(partial(_pair_row, compared), pairs))
+    return _table(compared, "language-pair", _columns(rows))
+
+
+def _pair_row(compared: Compared, bits: int) -> dict[str, Any]:
+    """Sums over the facts asked in the two languages of ``bits``."""
+    facts = _chosen(compared.done & bits == bits)
+    sizes = compared.sizes_of(facts, bits)
+    n_shared = compared.n_shared_by(bits)[facts]
+    return _sums(
+        _names(compared.scope.langs, bits),
+        sizes,
+        int(sizes.sum() - n_shared.sum()),
+        n_shared,
+        expected_shared(compared.scope.population, sizes),
+        shared_p_values(compared.scope.population, sizes, n_shared),
+        "no fact was asked in both",
+    )
 
 
 def relation_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
     """One row for each relation, summed over its facts with at least two languages."""
     relation = _relations(connection, compared.fact_ids)
     n_shared = np.where(compared.comparable, compared.n_shared(compared.done), 0)
-    chances = _chances(compared, n_shared)
+    expected, p_values = _chances(compared, n_shared)
     between = _between_facts(connection, compared)
     rows = []
     for relation_id in np.unique(relation):
         facts = np.flatnonzero((relation == relation_id) & compared.comparable)
-        row = _sums(compared, facts, n_shared[facts], *(each[facts] for each in chances))
-        shared, expected = between.get(relation_id, (None, None))
-        row |= {"relation_id": relation_id, "shared_by_facts": shared}
-        rows.append(row | {"shared_by_facts_expected": expected})
+        row = _sums(
+            compared.scope.langs,
+            compared.sizes[facts],
+            int(compared.n_union[facts].sum()),
+            n_shared[facts],
+            expected[facts],
+            p_values[facts],
+        )
+        by_facts = between.get(relation_id, (None, None))
+        row |= {"relation_id": relation_id, "shared_by_facts": by_facts[0]}
+        rows.append(row | {"shared_by_facts_expected": by_facts[1]})
     return _table(compared, "relation", _columns(rows))
 
 
@@ -203,47 +251,37 @@ def _relations(connection: duckdb.DuckDBPyConnection, fact_ids: Ints) -> Any:
     return np.array([relation_id for (relation_id,) in found])
 
 
-def _summed(compared: Compared, facts: Ints, bits: int) -> dict[str, Any]:
-    """Sums over ``facts`` for the two languages of ``bits``."""
-    sizes = compared.sizes.T[_places(bits)][:, facts].T
-    n_shared = compared.n_shared_by(bits)[facts]
-    expected = expected_shared(compared.population, sizes)
-    p_values = shared_p_values(compared.population, sizes, n_shared)
-    row = _sums(compared, facts, n_shared, expected, p_values)
-    n_union = int(sizes.sum() - n_shared.sum())
-    return row | {
-        "langs": ",".join(_names(compared.scope.langs, bits)),
-        "n_langs": 2,
-        "sizes": sizes.sum(axis=0).tolist(),
-        "n_union": n_union,
-        "jaccard": int(n_shared.sum()) / n_union if n_union else None,
-        "note": None if len(facts) else "no fact was asked in both",
-    }
-
-
 def _sums(
-    compared: Compared, facts: Ints, n_shared: Ints, expected: Floats, p_values: Floats
+    langs: list[str] | tuple[str, ...],
+    sizes: Ints,
+    union: int,
+    n_shared: Ints,
+    expected: Floats,
+    p_values: Floats,
+    nothing: str = "one language only",
 ) -> dict[str, Any]:
-    """Sums over ``facts``, of which the other arguments are the numbers."""
-    shared, union = int(n_shared.sum()), int(compared.n_union[facts].sum())
+    """Sums over facts, ``sizes`` being ``(facts, langs)``; ``nothing`` says why there are none."""
+    shared, mean = int(n_shared.sum()), float(expected.sum())
     return {
-        "langs": ",".join(compared.scope.langs),
-        "n_langs": len(compared.scope.langs),
-        "n_facts": len(facts),
-        "sizes": [int(size[facts].sum()) for size in compared.sizes.T],
+        "langs": ",".join(langs),
+        "n_langs": len(langs),
+        "n_facts": len(n_shared),
+        "sizes": [int(size.sum()) for size in sizes.T],
         "n_shared": shared,
         "n_union": union,
         "jaccard": shared / union if union else None,
-        "expected": float(expected.sum()) if len(facts) else None,
-        "p_value": pooled_p_value(shared, float(expected.sum())) if len(facts) else None,
+        "expected": mean if len(n_shared) else None,
+        "p_value": pooled_p_value(shared, mean) if len(n_shared) else None,
         "n_significant": count_discoveries(p_values, SIGNIFICANT),
-        "note": None if len(facts) else "one language only",
+        "note": None if len(n_shared) else nothing,
     }
 
 
 def _one_language(compared: Compared) -> dict[str, Any]:
-    none, no_chance = np.empty(0, dtype=np.int64), np.empty(0)
-    return _columns([_sums(compared, none, none, no_chance, no_chance)])
+    nothing, no_chance = compared.sizes[:0], np.empty(0)
+    return _columns(
+        [_sums(compared.scope.langs, nothing, 0, nothing.sum(axis=1), no_chance, no_chance)]
+    )
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -280,7 +318,7 @@ def _between_facts(
     connection: duckdb.DuckDBPyConnection, compared: Compared
 ) -> dict[str, tuple[float, float]]:
     source, params = rows_sql(compared.scope, "fact_id, lang, layer, neuron")
-    params["population"] = compared.population
+    params["population"] = compared.scope.population
     rows = connection.execute(_BETWEEN.format(source=source), params).fetchall()
     return {relation_id: (shared, expected) for relation_id, shared, expected in rows}
 
