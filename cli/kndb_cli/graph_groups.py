@@ -40,14 +40,15 @@ def groups(
     kndb graph groups --by relation
     kndb graph groups --fact France --langs en
 
-    'kndb graph degenerate' finds the pairs first.
+    'kndb graph degenerate' finds the pairs first; those of its newest search count.
     """
     # Here, because a command's help needs no library.
     from kndb.graph.build import Selection
     from kndb.graph.groups import groups as find_groups
 
     target = choose(format, json, output, quiet)
-    emit(find_groups(db, Selection(fact, relation, chosen_langs(langs), model, run), by), target)
+    found = find_groups(db, Selection(fact, relation, chosen_langs(langs), model, run), by)
+    emit(found, target, _layout)
 
 
 @app.command()
@@ -85,6 +86,6 @@ def measures(
 
 def _layout(found: Rows) -> RenderableType:
     # Here, because only a table needs it: saves the import of Rich, 0.05 s, in every pipe.
-    from kndb_cli.overlap_table import measures_table
+    from kndb_cli.graph_tables import run_table
 
-    return measures_table(found)
+    return run_table(found)

@@ -1,4 +1,4 @@
-"""The rows of ``kndb graph overlap`` and ``measures`` as tables, imported only when needed."""
+"""The rows of ``kndb graph overlap`` as tables, imported only when needed."""
 
 from __future__ import annotations
 
@@ -95,21 +95,3 @@ def _cell(value: float | None, same: bool) -> Text:
     if same:
         return Text("1", style="dim")
     return Text("–", style="dim") if value is None else Text(f"{value:.3f}")
-
-
-def measures_table(found: Rows) -> RenderableType:
-    """The rows of ``kndb graph measures``, all of one run."""
-    model, run = found.rows()[0][-2:]
-    title = Text.assemble((model, "bold cyan"), (f"  run {run}", "dim"))
-    heads = tuple(_MEASURES.get(name, name) for name in found.columns[:-2])
-    return Group(title, generic(Listing(heads, [row[:-2] for row in found.rows()])))
-
-
-_MEASURES = {
-    "n_facts": "facts",
-    "n_relations": "relations",
-    "n_langs": "langs",
-    "n_degenerate": "degenerate",
-    "bridges_relations": "bridges relations",
-    "bridges_langs": "bridges langs",
-}

@@ -106,7 +106,7 @@ def selected(path: str | Path, selection: Selection) -> Iterator[Found]:
     """Open the database and find what is selected.
 
     Raises:
-        NotFound: there is no such fact, relation, model or run.
+        NotFound: there is no such fact, relation, language, model or run.
         UsageError: several runs fit.
         DatabaseError: the database cannot be opened.
     """
@@ -125,7 +125,7 @@ def selected(path: str | Path, selection: Selection) -> Iterator[Found]:
             n_layers,
             n_neurons,
             _facts(connection, selection),
-            [lang.strip().lower() for lang in selection.langs] or None,
+            _langs(connection, run_id, selection.langs),
         )
 
 
@@ -136,11 +136,33 @@ def _one_run(
         return find_run(connection, str(run), models)
     runs = newest_runs(connection, models)
     if len(runs) > 1:
+        names = connection.execute(
+            "SELECT name || ' (run ' || run_id || ')' FROM run JOIN model USING (model_id) "
+            "WHERE list_contains(?, run_id) ORDER BY name, run_id",
+            [runs],
+        ).fetchall()
         raise UsageError(
-            f"{len(runs)} runs are there, and a graph is of one; choose it with a model's name or "
-            f"a run's id: {', '.join(map(str, runs))}."
+            f"{len(runs)} runs fit, and a graph is of one; choose it by its model's name or its "
+            f"id: {', '.join(name for (name,) in names)}."
         )
     return runs[0]
+
+
+def _langs(
+    connection: duckdb.DuckDBPyConnection, run_id: int, asked: Sequence[str]
+) -> list[str] | None:
+    """The languages asked for, in lower case; None for all."""
+    langs = [lang.strip().lower() for lang in asked]
+    if not langs:
+        return None
+    rows = connection.execute(
+        "SELECT DISTINCT lang FROM knowledge_neuron WHERE run_id = ? ORDER BY lang", [run_id]
+    ).fetchall()
+    known = [lang for (lang,) in rows]
+    for lang in langs:
+        if lang not in map(str.lower, known):
+            raise NotFound(f"The run has no language {lang!r} here.", known)
+    return langs
 
 
 def _facts(connection: duckdb.DuckDBPyConnection, selection: Selection) -> list[int] | None:
@@ -180,7 +202,9 @@ def build_graph(
         DatabaseError: the database cannot be opened.
     """
     if unknown := set(kinds) - set(KINDS):
-        raise UsageError(f"There are no nodes {sorted(unknown)}; choose from {', '.join(KINDS)}.")
+        raise UsageError(
+            f"There is no kind of node {min(unknown)!r}; choose from {', '.join(KINDS)}."
+        )
     with selected(path, selection) as found:
         return graph_of(found, kinds)
 

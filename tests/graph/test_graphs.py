@@ -20,6 +20,7 @@ from kndb.graph.measures import measures
 from kndb.graph.plot import PICTURES, plot
 from kndb.store.database import connect
 from planted_store import plant
+from small_store import Model
 
 FACTS = {
     "P36:Q1": {"en": [(0, 1), (0, 2), (2, 9)], "zh": [(0, 2), (1, 5)]},
@@ -104,10 +105,22 @@ def test_a_graph_can_be_of_one_fact_relation_language_or_kind(path: Path) -> Non
     assert set(fact) == {"neuron 0:2", "fact P38:Q3", "relation P38", "language en"}
     relation = build_graph(path, Selection(relation="capital"), ["neuron", "relation"])
     assert edges(relation, "serves")["neuron 0:2", "relation P36"] == 2
-    with pytest.raises(UsageError, match="no nodes"):
+    with pytest.raises(UsageError, match="no kind of node 'planet'"):
         build_graph(path, kinds=["planet"])  # type: ignore[list-item]
+    with pytest.raises(NotFound, match="no language 'xx'") as error:
+        build_graph(path, Selection(langs=["zh", "xx"]))
+    assert error.value.nearest == ("en", "zh")
     with pytest.raises(NotFound, match="no knowledge neurons"):
-        build_graph(path, Selection(langs=["xx"]))
+        build_graph(path, Selection(fact="P36:Q2", langs=["zh"]))
+
+
+def test_one_of_several_runs_must_be_named(path: Path, tmp_path: Path) -> None:
+    several = tmp_path / "k.duckdb"
+    several.write_bytes(path.read_bytes())
+    other = plant(several, FACTS, Model("other", "", "x", "masked_lm", 3, 100, "2"))
+    with pytest.raises(UsageError, match=rf"2 runs fit.* other \(run {other}\)"):
+        build_graph(several)
+    assert build_graph(several, Selection(model="other")).graph["run_id"] == str(other)
 
 
 @pytest.mark.parametrize("by", ["fact", "relation", "all"])

@@ -1,0 +1,32 @@
+"""The rows of ``kndb graph groups`` and ``measures`` as tables, imported only when needed."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from kndb_cli.rows import Listing, Rows
+from kndb_cli.tables import generic
+
+_HEADS = {
+    "fact_key": "fact",
+    "relation_id": "id",
+    "n_facts": "facts",
+    "n_relations": "relations",
+    "n_langs": "langs",
+    "n_degenerate": "degenerate",
+    "bridges_relations": "bridges relations",
+    "bridges_langs": "bridges langs",
+    "n_pairs": "pairs",
+    "n_cliques": "cliques",
+    "largest_clique": "largest clique",
+    "mean_drop": "mean drop",
+}
+
+
+def run_table(found: Rows) -> RenderableType:
+    """Rows of one run, which end in its model and its id: both stand above, once."""
+    model, run = found.rows()[0][-2:]
+    title = Text.assemble((model, "bold cyan"), (f"  run {run}", "dim"))
+    heads = tuple(_HEADS.get(name, name) for name in found.columns[:-2])
+    return Group(title, generic(Listing(heads, [row[:-2] for row in found.rows()])))
