@@ -1,0 +1,206 @@
+"""Scores against the truth: what suppressing each neuron of the model, one at a time, really does.
+
+The truth costs one run per neuron and prompt, so it is found on a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kndb.attribution.suppression import Questions
+from kndb.errors import UsageError
+from kndb.facts import content_id
+from kndb.models import LanguageModel
+from kndb.store.calibrations import AskedPrompt
+from kndb_ingest.evaluation.bootstrap import mean_interval
+from kndb_ingest.evaluation.effects import Floats, drops
+from kndb_ingest.evaluation.methods import best, scores, usable
+from kndb_ingest.evaluation.sample import (
+    NeuronRequest,
+    Sample,
+    draw_sample,
+    model_and_run,
+    only_askable,
+)
+from kndb_ingest.evaluation.table import Table
+
+Report = Callable[[int, int], None]
+"""Told ``(done, total)`` neurons, those of each prompt counted."""
+
+TRUE = "true"
+
+
+@dataclass(frozen=True)
+class FaithfulnessRequest(NeuronRequest):
+    """Whose scores to compare, on what; see :class:`NeuronRequest`. One prompt of each fact.
+
+    Attributes:
+        top: the sizes of the top that methods are compared by.
+    """
+
+    top: Sequence[int] = (10, 20, 50)
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            UsageError: no facts, no bootstrap draws, or a top of no neurons are asked for.
+        """
+        super().__post_init__()
+        if not self.top or min(self.top) < 1:
+            raise UsageError(
+                "The sizes of the top must be at least 1 neuron; "
+                f"{', '.join(map(str, self.top)) or 'nothing'} was given."
+            )
+
+
+def evaluate(request: FaithfulnessRequest, progress: Report = lambda done, total: None) -> Table:
+    """Compare every method's scores with the true effect of every neuron.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: an option is wrong, or the model has fewer neurons than a top, or is not the
+            run's.
+        ModelError: the model cannot be loaded, or a single run does not fit in memory.
+        DatabaseError: the database cannot be opened.
+        KndbError: no fact of the run has knowledge neurons.
+    """
+    model, run = model_and_run(request)
+    size = model.info.n_layers * model.info.n_neurons
+    if max(request.top) > size:
+        raise UsageError(
+            f"A top of {max(request.top)} neurons was asked for, but {model.info.name} has {size}."
+        )
+    sample = only_askable(model, draw_sample(request, run.run_id))
+    prompts = one_of_each(sample, request.seed)
+    scoring, left_out = usable(model, prompts[0])
+    found = []
+    for number, prompt in enumerate(prompts):
+
+        def report(done: int, before: int = number * size) -> None:
+            progress(before + done, len(prompts) * size)
+
+        report(0)
+        found.append(compare(model, prompt, scoring, request, report))
+    known = [values for values in found if values is not None]
+    return Table(
+        "faithfulness",
+        f"Scores of neurons against what suppressing each of them really does: {run.model}",
+        columns(request.top),
+        list(_rows((TRUE, *scoring), known, request)),
+        {**request.settings(run), "top": list(request.top)},
+        (*NOTES, *sample.notes, *left_out, *_unanswered(len(found) - len(known))),
+    )
+
+
+NOTES = (
+    "The true effect of a neuron is the answer's probability less that with the neuron alone "
+    "suppressed, at the answer position; every neuron of the model was tried on every prompt.",
+    "spearman: rank correlation of scores and true effects over all neurons; most neurons do next "
+    "to nothing, so the top says more.",
+    "overlap_k: share of the k neurons of the largest true effects that are among the k highest "
+    "scores; removed_k: share of the probability that suppressing these k together removes.",
+    "'true' picks by the true effects of single neurons, which need not add up: it is a "
+    "yardstick, not an upper bound.",
+    "Intervals hold 95 % of the bootstrap draws of prompts, of which each fact has one.",
+)
+
+
+def columns(top: Sequence[int]) -> list[str]:
+    """The table's columns."""
+    names = ["spearman", *(f"{what}_{k}" for what in ("overlap", "removed") for k in top)]
+    ends = [part for name in names for part in (name, f"{name}_low", f"{name}_high")]
+    return ["method", "n_prompts", *ends]
+
+
+def one_of_each(sample: Sample, seed: int) -> list[AskedPrompt]:
+    """One prompt of each fact, in any of its languages, drawn by the seed."""
+    drawn: dict[int, list[AskedPrompt]] = {}
+    for fact in sample.facts:
+        drawn.setdefault(fact.fact_id, []).extend(fact.prompts)
+    return [
+        min(own, key=lambda prompt: content_id("prompt", seed, *prompt.place, prompt.text))
+        for own in drawn.values()
+    ]
+
+
+def compare(
+    model: LanguageModel[Any],
+    prompt: AskedPrompt,
+    scoring: Sequence[str],
+    request: FaithfulnessRequest,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Floats | None:
+    """The figures of each method, the truth first, ``(1 + scoring, figures)``, for one prompt.
+
+    None where the answer's probability is 0: nothing can be removed.
+
+    Raises:
+        ModelError: a single run does not fit in memory.
+    """
+    questions = Questions(model, [model.targets(prompt.text, prompt.answer)], request.memory)
+    if not questions.observed_p[0] > 0:
+        return None
+    seed = content_id("random", request.seed, prompt.fact_id, prompt.place[1])
+    effects = drops(model, questions, progress)[0]
+    scored = [
+        effects,
+        *(scores(model, name, [prompt], questions, seed, request.memory)[0] for name in scoring),
+    ]
+    sets = [best(own, k) for own in scored for k in request.top]
+    p = float(questions.observed_p[0])
+    removed = (p - questions.probabilities(sets)[0].numpy().reshape(len(scored), -1)) / p
+    truth = [set(best(effects, k)) for k in request.top]
+    tops = (set(own) for own in sets)
+    overlap = [[len(next(tops) & true) / len(true) for true in truth] for _ in scored]
+    correlation = [spearman(own.ravel(), effects.ravel()) for own in scored]
+    return np.column_stack([correlation, np.array(overlap), removed])
+
+
+def spearman(a: Floats, b: Floats) -> float:
+    """Spearman's rank correlation, equal values sharing their mean rank; nan where all are equal.
+
+    >>> round(spearman(np.array([1.0, 2.0, 3.0]), np.array([10.0, 30.0, 20.0])), 6)
+    0.5
+    """
+    first, second = (_ranks(values) for values in (a, b))
+    first, second = first - first.mean(), second - second.mean()
+    size = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / size if size else float("nan")
+
+
+def _ranks(values: Floats) -> NDArray[np.float64]:
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
+
+
+def _rows(
+    methods: Sequence[str], found: Sequence[Floats], request: FaithfulnessRequest
+) -> Iterator[tuple[Any, ...]]:
+    if not found:
+        return
+    for method, values in zip(methods, np.stack(found, axis=1), strict=True):
+        figures = [
+            figure
+            for column in values.T
+            for figure in (
+                _mean(column),
+                *mean_interval(column, request.seed, request.replicates),
+            )
+        ]
+        yield method, len(values), *figures
+
+
+def _mean(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _unanswered(n: int) -> list[str]:
+    return [f"Prompts whose answer has a probability of 0 are left out: {n}."] if n else []

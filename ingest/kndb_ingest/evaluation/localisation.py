@@ -1,0 +1,295 @@
+"""What becomes of facts, and of unrelated ones, when a fact's neurons are suppressed or enhanced.
+
+Every method picks as many neurons, so none wins by taking more. Wrong-signed effects are failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kndb.attribution import PRESETS
+from kndb.attribution.degeneracy import random_like
+from kndb.attribution.suppression import Questions, Silent
+from kndb.errors import UsageError
+from kndb.facts import content_id
+from kndb.models import LanguageModel
+from kndb.store.calibrations import AskedPrompt
+from kndb_ingest.evaluation.bootstrap import fact_sums, ratio_intervals
+from kndb_ingest.evaluation.effects import FACTORS, WANTED, Floats, changes, specificity
+from kndb_ingest.evaluation.methods import MOST_ACTIVE, RANDOM, best, scores, usable
+from kndb_ingest.evaluation.sample import (
+    AskedFact,
+    NeuronRequest,
+    askable,
+    draw_sample,
+    model_and_run,
+    only_askable,
+    unrelated,
+)
+from kndb_ingest.evaluation.table import Table
+
+Report = Callable[[int, int], None]
+"""Told ``(done, total)`` facts, each language counted."""
+
+ALL = "all"
+"""In place of a relation or language: all of them together."""
+
+KNOWLEDGE = "knowledge"
+RANDOM_LAYERS = "random-layers"
+METHODS = (KNOWLEDGE, *PRESETS, MOST_ACTIVE, RANDOM, RANDOM_LAYERS)
+
+KINDS = ("relative", "absolute", "log")
+MEASURES = (
+    *(f"{whose}_{kind}" for kind in KINDS for whose in ("related", "unrelated")),
+    "wrong_sign",
+    "specificity",
+)
+FIGURES = (*MEASURES[:2], "success", *MEASURES[2:])
+"""Columns of the table, each followed by the ends of its interval."""
+
+
+@dataclass(frozen=True)
+class LocalisationRequest(NeuronRequest):
+    """Whose neurons to evaluate, on what; see :class:`NeuronRequest`.
+
+    Attributes:
+        unrelated: so many unrelated facts are asked beside each fact.
+    """
+
+    unrelated: int = 6
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            UsageError: no facts, no bootstrap draws or no unrelated facts are asked for.
+        """
+        super().__post_init__()
+        if self.unrelated < 1:
+            raise UsageError(
+                f"At least 1 unrelated fact is needed; {self.unrelated} was asked for."
+            )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the methods' neurons do to facts in their languages.
+
+    Attributes:
+        methods: names, in the values' order.
+        facts: those measured.
+        others: number of unrelated prompts asked beside each fact.
+        values: ``(facts, effects, methods, measures)``, by :data:`FACTORS` and :data:`MEASURES`.
+    """
+
+    methods: tuple[str, ...]
+    facts: tuple[AskedFact, ...]
+    others: tuple[int, ...]
+    values: Floats
+
+    def where(self, relation: str, lang: str) -> Measured:
+        """The part of a relation and language; :data:`ALL` is any."""
+        kept = [
+            at
+            for at, fact in enumerate(self.facts)
+            if relation in (ALL, fact.place[0]) and lang in (ALL, fact.place[1])
+        ]
+        facts = tuple(self.facts[at] for at in kept)
+        return Measured(
+            self.methods, facts, tuple(self.others[at] for at in kept), self.values[kept]
+        )
+
+
+def evaluate(request: LocalisationRequest, progress: Report = lambda done, total: None) -> Table:
+    """Suppress and enhance what each method picks, on sampled facts and on unrelated ones.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: an option is wrong, or the model is not the run's.
+        ModelError: the model cannot be loaded, or a single prompt does not fit in memory.
+        DatabaseError: the database cannot be opened.
+        KndbError: no fact of the run has knowledge neurons.
+    """
+    model, run = model_and_run(request)
+    sample = only_askable(model, draw_sample(request, run.run_id))
+    scoring, left_out = usable(model, sample.facts[0].prompts[0])
+    parts, others = [], []
+    for done, fact in enumerate(sample.facts):
+        progress(done, len(sample.facts))
+        pool = sample.pool[fact.place[1]]
+        aside = unrelated(fact, pool, request.unrelated, request.seed)
+        aside = [prompt for prompt in aside if askable(model, prompt)]
+        parts.append(measure(model, fact, aside, scoring, request.seed, request.memory))
+        others.append(len(aside))
+    progress(len(sample.facts), len(sample.facts))
+    methods = (KNOWLEDGE, *scoring, RANDOM_LAYERS)
+    measured = Measured(methods, sample.facts, tuple(others), np.stack(parts))
+    return Table(
+        "localisation",
+        f"What neurons do to their facts and to unrelated ones: {run.model}",
+        columns(),
+        [row for part in _groups(measured) for row in _rows(*part, request)],
+        {**request.settings(run), "unrelated": request.unrelated},
+        (*NOTES, *sample.notes, *left_out, *_shortfall(measured, request.unrelated)),
+    )
+
+
+def columns() -> list[str]:
+    """The table's columns."""
+    names = ["effect", "method", "relation", "lang", "n_facts", "n_cases", "n_neurons"]
+    return names + [part for name in FIGURES for part in (name, f"{name}_low", f"{name}_high")]
+
+
+NOTES = (
+    "Every method has as many neurons as the run has knowledge neurons of the fact in the language "
+    "(tau and share of the run): those with the highest mean score over the fact's prompts; "
+    "'knowledge' are the run's own.",
+    "A case is a fact in a language. Changes of its probability are means over its prompts, at the "
+    "answer position, then over cases; those of unrelated facts are of the same language, and "
+    "another relation, subject and object.",
+    "wrong_sign: share of cases whose own probability rises when suppressed, or falls when "
+    "enhanced.",
+    "success: the paper's ratio of mean relative changes, related to unrelated; it has no bounds, "
+    "and means nothing where unrelated changes cancel out.",
+    "specificity: mean of r / (r + u), from 0 to 1, r the own relative change in the wanted "
+    "direction (else 0), u the mean size of the unrelated ones.",
+    "Intervals hold 95 % of the bootstrap draws of facts, with all their languages.",
+)
+
+
+def measure(
+    model: LanguageModel[Any],
+    fact: AskedFact,
+    others: Sequence[AskedPrompt],
+    scoring: Sequence[str],
+    seed: int,
+    memory: int | None = None,
+) -> Floats:
+    """What each method's neurons do to a fact, ``(effects, 1 + scoring + 1, measures)``.
+
+    Raises:
+        ModelError: a single prompt does not fit in memory.
+    """
+    prompts = [*fact.prompts, *others]
+    targets = [model.targets(prompt.text, prompt.answer) for prompt in prompts]
+    questions = Questions(model, targets, memory)
+    sets = list(pick(model, fact, questions, scoring, seed, memory).values())
+    before = questions.observed_p.numpy()
+    return np.stack(
+        [
+            _measures(
+                before,
+                questions.probabilities(sets, factor).numpy(),
+                len(fact.prompts),
+                WANTED[effect],
+            )
+            for effect, factor in FACTORS.items()
+        ]
+    )
+
+
+def pick(
+    model: LanguageModel[Any],
+    fact: AskedFact,
+    questions: Questions,
+    scoring: Sequence[str],
+    seed: int,
+    memory: int | None = None,
+) -> dict[str, Silent]:
+    """The neurons of each method, equally many.
+
+    Random ones are drawn from all neurons, and from the layers of ``amig``'s; either may draw
+    knowledge neurons too.
+    """
+    draw = content_id("random", seed, fact.fact_id, *fact.place)
+    found = {KNOWLEDGE: tuple(sorted(fact.neurons))}
+    for method in scoring:
+        scored = scores(model, method, fact.prompts, questions, draw, memory)
+        found[method] = best(scored.mean(0), len(fact.neurons))
+    alike = random_like(found["amig"], (), model.info.n_neurons, draw)
+    assert alike is not None  # none is to be avoided
+    return {**found, RANDOM_LAYERS: tuple(sorted(alike))}
+
+
+def _measures(before: Floats, after: Floats, own: int, wanted: float) -> Floats:
+    """The measures ``(sets, measures)`` of prompts, of which the first ``own`` are the fact's."""
+    change = changes(before, after)
+    found = [
+        _means(part)
+        for kind in KINDS
+        for part in (getattr(change, kind)[:own], getattr(change, kind)[own:])
+    ]
+    wrong = (wanted * _means(change.absolute[:own]) < 0).astype(float)
+    sizes = _means(np.abs(change.relative[own:]))
+    return np.stack([*found, wrong, specificity(found[0], sizes, wanted)], axis=1)
+
+
+def _means(values: Floats) -> Floats:
+    """Means over the first axis of what is not nan; nan where nothing is left."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(0)
+    empty = np.full_like(total, np.nan)
+    means: Floats = np.divide(total, known.sum(0), out=empty, where=known.any(0))
+    return means
+
+
+def _groups(measured: Measured) -> Iterator[tuple[str, str, Measured]]:
+    yield ALL, ALL, measured
+    for place in sorted({fact.place for fact in measured.facts}):
+        yield *place, measured.where(*place)
+
+
+def _rows(
+    relation: str, lang: str, measured: Measured, request: NeuronRequest
+) -> Iterator[tuple[Any, ...]]:
+    facts = np.array([fact.fact_id for fact in measured.facts])
+    n_neurons = float(np.mean([len(fact.neurons) for fact in measured.facts]))
+    sizes = len(np.unique(facts)), len(facts), n_neurons
+    for effect, of_effect in zip(FACTORS, np.moveaxis(measured.values, 1, 0), strict=True):
+        for method, values in zip(measured.methods, np.moveaxis(of_effect, 1, 0), strict=True):
+            figures = _figures(values, facts, request)
+            yield effect, method, relation, lang, *sizes, *figures.ravel().tolist()
+
+
+def _figures(values: Floats, facts: NDArray[np.int64], request: NeuronRequest) -> Floats:
+    """Each of :data:`FIGURES` with its interval, ``(figures, 3)``, of a method's measures.
+
+    Args:
+        values: ``(cases, measures)``.
+        facts: ``(cases,)``, the fact of each.
+        request: how the intervals are drawn.
+    """
+    columns = {name: values[:, at] for at, name in enumerate(MEASURES)}
+    ones = np.ones(len(values))
+    pairs = [
+        (columns["related_relative"], columns["unrelated_relative"])
+        if name == "success"
+        else (columns[name], ones)
+        for name in FIGURES
+    ]
+    above, below = (np.stack(side, axis=1) for side in zip(*pairs, strict=True))
+    known = ~np.isnan(above + below)
+    above, below = (fact_sums(np.where(known, side, 0), facts) for side in (above, below))
+    tops, bottoms = above.sum(0), below.sum(0)
+    whole = np.divide(tops, bottoms, out=np.full_like(tops, np.nan), where=bottoms != 0)
+    intervals = ratio_intervals(above, below, request.seed, request.replicates)
+    return np.column_stack([whole, intervals])
+
+
+def _shortfall(measured: Measured, asked: int) -> Iterator[str]:
+    """What there is to say where unrelated facts are few."""
+    if not any(measured.others):
+        yield (
+            "The run has no unrelated facts: a single relation has none; so unrelated changes, "
+            "success and specificity are empty."
+        )
+    elif min(measured.others) < asked:
+        yield (
+            f"In some cases there are fewer than {asked} unrelated facts: "
+            f"{min(measured.others)} at the least."
+        )
