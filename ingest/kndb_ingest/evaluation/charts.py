@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ALL = "all"
 _MOST_ROWS = 40  # more cannot be told apart
 _WIDTH = 7.0  # inches
+_COLOURS = 32  # of a colour bar; matplotlib makes an image of 50 and more
 
 Row = dict[str, Any]
 
@@ -197,20 +198,26 @@ def _pairs(figure: Figure, rows: Sequence[Row]) -> bool:
 
 def _matrix(figure: Figure, labels: Sequence[str], table: list[list[float | None]]) -> None:
     import numpy as np
+    from matplotlib import colormaps
 
     values = np.array(table, dtype=float)
     axes = figure.subplots()
     highest = np.nanmax(values) if np.any(values > 0) else 1.0
-    image = axes.imshow(values, cmap="cividis", vmin=0, vmax=highest)
-    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(labels)), labels)
+    # Cells and few colours are drawn as shapes; an image would be one more file within the file.
+    colours = colormaps["cividis"].resampled(_COLOURS)
+    cells = axes.pcolormesh(values, cmap=colours, vmin=0, vmax=highest, edgecolors="white")
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
+    middles = np.arange(len(labels)) + 0.5
+    axes.set_xticks(middles, labels, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(middles, labels)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     for row, column in np.argwhere(~np.isnan(values)) if len(labels) <= 16 else ():
         value = values[row, column]
         colour = "black" if value > 0.45 * highest else "white"
-        axes.text(column, row, f"{value:.3f}", ha="center", va="center", color=colour)
-    figure.colorbar(image, ax=axes, label="Jaccard", shrink=0.85)
+        axes.text(column + 0.5, row + 0.5, f"{value:.3f}", ha="center", va="center", color=colour)
+    figure.colorbar(cells, ax=axes, label="Jaccard", shrink=0.85)
 
 
 def _relations(figure: Figure, rows: Sequence[Row]) -> bool:
