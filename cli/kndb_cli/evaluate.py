@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from kndb_cli import options
+from kndb_cli.evaluate_all import all_
+from kndb_cli.evaluate_neurons import faithfulness, localisation
 from kndb_cli.evaluate_tables import crosslingual, degenerate
 from kndb_cli.model_options import Device, Dtype, Memory, Model, Revision, mebibytes, quiet_loading
 from kndb_cli.output import choose, emit
@@ -19,8 +21,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Measure what the neurons are good for, with controls and intervals.",
 )
-app.command()(crosslingual)
-app.command()(degenerate)
 
 
 @app.callback()
@@ -77,3 +77,8 @@ def factcheck(
     with reporting(Path(model).name, "claims", quiet) as report:
         rows = evaluation.evaluate(request, report)
     emit(Listing(*evaluation.as_columns(rows)), target)
+
+
+for command in (localisation, faithfulness, crosslingual, degenerate):
+    app.command()(command)
+app.command("all")(all_)

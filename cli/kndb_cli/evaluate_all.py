@@ -1,0 +1,87 @@
+"""``kndb evaluate all``: every evaluation, in one page and a folder of tables."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kndb_cli import options
+from kndb_cli.evaluate_tables import Replicates
+from kndb_cli.model_options import Device, Dtype, Memory, Model, Revision, mebibytes, quiet_loading
+from kndb_cli.progress import Report, reporting
+from kndb_cli.terminal import note
+
+
+def all_(
+    model: Model,
+    report: Annotated[
+        Path, typer.Option("--report", metavar="DIR", help="The folder to write to; it is made.")
+    ],
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run's id, or its first digits. Unless said: the model's newest finished run.",
+        ),
+    ] = None,
+    facts: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Facts drawn for localisation and faithfulness. "
+            "Unless said: what suits each of them.",
+        ),
+    ] = None,
+    replicates: Replicates = 1000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of every draw.")] = 0,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", metavar="", help="Make tables anew that are there with the same settings."
+        ),
+    ] = False,
+    db: options.Database = options.DATABASE,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    revision: Revision = None,
+    memory: Memory = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run every evaluation and write one page, with its tables as CSV and JSON.
+
+    kndb evaluate all --model demo-masked --report report
+
+    DIR/index.html needs nothing else to be read. What the database lacks, such as a calibration,
+    is said there with the command that makes it. The same command goes on where it stopped.
+    """
+    quiet_loading(model, quiet)
+    # Here, because only this command needs it: saves PyTorch, seconds, in its help.
+    from kndb_ingest.evaluation.report import ReportRequest, write_report
+
+    def progress(label: str, unit: str) -> AbstractContextManager[Report]:
+        return reporting(label, unit, quiet)
+
+    request = ReportRequest(
+        database=db,
+        model=model,
+        folder=report,
+        run=run,
+        facts=facts,
+        replicates=replicates,
+        seed=seed,
+        device=device,
+        dtype=dtype,
+        revision=revision,
+        memory=mebibytes(memory),
+        fresh=fresh,
+    )
+    written = write_report(request, progress)
+    if written.kept:
+        note(f"Kept, as they were made with the same settings: {', '.join(written.kept)}.", quiet)
+    for name, why in written.missing.items():
+        note(f"Nothing for {name}: {why}", quiet)
+    note(f"Wrote {written.page}.", quiet)
