@@ -93,6 +93,24 @@ def test_rows_are_the_stored_sets_and_notes_go_to_stderr(search: Run, db: Path) 
     assert search(*LOOSE)[1] == out
 
 
+def test_groups_of_what_was_found(
+    search: Run, db: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _, out, _ = search(*LOOSE, "--json")
+    pairs = {tuple(row["neurons"].split(",")) for row in json.loads(out)}
+    assert main(["graph", "groups", "--by", "all", "--db", str(db), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert sum(row["n_pairs"] for row in rows) == len(pairs)
+    assert {n for row in rows for n in row["neurons"].split(",")} == {n for p in pairs for n in p}
+    assert main(["graph", "groups", "--db", str(db), "--format", "table"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].startswith("tiny-bert  run ")
+    assert "largest clique" in table[1]
+    picture = tmp_path / "group.svg"
+    assert main(["graph", "plot", "degenerate", "--db", str(db), "-o", str(picture)]) == 0
+    assert picture.read_text(encoding="utf-8").startswith("<?xml")
+
+
 def test_json_and_a_search_done_before(search: Run) -> None:
     code, first, _ = search(*LOOSE, "--json", "--fact", "France", "--langs", "en")
     rows = json.loads(first)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import pyarrow.parquet as pq
@@ -18,6 +21,7 @@ from kndb.graph.fonts import can_draw, drawable, language_label
 from kndb.graph.groups import groups
 from kndb.graph.measures import measures
 from kndb.graph.plot import PICTURES, plot
+from kndb.graph.plot_group import _layout
 from kndb.store.database import connect
 from planted_store import plant
 from small_store import Model
@@ -35,8 +39,8 @@ PAIRS = {
 }
 
 
-def add_search(path: Path, run_id: int) -> None:
-    """Store a finished search that found ``PAIRS``, a control pair and a set of three."""
+def add_search(path: Path, run_id: int, planted: Mapping[tuple[str, str], Any] = PAIRS) -> None:
+    """Store a finished search that found these pairs, a control pair and a set of three."""
     with connect(path, write=True) as connection:
         connection.execute(
             "INSERT INTO degenerate_search VALUES (1, ?, '{}', 'finished', now(), now(), '0')",
@@ -45,7 +49,7 @@ def add_search(path: Path, run_id: int) -> None:
         ids = dict(connection.execute("SELECT fact_key, fact_id FROM fact").fetchall())
         found = [
             (ids[key], lang, "degenerate", pair)
-            for (key, lang), pairs in PAIRS.items()
+            for (key, lang), pairs in planted.items()
             for pair in pairs
         ]
         found.append((ids["P36:Q2"], "en", "control", ((0, 50), (0, 51))))
@@ -182,6 +186,24 @@ def test_measures_of_planted_neurons(path: Path) -> None:
     assert len(measures(path, top=2)) == 2
 
 
+def test_large_runs_are_summed_up_and_single_relations_are_not(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kndb.graph.measures._MANY_EDGES", 2)
+    summed_up = nx.betweenness_centrality(build_graph(path, kinds=["neuron", "relation"]))
+    rows = {row["neuron"]: row for row in measures(path).to_dicts()}
+    assert rows["0:2"]["betweenness"] == pytest.approx(summed_up["neuron 0:2"])
+    capital = Selection(relation="P36")
+    whole = nx.betweenness_centrality(build_graph(path, capital, ["neuron", "fact"]))
+    rows = {row["neuron"]: row for row in measures(path, capital).to_dicts()}
+    assert rows["1:5"]["betweenness"] == pytest.approx(whole["neuron 1:5"])
+    # So many edges that one node's shortest paths are all that is affordable.
+    monkeypatch.setattr("kndb.graph.measures._CROSSED", 1)
+    one = nx.betweenness_centrality(build_graph(path, capital, ["neuron", "fact"]), k=1, seed=0)
+    rows = {row["neuron"]: row for row in measures(path, capital).to_dicts()}
+    assert rows["1:5"]["betweenness"] == pytest.approx(one["neuron 1:5"])
+
+
 @pytest.mark.parametrize("format", ["graphml", "gexf", "json"])
 def test_a_written_graph_is_the_same_when_read(tmp_path: Path, path: Path, format: str) -> None:
     graph = build_graph(path)
@@ -229,6 +251,39 @@ def test_labels_without_a_font_are_replaced() -> None:
     assert drawable("\U0010fffd", "P36:Q1") == "P36:Q1"
     assert language_label("ru") == "ru русский"
     assert language_label("zh") == ("zh 中文" if can_draw("中文") else "zh")
+
+
+@pytest.mark.parametrize("picture", ["layers", "neuron-map", "degenerate"])
+def test_names_without_a_font_are_not_drawn(path: Path, tmp_path: Path, picture: str) -> None:
+    """matplotlib would warn of a missing glyph, and a warning fails the test."""
+    strange = tmp_path / "k.duckdb"
+    strange.write_bytes(path.read_bytes())
+    with connect(strange, write=True) as connection:
+        connection.execute("UPDATE prompt SET subject = chr(1114109), answer = chr(1114109)")
+        connection.execute("UPDATE relation SET label = chr(1114109)")
+    fact = Selection(fact="P36:Q1", langs=["en"])
+    plot(strange, picture, tmp_path / "a.png", fact)  # type: ignore[arg-type]
+    assert (tmp_path / "a.png").stat().st_size > 5000
+
+
+def test_a_layout_keeps_partners_near_and_others_apart() -> None:
+    star = nx.star_graph(4)
+    place = _layout(star)
+    arms = [math.dist(place[0], place[leaf]) for leaf in range(1, 5)]
+    assert max(arms) < 1.3
+    assert min(arms) > 0.7
+    assert min(math.dist(place[a], place[b]) for a in range(1, 5) for b in range(1, a)) > 1.1
+    (a, b) = _layout(nx.path_graph(2)).values()
+    assert math.dist(a, b) == pytest.approx(1)
+
+
+def test_a_group_too_large_for_a_picture_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    ring = [((0, n), (0, (n + 1) % 61)) for n in range(61)]
+    add_search(path, plant(path, FACTS), {("P36:Q1", "en"): ring})
+    with pytest.raises(NotFound, match="more than 60 neurons, too many for a picture"):
+        plot(path, "degenerate", tmp_path / "a.png")
+    assert groups(path).to_dicts()[0]["size"] == 61
 
 
 def test_one_language_has_no_matrix(path: Path, tmp_path: Path) -> None:
