@@ -10,17 +10,20 @@ import typer
 from kndb_cli import options
 from kndb_cli.evaluate_all import all_
 from kndb_cli.evaluate_neurons import faithfulness, localisation
-from kndb_cli.evaluate_tables import crosslingual, degenerate
+from kndb_cli.evaluate_tables import crosslingual, degenerate, overall, show
 from kndb_cli.model_options import Device, Dtype, Memory, Model, Revision, mebibytes, quiet_loading
-from kndb_cli.output import choose, emit
+from kndb_cli.output import choose
 from kndb_cli.progress import reporting
-from kndb_cli.rows import Listing
 
 app = typer.Typer(
     name="evaluate",
     no_args_is_help=True,
     help="Measure what the neurons are good for, with controls and intervals.",
 )
+
+
+_FOR_PEOPLE = ("method", "n_claims", "f1", "auroc", "accuracy", "answered")
+"""The columns of a drawn table; the other forms have all."""
 
 
 @app.callback()
@@ -62,6 +65,7 @@ def factcheck(
     target = choose(format, json, output, quiet)
     quiet_loading(model, quiet)
     from kndb_ingest.evaluation import factcheck as evaluation
+    from kndb_ingest.evaluation.factcheck_table import as_table
 
     request = evaluation.EvaluationRequest(
         database=db,
@@ -76,7 +80,8 @@ def factcheck(
     )
     with reporting(Path(model).name, "claims", quiet) as report:
         rows = evaluation.evaluate(request, report)
-    emit(Listing(*evaluation.as_columns(rows)), target)
+    table = as_table(rows, {})
+    show([overall(table, _FOR_PEOPLE) if target.format == "table" else table], None, target)
 
 
 for command in (localisation, faithfulness, crosslingual, degenerate):

@@ -32,8 +32,7 @@ def all_(
         typer.Option(
             metavar="N",
             min=1,
-            help="Facts drawn for localisation and faithfulness. "
-            "Unless said: what suits each of them.",
+            help="Facts drawn for localisation and faithfulness. Unless said: 24 and 40.",
         ),
     ] = None,
     replicates: Replicates = 1000,

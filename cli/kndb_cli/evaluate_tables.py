@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -113,6 +114,15 @@ def show(tables: Sequence[Table], name: str | None, target: Output) -> None:
     if not several and (others := chosen[1:]):
         names = ", ".join(table.name.partition("-")[2] for table in others)
         note(f"There is more: --table {names}.", target.quiet)
+
+
+def overall(table: Table, columns: Sequence[str]) -> Table:
+    """The rows over all relations and languages, and some columns with their intervals."""
+    at = {name: place for place, name in enumerate(table.columns)}
+    ends = [f"{name}{end}" for name in columns for end in ("", "_low", "_high")]
+    kept = [name for name in ends if name in at]
+    whole = [row for row in table.rows if row[at["relation"]] == row[at["lang"]] == "all"]
+    return replace(table, columns=kept, rows=[[row[at[name]] for name in kept] for row in whole])
 
 
 def _layout(table: Table) -> Callable[[Rows], RenderableType]:

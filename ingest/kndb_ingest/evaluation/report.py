@@ -21,6 +21,7 @@ from kndb.store import ids
 from kndb.store.database import connect
 from kndb_ingest import demo
 from kndb_ingest.evaluation import crosslingual, degenerate, factcheck, faithfulness, localisation
+from kndb_ingest.evaluation.factcheck_table import TITLE, as_table
 from kndb_ingest.evaluation.report_files import make_folder, read_table, write_table, write_text
 from kndb_ingest.evaluation.report_html import Section, page
 from kndb_ingest.evaluation.stored import StoredRequest, StoredRun, stored_run
@@ -33,6 +34,9 @@ Progress = Callable[[str, str], AbstractContextManager[Report]]
 
 INDEX = "index.html"
 
+DRAWN = {"localisation": 24, "faithfulness": 40}
+"""Facts drawn unless said: as many as the commands of these names draw."""
+
 
 @dataclass(frozen=True)
 class ReportRequest:
@@ -43,7 +47,7 @@ class ReportRequest:
         model: the run's model: a hub identifier, a folder, ``demo-masked`` or ``demo-causal``.
         folder: of the report; it is made.
         run: a run's id or its first digits; the model's newest finished run when None.
-        facts: number of facts drawn for localisation, and for faithfulness at most.
+        facts: number of facts drawn for localisation and for faithfulness; :data:`DRAWN` when None.
         replicates: bootstrap draws.
         seed: of every draw.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -132,7 +136,7 @@ def _stored_name(request: ReportRequest) -> str:
 
 
 _TITLES = {
-    "factcheck": "The fact check on facts it was not calibrated on",
+    "factcheck": TITLE,
     "localisation": "What neurons do to their facts and to unrelated ones",
     "faithfulness": "Scores of neurons against what their suppression does",
 }
@@ -205,8 +209,9 @@ def _key(name: str, request: ReportRequest, run: StoredRun) -> str:
         "revision": request.revision,
         "seed": request.seed,
         "replicates": request.replicates,
-        "facts": request.facts,
     }
+    if name in DRAWN:
+        parts["facts"] = _facts(name, request)
     if name == "factcheck":
         with connect(request.database) as connection:
             parts["calibration"] = connection.execute(_CALIBRATION, [run.run_id]).fetchall()
@@ -239,7 +244,6 @@ def _factcheck(request: ReportRequest, run: StoredRun, progress: Progress) -> Ta
     own = factcheck.EvaluationRequest(**_shared(request, run))
     with progress("factcheck", "claims") as report:
         rows = factcheck.evaluate(own, report)
-    columns, values = factcheck.as_columns(rows)
     settings = {
         "model": run.model,
         "run": run.run_id,
@@ -248,30 +252,24 @@ def _factcheck(request: ReportRequest, run: StoredRun, progress: Progress) -> Ta
         "seed": request.seed,
         "dtype": request.dtype,
     }
-    return Table("factcheck", _TITLES["factcheck"], columns, values, settings, _FACTCHECK_NOTES)
-
-
-_FACTCHECK_NOTES = (
-    "Every method judges the same claims: each prompt of a test fact with its own answer, and with "
-    "wrong ones of the same relation. True claims are the positives.",
-    "Thresholds were chosen on validation facts, neurons on training facts; test facts had a part "
-    "in neither. AUROC compares claims of one relation and language only.",
-    "Answered is the share of claims that are not too close to the threshold to call; the other "
-    "figures judge all claims. Intervals hold 95 % of the bootstrap draws of facts.",
-)
+    return as_table(rows, settings)
 
 
 def _localisation(request: ReportRequest, run: StoredRun, progress: Progress) -> Table:
-    own = localisation.LocalisationRequest(**_shared(request, run), **_facts(request))
+    own = localisation.LocalisationRequest(
+        **_shared(request, run), facts=_facts("localisation", request)
+    )
     with progress("localisation", "facts") as report:
         return localisation.evaluate(own, report)
 
 
 def _faithfulness(request: ReportRequest, run: StoredRun, progress: Progress) -> Table:
-    own = faithfulness.FaithfulnessRequest(**_shared(request, run), **_facts(request))
+    own = faithfulness.FaithfulnessRequest(
+        **_shared(request, run), facts=_facts("faithfulness", request)
+    )
     with progress("faithfulness", "neurons") as report:
         return faithfulness.evaluate(own, report)
 
 
-def _facts(request: ReportRequest) -> dict[str, Any]:
-    return {} if request.facts is None else {"facts": request.facts}
+def _facts(name: str, request: ReportRequest) -> int:
+    return DRAWN[name] if request.facts is None else request.facts
