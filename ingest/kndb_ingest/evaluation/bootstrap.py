@@ -7,6 +7,7 @@ averaged before it comes here: facts are drawn, not measurements.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,8 +107,21 @@ def _quantiles(values: Floats, tails: list[float]) -> Floats:
 
 def _draws(n: int, seed: int, replicates: int) -> Iterator[Floats]:
     """How often each of ``n`` facts is drawn, ``(draws, n)``; some of the replicates at a time."""
+    if n * replicates <= _DRAWN_AT_ONCE:
+        yield _all_draws(n, seed, replicates)
+        return
     generator = np.random.default_rng(seed)
-    shares = np.full(n, 1 / n)
     at_once = max(1, _DRAWN_AT_ONCE // n)
     for start in range(0, replicates, at_once):
-        yield generator.multinomial(n, shares, size=min(at_once, replicates - start)).astype(float)
+        yield _drawn(generator, min(at_once, replicates - start), n)
+
+
+@lru_cache(maxsize=1)  # tables have many rows over equally many facts
+def _all_draws(n: int, seed: int, replicates: int) -> Floats:
+    return _drawn(np.random.default_rng(seed), replicates, n)
+
+
+def _drawn(generator: np.random.Generator, draws: int, n: int) -> Floats:
+    places = generator.integers(0, n, size=(draws, n)) + n * np.arange(draws)[:, None]
+    counts = np.bincount(places.ravel(), minlength=draws * n)
+    return counts.reshape(draws, n).astype(float)
