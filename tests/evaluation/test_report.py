@@ -162,6 +162,17 @@ def test_long_tables_show_what_is_about_everything_first() -> None:
     assert found.tags.count("tr") == (1 + 1) + (1 + 60)
 
 
+@pytest.mark.parametrize(
+    ("wholes", "shown"),
+    [([("all", "all")] * 2, 2), ([("all", "all"), ("all", "en"), ("P36", "all")], 3), ([], 24)],
+)
+def test_which_rows_of_a_long_table_come_first(wholes: list[tuple[str, str]], shown: int) -> None:
+    rows = [*wholes, *[("P36", "en")] * 30]
+    table = Table("degenerate", "t", ("relation", "lang"), rows)
+    found = check(page(RUN, [Section("degenerate", [table])], {}))
+    assert found.tags.count("tr") == (1 + shown) + (1 + len(rows))
+
+
 def test_numbers_are_to_the_right_and_rounded() -> None:
     found = readable(estimates())
     assert found.heads == ["id", "relation", "lang", "rate", "control rate"]

@@ -19,7 +19,7 @@ from kndb_ingest.evaluation.stored import StoredRun
 from kndb_ingest.evaluation.table import Table
 
 ALL = "all"
-_SHOWN = 40  # rows; of longer tables those about everything, the others behind a click
+_SHOWN = 24  # rows; of longer tables those about everything, the others behind a click
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,9 @@ def _about(run: StoredRun, made_with: Mapping[str, Any]) -> Iterator[str]:
     }
     yield f'<p class="settings">{_settings(settings)}</p>'
     yield (
-        "<p>Figures in brackets are the ends of 95 % intervals: facts drawn anew with replacement. "
-        "Every table is also in the folder <code>tables</code> beside this page, as CSV and JSON, "
-        "in full precision.</p>"
+        "<p>Figures in brackets are the ends of 95\u00a0% intervals: facts drawn anew with "
+        "replacement. Every table is also in the folder <code>tables</code> beside this page, as "
+        "CSV and JSON, in full precision.</p>"
     )
     if not can_draw():
         yield (
@@ -188,7 +188,8 @@ def _table(table: Table) -> Iterator[str]:
 
 def _marked(sentence: str) -> str:
     """A sentence, with `commands` as such."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(sentence, quote=False))
+    unbroken = escape(sentence, quote=False).replace(" %", "\u00a0%")
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", unbroken)
 
 
 def _rows(table: Table) -> Iterator[str]:
@@ -196,19 +197,22 @@ def _rows(table: Table) -> Iterator[str]:
     if len(shown.rows) <= _SHOWN:
         yield from _grid(table, shown, shown.rows)
         return
-    first = [
-        row
-        for row, values in zip(shown.rows, table.rows, strict=True)
-        if _about_everything(dict(zip(table.columns, values, strict=True)))
-    ]
-    yield from _grid(table, shown, first or shown.rows[: _SHOWN // 2])
+    yield from _grid(table, shown, [shown.rows[at] for at in _first(table)])
     yield f"<details><summary>All {len(shown.rows):,} rows</summary>"
     yield from _grid(table, shown, shown.rows)
     yield "</details>"
 
 
-def _about_everything(row: Mapping[str, Any]) -> bool:
-    return all(row.get(name, ALL) == ALL for name in ("relation", "lang"))
+def _first(table: Table) -> list[int]:
+    """Places of the rows about all relations and languages; of one row, those about all of either.
+
+    Without such rows, the first ones.
+    """
+    places = [at for at, name in enumerate(table.columns) if name in ("relation", "lang")]
+    whole = [[row[at] == ALL for at in places] for row in table.rows]
+    both = [at for at, wholes in enumerate(whole) if all(wholes) and wholes]
+    either = [at for at, wholes in enumerate(whole) if any(wholes)]
+    return (both if len(both) > 1 else either) or list(range(_SHOWN))
 
 
 def _grid(table: Table, shown: Readable, rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -251,8 +255,8 @@ nav ol, nav ul { margin: .2rem 0; padding-left: 1.4rem; }
 nav ul { font-size: .92rem; }
 section { margin-top: 3rem; padding-top: 1rem; border-top: 2px solid #0072b2; }
 article { margin: 2rem 0 2.5rem; }
-figure { margin: 0 0 1rem; }
-figure svg { display: block; width: 100%; height: auto; }
+figure { margin: 0 0 1rem; overflow-x: auto; }
+figure svg { display: block; width: 100%; min-width: 30rem; height: auto; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid #e2e2e2;
@@ -278,7 +282,7 @@ footer { margin-top: 3rem; color: #666; font-size: .85rem; }
   section { break-before: page; border-top: 0; }
   figure, tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
-  .scroll { overflow: visible; }
+  .scroll, figure { overflow: visible; }
   table { font-size: 6pt; }
   th, td { padding: .1rem .25rem; }
   .i { display: block; }
