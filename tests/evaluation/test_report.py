@@ -31,6 +31,7 @@ from kndb_ingest.evaluation.report_files import (
 from kndb_ingest.evaluation.report_html import Section, page
 from kndb_ingest.evaluation.stored import StoredRun
 from kndb_ingest.evaluation.table import Table
+from planted_store import plant
 
 RUN = StoredRun(1, "a<b>&c", 2, 8, "facts", "amig", 0.2, 0.5, {})
 NASTY = '</td><script src="http://x">&"\''
@@ -309,6 +310,16 @@ def test_without_the_model_the_stored_tables_are_there(
     assert "crosslingual-pairs" not in found.missing
     check(found.page.read_text(encoding="utf-8"))
     assert not (tmp_path / "tables" / "localisation.csv").exists()
+
+
+def test_more_languages_than_can_be_compared_are_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    plant(tmp_path / "k.duckdb", {"P36:Q1": {f"l{number}": [(0, 1)] for number in range(63)}})
+    found = write_report(ReportRequest(tmp_path / "k.duckdb", "tiny", tmp_path / "report"))
+    assert "63 languages" in found.missing["crosslingual"]
+    check(found.page.read_text(encoding="utf-8"))
 
 
 def test_what_cannot_be_evaluated_at_all(run: tuple[Path, Path], tmp_path: Path) -> None:

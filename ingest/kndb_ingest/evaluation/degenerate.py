@@ -278,7 +278,7 @@ def _layers_table(
 ) -> Table:
     found = connection.execute(_DEGENERATE, [search_id]).fetchall()
     every = connection.execute(_KNOWLEDGE, {"search": search_id, "run": run.run_id}).fetchall()
-    facts = sorted({fact for fact, _, _ in every})
+    facts = sorted({fact for fact, _, _ in [*found, *every]})
     rows = layer_rows(_by_layer(found, facts, run), _by_layer(every, facts, run), request)
     notes = [
         "A neuron counts once for each fact and language that has it in a degenerate set, or as a "

@@ -139,6 +139,8 @@ _TITLES = {
     "factcheck": TITLE,
     "localisation": "What neurons do to their facts and to unrelated ones",
     "faithfulness": "Scores of neurons against what their suppression does",
+    "crosslingual": "What the languages of a fact share",
+    "degenerate": "Sets of neurons that stand in for each other",
 }
 
 
@@ -159,10 +161,23 @@ def _parts(
         ("crosslingual", crosslingual.evaluate),
         ("degenerate", degenerate.evaluate),
     ):
-        tables = evaluate(stored)
+        tables = _of_rows(name, evaluate, stored)
         for table in tables:
             write_table(request.folder, table, None)
         yield name, tables
+
+
+def _of_rows(
+    name: str, evaluate: Callable[[StoredRequest], list[Table]], request: StoredRequest
+) -> list[Table]:
+    """The tables made of stored rows, or why there are none."""
+    try:
+        return evaluate(request)
+    except DatabaseError:
+        raise
+    except KndbError as error:
+        settings = {"model": request.model, "run": request.run}
+        return [Table(name, _TITLES[name], (), [], settings, [str(error)])]
 
 
 Make = Callable[[ReportRequest, StoredRun, Progress], Table]
