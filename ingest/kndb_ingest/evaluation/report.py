@@ -97,8 +97,8 @@ def write_report(
         DatabaseError: the database cannot be opened.
         KeyboardInterrupt: tables that were done are kept.
     """
-    make_folder(request.folder)
     run = _run(request)
+    make_folder(request.folder)
     kept: list[str] = []
     sections = [Section(*part) for part in _parts(request, run, progress, kept)]
     text = page(run, sections, {"seed": request.seed, "replicates": request.replicates})
