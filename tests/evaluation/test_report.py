@@ -32,6 +32,7 @@ from kndb_ingest.evaluation.report_html import Section, page
 from kndb_ingest.evaluation.stored import StoredRun
 from kndb_ingest.evaluation.table import Table
 from planted_store import plant
+from small_store import Model, finished_run
 
 RUN = StoredRun(1, "a<b>&c", 2, 8, "facts", "amig", 0.2, 0.5, {})
 NASTY = '</td><script src="http://x">&"\''
@@ -310,6 +311,14 @@ def test_without_the_model_the_stored_tables_are_there(
     assert "crosslingual-pairs" not in found.missing
     check(found.page.read_text(encoding="utf-8"))
     assert not (tmp_path / "tables" / "localisation.csv").exists()
+
+
+def test_a_model_is_known_by_its_weights(run: tuple[Path, Path], tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    path.write_bytes(run[0].read_bytes())
+    finished_run(path, Model(name="tiny-bert"))  # newer, of another model of that name
+    found = write_report(request((path, run[1]), tmp_path / "report"))
+    assert not {"localisation", "faithfulness"} & set(found.missing)
 
 
 def test_more_languages_than_can_be_compared_are_a_note(

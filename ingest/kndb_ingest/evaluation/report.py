@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from kndb.errors import DatabaseError, KndbError
 from kndb.facts import content_id
 from kndb.models.loading import weights_hash
@@ -118,21 +120,20 @@ def _silent(done: int, total: int) -> None:
 
 def _run(request: ReportRequest) -> StoredRun:
     """The run that all tables are about."""
-    stored = StoredRequest(request.database, _stored_name(request), request.run)
+    stored = StoredRequest(request.database, request.model, request.run)
     with connect(request.database) as connection:
-        return stored_run(connection, stored)
+        return stored_run(connection, stored, _by_weights(connection, request.model))
 
 
-def _stored_name(request: ReportRequest) -> str:
-    """The model's name in the database, by its weights where they are at hand."""
-    folder = Path(demo.MODELS.get(request.model, request.model))
+def _by_weights(connection: duckdb.DuckDBPyConnection, model: str) -> list[int] | None:
+    """The model's id, where its weights are at hand and in the database: names may be shared."""
+    folder = Path(demo.MODELS.get(model, model))
     if not folder.is_dir():
-        return request.model
-    with connect(request.database) as connection:
-        found = connection.execute(
-            "SELECT name FROM model WHERE weights_sha256 = ?", [weights_hash(folder)]
-        ).fetchone()
-    return found[0] if found else folder.resolve().name
+        return None
+    found = connection.execute(
+        "SELECT model_id FROM model WHERE weights_sha256 = ?", [weights_hash(folder)]
+    ).fetchall()
+    return [model_id for (model_id,) in found] or None
 
 
 _TITLES = {

@@ -84,14 +84,24 @@ _RUN = """
 """
 
 
-def stored_run(connection: duckdb.DuckDBPyConnection, request: StoredRequest) -> StoredRun:
+def stored_run(
+    connection: duckdb.DuckDBPyConnection,
+    request: StoredRequest,
+    models: list[int] | None = None,
+) -> StoredRun:
     """The run asked for, or the newest finished one.
+
+    Args:
+        connection: to the database.
+        request: what is asked for.
+        models: ids of models that go before the request's name.
 
     Raises:
         NotFound: there is no such model or run, or no finished run.
         UsageError: several models fit, or the run is not finished.
     """
-    models = None if request.model is None else find_model(connection, _name(request.model))
+    if models is None and request.model is not None:
+        models = find_model(connection, _name(request.model))
     if request.run is None:
         run_ids = newest_runs(connection, models)
     else:
