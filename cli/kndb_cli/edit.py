@@ -24,6 +24,9 @@ app.command()(edit_ledger.show)
 app.command()(edit_ledger.undo)
 app.command()(edit_ledger.apply)
 
+_REASONS = 20
+"""Reasons for skipping that a summary names."""
+
 _WHAT = "What to edit"
 _MODEL = "How the model runs"
 _MEASURE = "What is measured"
@@ -238,6 +241,8 @@ def edit(
         return
     if mode is None and target is None:
         raise UsageError("An edit needs --mode, or --target for an update.")
+    if strength is not None and settings.mode != "update":
+        raise UsageError(f"--lambda is for updates; the mode {settings.mode} has none.")
     assert fact is not None
     _one(request, Job(fact, settings, relation), where)
 
@@ -302,13 +307,14 @@ def _many(request: EditRequest, jobs: Any, total: int, where: Output) -> None:
     done = _edit(request, jobs, total, where.quiet)
     if not request.dry_run:
         emit(edit_ledger.ledger_rows(request.database, done.edit_ids), where)
-    note(
-        f"{done.model}: {done.made:,} edits made in {done.seconds:.1f} s, "
-        f"{done.known:,} were in the ledger.",
-        where.quiet,
-    )
-    for reason, n in done.skipped.most_common():
+    elif done.measured:
+        _emit_rows(done.measured, where)
+    known = "nothing was stored" if request.dry_run else f"{done.known:,} were in the ledger"
+    note(f"{done.model}: {done.made:,} edits made in {done.seconds:.1f} s, {known}.", where.quiet)
+    for reason, n in done.skipped.most_common(_REASONS):
         note(f"  skipped {n:,}: {reason}", where.quiet)
+    if len(done.skipped) > _REASONS:
+        note(f"  and {len(done.skipped) - _REASONS:,} other reasons", where.quiet)
 
 
 def _edit(request: EditRequest, jobs: Any, total: int, quiet: bool) -> EditSummary:

@@ -161,4 +161,5 @@ def apply(
     from kndb_ingest.edit_apply import apply_edits
 
     record = apply_edits(db, edits, model, save, revision)
-    note(f"{save} holds the model with {len(record.edits)} edits in its weights.", quiet)
+    n = len(record.edits)
+    note(f"{save} holds the model with {n} edit{'s'[: n > 1]} in its weights.", quiet)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from kndb.editing.delta import Delta
 from kndb.editing.files import Record, save_with, save_without
-from kndb.errors import UsageError
+from kndb.errors import ModelError, UsageError
 from kndb.models import load_model
 from kndb.models.loading import locate
 from kndb.store.edits import Ledger, StoredDelta
@@ -32,6 +33,9 @@ def apply_edits(
         ModelError: the model is not the one that an edit was made for.
     """
     edits = [Ledger(database).find(one) for one in asked]
+    for edit_id, n in Counter(edit.edit_id for edit in edits).items():
+        if n > 1:
+            raise UsageError(f"The edit {edit_id} is named twice; name each once.")
     deltas = [(edit.edit_id, _delta(edit)) for edit in edits]
     for edit in edits:
         if edit.status != "active":
@@ -46,14 +50,19 @@ def undo_edit(database: Path, asked: str, model: Path | None, out: Path | None) 
 
     Raises:
         NotFound: there is no such edit.
-        UsageError: only one of ``model`` and ``out`` is given, or a later edit is in the way.
+        UsageError: only one of ``model`` and ``out`` is given, a later edit is in the way, or
+            nothing is left to undo.
         ModelError: the saved model does not hold the edit.
     """
     ledger = Ledger(database)
     edit = ledger.find(asked)
     if (model is None) != (out is None):
         raise UsageError("To undo an edit in a saved model, give both --model and --save.")
+    if model is None and edit.status != "active":
+        raise UsageError(f"The edit {edit.edit_id} is {edit.status}; there is nothing to undo.")
     if model is not None and out is not None:
+        if not model.is_dir():
+            raise ModelError(f"There is no folder {model}; give one that 'kndb edit apply' made.")
         save_without(model, load_model(model, device="cpu"), edit.edit_id, _delta(edit), out)
     ledger.undo(edit.edit_id)
     return edit.edit_id
@@ -61,6 +70,6 @@ def undo_edit(database: Path, asked: str, model: Path | None, out: Path | None) 
 
 def _delta(edit: StoredDelta) -> Delta:
     if edit.delta is None:
-        what = "was skipped" if edit.status == "skipped" else f"is a {edit.mode}, made at run time"
+        what = "was skipped" if edit.status == "skipped" else f"is made at run time ({edit.mode})"
         raise UsageError(f"The edit {edit.edit_id} {what}, and changes no weights.")
     return Delta.from_bytes(edit.delta)

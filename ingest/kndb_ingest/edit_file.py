@@ -34,9 +34,12 @@ def count_edits(path: Path) -> int:
     """How many edits the file holds.
 
     Raises:
-        DatasetError: it cannot be read.
+        DatasetError: it cannot be read, or holds none.
     """
-    return sum(1 for _ in _records(path))
+    n = sum(1 for _ in _records(path))
+    if not n:
+        raise DatasetError(f"There are no edits in {path}; write one JSON object a line.")
+    return n
 
 
 def read_edits(path: Path, settings: EditSettings) -> Iterator[Job | str]:
@@ -66,8 +69,12 @@ def _records(path: Path) -> Iterator[tuple[str, Any]]:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield f"line {number}", _parsed(path, number, line)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"The edits in {path} cannot be read: {error}.") from error
+    except OSError as error:
+        raise DatasetError(
+            f"The edits in {path} cannot be read: {error.strerror or error}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not UTF-8 text: {error}.") from error
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path} is not JSON: {error}.") from error
 
@@ -81,7 +88,10 @@ def _parsed(path: Path, number: int, line: str) -> Any:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        raise DatasetError(f"{path} line {number} is not JSON: {error}.") from error
+        raise DatasetError(
+            f"{path} line {number} is not JSON: {error.msg} at column {error.colno}; mend it, and "
+            "nothing of the file has been done yet."
+        ) from error
 
 
 def _job(record: Any, settings: EditSettings) -> Job:
@@ -96,12 +106,25 @@ def _own(record: dict[str, Any], settings: EditSettings) -> Job:
         raise UsageError(f"unknown field {unknown[0]!r}")
     said: dict[str, Any] = {name: record[name] for name in _FIELDS if name in record}
     if "lambda" in record:
-        said["strength"] = float(record["lambda"])
+        said["strength"] = _number(record["lambda"])
     if "langs" in record:
-        said["langs"] = tuple(record["langs"])
+        said["langs"] = _languages(record["langs"])
     if "target" in record:
         said.setdefault("mode", "update")
     return Job(str(record["fact"]), replace(settings, **said), record.get("relation"))
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"lambda is no number: {value!r}") from error
+
+
+def _languages(value: Any) -> tuple[str, ...]:
+    """A list, or as on the command line: ``en,zh``."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(part.strip() for part in parts)
 
 
 def _counterfact(record: dict[str, Any], settings: EditSettings) -> Job:

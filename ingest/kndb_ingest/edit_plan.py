@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import Any
 
 from kndb.editing.scores import MODES, Asked, Kind, Mode
@@ -65,12 +66,18 @@ class EditSettings:
         """Refuse what makes no sense.
 
         Raises:
-            UsageError: an unknown mode or choice of neurons, or a target where there is none.
+            UsageError: an unknown mode or choice of neurons, a target where there is none, or a
+                number out of range.
         """
         if self.mode not in MODES:
             raise UsageError(f"There is no mode {self.mode!r}; choose from {', '.join(MODES)}.")
         if (self.mode == "update") != (self.target is not None):
             raise UsageError("--mode update needs a new answer, --target, and no other mode does.")
+        if not 0 < self.strength < inf:
+            raise UsageError(
+                f"--lambda is a finite number above 0, but {self.strength:g} was given; a smaller "
+                "one pushes less."
+            )
         if self.top < 1:
             raise UsageError(f"At least 1 neuron is needed; --top {self.top} was given.")
         if min(self.held_out, self.unrelated) < 0:
@@ -169,7 +176,7 @@ def plan_edit(source: EditSource, fact: StoredFact, settings: EditSettings) -> P
 
 
 def _languages(settings: EditSettings, known: list[str]) -> list[str]:
-    asked = {*settings.langs, *([settings.target_lang] if settings.target_lang else [])}
+    asked = {*settings.langs, *settings.labels, settings.target_lang or known[0]}
     unknown = sorted(asked - set(known))
     if unknown:
         raise UsageError(

@@ -30,6 +30,9 @@ def _own(rows: Sequence[Row], mode: str, target: str | None) -> Iterator[str]:
     for row in rows:
         if row["success"] is not None:
             by_lang[row["lang"]].append(row["success"])
+    if not by_lang:
+        yield f"Nothing can be said of the fact: {_unknown(mode)}."
+        return
     won = [lang for lang, successes in sorted(by_lang.items()) if fmean(successes) > 0.5]
     which = f" ({', '.join(won)})" if won else ""
     yield f"In {len(won)} of {len(by_lang)} languages{which} {_claim(mode, target)}."

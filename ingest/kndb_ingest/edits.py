@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
@@ -22,7 +22,7 @@ from torch import Tensor
 from kndb.attribution.degeneracy import random_like
 from kndb.editing.asking import Asker
 from kndb.editing.delta import Delta, erase, update
-from kndb.editing.directions import direction
+from kndb.editing.directions import Tokens, direction
 from kndb.editing.editor import Editor
 from kndb.editing.files import stored_rows
 from kndb.editing.scaling import ENHANCE, SUPPRESS, scale
@@ -39,7 +39,7 @@ from kndb.store.edits import Ledger, edit_id_of
 from kndb.store.readonly import reading
 from kndb.store.searches import run_to_search
 from kndb_ingest import demo
-from kndb_ingest.edit_plan import EditSettings, Plan, plan_edit
+from kndb_ingest.edit_plan import EditSettings, Part, Plan, plan_edit
 
 Report = Callable[[int, int], None]
 """Told ``(done, total)`` edits."""
@@ -125,6 +125,7 @@ class EditSummary:
         made: edits made by this call.
         known: edits that the ledger had.
         skipped: by reason, edits that could not be made.
+        measured: of a dry run, what the ledger would say of each edit.
         last: the last edit made.
         seconds: this call took.
     """
@@ -135,6 +136,7 @@ class EditSummary:
     made: int = 0
     known: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    measured: list[dict[str, Any]] = field(default_factory=list)
     last: Outcome | None = None
     seconds: float = 0.0
 
@@ -154,6 +156,7 @@ class Surgeon:
 
     def carry_out(self, edit_id: int, plan: Plan, settings: EditSettings) -> Outcome:
         """Edit, measure, undo; and the same with random neurons."""
+        plan = self._sayable(plan, settings)
         if plan.reason:
             return Outcome(edit_id, plan, settings)
         pushes = self._pushes(plan, settings)
@@ -213,6 +216,10 @@ class Surgeon:
         return total
 
     def _direction(self, plan: Plan, lang: str) -> Tensor:
+        return direction(self.model, self._pairs(plan, lang))
+
+    def _pairs(self, plan: Plan, lang: str) -> list[tuple[Tokens, Tokens]]:
+        """The tokens of the old and the new answer to each prompt that can be asked for both."""
         pairs = []
         for asked in plan.asked:
             if asked.kind == "unrelated" or asked.lang != lang or asked.new is None:
@@ -220,7 +227,21 @@ class Surgeon:
             old, new = (self.asker.targets(asked.text, x) for x in (asked.old, asked.new))
             if not isinstance(old, str) and not isinstance(new, str):
                 pairs.append((tuple(t.answer for t in old), tuple(t.answer for t in new)))
-        return direction(self.model, pairs)
+        return pairs
+
+    def _sayable(self, plan: Plan, settings: EditSettings) -> Plan:
+        """The plan without the languages in which an update has no new answer to push to."""
+        if settings.mode != "update" or plan.reason:
+            return plan
+        said = {lang for lang in plan.langs if self._pairs(plan, lang)}
+        parts = tuple(
+            Part(part.neurons, tuple(lang for lang in part.langs if lang in said))
+            for part in plan.parts
+            if said.intersection(part.langs)
+        )
+        if any(part.neurons for part in parts):
+            return replace(plan, parts=parts)
+        return replace(plan, reason=f"no prompt can be answered by {settings.target!r}")
 
     @contextmanager
     def _edited(
@@ -303,11 +324,13 @@ class _Outcomes:
             return None
         plan = plan_edit(source, fact, job.settings)
         outcome = self.surgeon.carry_out(edit_id, plan, job.settings)
-        if plan.reason:
-            self.summary.skipped[plan.reason] += 1
+        if outcome.plan.reason:
+            self.summary.skipped[outcome.plan.reason] += 1
         else:
             self.summary.made += 1
             self.summary.last = outcome
+        if self.request.dry_run:
+            self.summary.measured.append(ledger_row(outcome))
         return outcome
 
 
@@ -385,6 +408,15 @@ def edit_row(outcome: Outcome, dtype: str) -> dict[str, Any]:
         **{f"control_{name}": control[name] for name in shares},
         "delta": outcome.delta.to_bytes() if outcome.delta else None,
     }
+
+
+def ledger_row(outcome: Outcome) -> dict[str, Any]:
+    """An edit for people, by the columns that ``kndb edit list`` also has."""
+    row = edit_row(outcome, "")
+    names = ("mode", "selection", "lang", "langs", "target", "strength", "n_neurons")
+    scores = ("reliability", "generality", "transfer", "locality", "harmonic", "control_harmonic")
+    shown = {name: row[name] for name in (*names, *scores, "reason")}
+    return {"fact_key": outcome.plan.fact.key, **shown}
 
 
 def _neuron_rows(outcome: Outcome) -> Iterator[dict[str, Any]]:

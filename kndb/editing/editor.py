@@ -103,8 +103,8 @@ def check_rows(neurons: Sequence[Neuron], found: Tensor, expected: Tensor) -> No
     for neuron, own, right in zip(neurons, found, expected, strict=True):
         if not torch.equal(own, right):
             raise UsageError(
-                f"The weights of neuron {neuron} are not as the edit knows them, so another edit "
-                "has changed them; undo that one first."
+                f"The weights of neuron {neuron} are not as the edit knows them, as another edit "
+                "has changed them; take that one out first."
             )
 
 

@@ -191,7 +191,9 @@ def _replace(
             where, key = places[neuron.layer]
             if where == file:
                 _as_rows(model, neuron.layer, tensors[key])[neuron.index].copy_(row)
+        mode = file.stat().st_mode
         save_file(tensors, file, metadata)
+        file.chmod(mode)  # safetensors writes files that only their owner may read
 
 
 def _as_rows(model: LanguageModel[Any], layer: int, weight: Tensor) -> Tensor:

@@ -40,7 +40,9 @@ def scale(
         factor: 0 suppresses, 2 enhances.
         where: ``answer``: in a masked model at every mask token; in a causal model at the last
             token of each sequence, padding on the right aside, which when generating is the
-            newest one. ``all``: at every token.
+            newest one. ``all``: at every token. In a prompt with several masks this differs from
+            :class:`kndb.attribution.suppression.Questions`, which suppresses at one mask at a
+            time, the one whose token it reads: a block cannot know which one is read.
 
     Raises:
         UsageError: the model has no such neuron; or, within the block, a masked model is given

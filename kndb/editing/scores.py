@@ -107,7 +107,8 @@ class Scores:
         generality: of the paraphrases kept back.
         transfer: of the prompts in other languages.
         locality: of the unrelated prompts.
-        harmonic: harmonic mean of those of the four that are known.
+        harmonic: harmonic mean of those of the four that are known; None where at most locality
+            is, which alone says nothing.
         perplexity_before: of the right answers to the unrelated prompts.
         perplexity_after: likewise.
     """
@@ -154,10 +155,12 @@ def score(measured: Sequence[Measured], mode: Mode) -> Scores:
         for kind in ("own", "paraphrase", "language", "unrelated")
     )
     known = (reliability, generality, transfer, locality)
+    told = [share for share in known if share is not None]
+    of_the_fact = any(share is not None for share in known[:3])
     unrelated = [one for one in measured if one.asked.kind == "unrelated"]
     return Scores(
         *known,
-        harmonic_mean([share for share in known if share is not None]),
+        harmonic_mean(told) if of_the_fact else None,
         _perplexity([one.before.surprise for one in unrelated]),
         _perplexity([one.after.surprise for one in unrelated]),
     )

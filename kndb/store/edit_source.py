@@ -156,7 +156,9 @@ class EditSource:
             raise NotFound(f"No fact of the run {self.run_id} matches {asked!r}.")
         if len(found) > 1:
             keys = ", ".join(fact.key for fact in found[:5])
-            raise UsageError(f"{asked!r} means {len(found)} facts ({keys}); give the key of one.")
+            raise UsageError(
+                f"{asked!r} means {len(found)} facts ({keys}); give the key or the relation of one."
+            )
         return found[0]
 
     def keys(self, relation: str | None = None) -> list[str]:

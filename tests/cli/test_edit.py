@@ -123,6 +123,20 @@ def test_dry_run_stores_nothing(kndb):
     assert ledger(kndb) == []
 
 
+def test_a_dry_run_of_a_file_shows_what_the_ledger_would(kndb):
+    edits = [{"fact": "P36:Q142", "target": "Tokyo"}, {"fact": "P36:Q17", "mode": "erase"}]
+    Path("edits.jsonl").write_text("\n".join(map(json.dumps, edits)), encoding="utf-8")
+    code, out, err = kndb("--model", "model", "--file", "edits.jsonl", "--dry-run")
+    assert (code, "2 edits made" in err, "nothing was stored" in err) == (0, True, True)
+    assert ledger(kndb) == []
+    measured = {row["fact_key"]: row for row in rows(out)}
+    kndb("--model", "model", "--file", "edits.jsonl")
+    kept = {row["fact_key"]: row for row in ledger(kndb)}
+    assert measured == {
+        key: {name: row[name] for name in measured[key]} for key, row in kept.items()
+    }
+
+
 def test_apply_and_undo_give_the_weights_back_bit_for_bit(kndb, folder):
     kndb(*UPDATE)
     kndb("--model", "model", "--fact", "P36:Q17", "--mode", "erase", "--neurons", "2:46,0:47")
@@ -135,6 +149,8 @@ def test_apply_and_undo_give_the_weights_back_bit_for_bit(kndb, folder):
     assert all(".output.dense.weight" in n or ".mlp.c_proj.weight" in n for n in names)
     assert changed[names[0]].dtype == torch.bfloat16
     loads(folder / "one", names)
+    readable = (folder / "one" / "config.json").stat().st_mode
+    assert (folder / "one" / "model.safetensors").stat().st_mode == readable
     code, _, err = kndb("undo", first, "--model", "one", "--save", "none")
     assert code == 0, err
     assert weights_hash(folder / "none") == before
@@ -143,6 +159,12 @@ def test_apply_and_undo_give_the_weights_back_bit_for_bit(kndb, folder):
     code, _, err = kndb("apply", first, "--model", "model", "--save", "two")
     assert (code, "is undone" in err) == (2, True)
     assert kndb("apply", second, "--model", "model", "--save", "two")[0] == 0
+    code, _, err = kndb("undo", first)
+    assert (code, "is undone; there is nothing to undo" in err) == (2, True)
+    code, _, err = kndb("apply", second, second, "--model", "model", "--save", "three")
+    assert (code, "is named twice" in err) == (2, True)
+    code, _, err = kndb("undo", second, "--model", "none/such", "--save", "three")
+    assert (code, "There is no folder none/such" in err) == (1, True)
 
 
 def load_weights(folder: Path):
@@ -214,6 +236,41 @@ def test_a_file_of_edits_is_made_once_and_says_what_it_skipped(kndb):
 
 
 @pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("\n", "There are no edits in edits.jsonl"),
+        ("[]", "There are no edits in edits.jsonl"),
+        ('{"fact": "P36:Q142", "mode": "erase"}\n{"fact"}', "line 2 is not JSON"),
+        ("[{]", "is not JSON"),
+    ],
+)
+def test_a_file_that_cannot_be_read_changes_nothing(kndb, text, says):
+    Path("edits.jsonl").write_text(text, encoding="utf-8")
+    code, out, err = kndb("--model", "model", "--file", "edits.jsonl")
+    assert (code, out, says in err) == (1, "", True), err
+    assert ledger(kndb) == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        ({"lambda": "x"}, "line 1: lambda is no number: 'x'"),
+        ({"lambda": -1}, "line 1: --lambda is a finite number above 0"),
+        ({"langs": "en,de"}, "There is no language 'de' here"),
+        ({"neurons": "9:9"}, "has no neuron 9:9"),
+        ({"labels": {"de": "Tokio"}}, "There is no language 'de' here"),
+    ],
+)
+def test_a_wrong_line_is_skipped_with_its_reason(kndb, edit, says):
+    lines = [{"fact": "P36:Q142", "target": "Tokyo", **edit}, {"fact": "P36:Q17", "mode": "erase"}]
+    Path("edits.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    code, out, err = kndb("--model", "model", "--file", "edits.jsonl", "--langs", "en")
+    assert (code, says in err) == (0, True), err
+    (made,) = rows(out)
+    assert (made["fact_key"], made["langs"]) == ("P36:Q17", "en")
+
+
+@pytest.mark.parametrize(
     ("args", "code", "says"),
     [
         ((), 2, "needs --model"),
@@ -228,6 +285,15 @@ def test_a_file_of_edits_is_made_once_and_says_what_it_skipped(kndb):
         ((*UPDATE, "--neurons", "9:9"), 2, "no neuron 9:9"),
         ((*UPDATE, "--neurons", "degenerate"), 4, "no degenerate neurons in en,xx"),
         (("--model", "model", "--fact", "P36:Q1", "--mode", "erase"), 4, "No fact matches"),
+        ((*UPDATE, "--lambda", "-1"), 2, "a finite number above 0, but -1 was given"),
+        ((*UPDATE, "--lambda", "nan"), 2, "a finite number above 0"),
+        ((*UPDATE[:4], "--mode", "erase", "--lambda", "2"), 2, "--lambda is for updates"),
+        ((*UPDATE, "--label", "de=Tokio"), 2, "no language 'de'"),
+        ((*UPDATE, "--label", "xx"), 2, "write LANG=ANSWER"),
+        ((*UPDATE, "--run", "12345"), 4, "12345"),
+        ((*UPDATE[:2], "--file", "k.duckdb"), 1, "is not UTF-8 text"),
+        ((*UPDATE[:2], "--file", "model"), 1, "cannot be read: Is a directory"),
+        ((*UPDATE[:4], "--target", "Tokyo " * 99, "--target-lang", "en"), 4, "no prompt can be"),
         (("show", "1"), 4, "no edit '1'"),
         (("--model", "model", "--file", "none.jsonl"), 1, "cannot be read"),
     ],

@@ -78,6 +78,13 @@ def test_scores_are_shares_of_each_kind() -> None:
     assert harmonic_mean([]) is None
 
 
+def test_locality_alone_has_no_harmonic_mean() -> None:
+    old = seen(first="old")
+    rows = [measured("own", old, old, None), measured("unrelated", old, old, None)]
+    found = score(rows, "update")
+    assert (found.reliability, found.locality, found.harmonic) == (None, 1.0, None)
+
+
 def test_a_prompt_that_cannot_be_asked_is_none() -> None:
     asked = [
         Asked(1, "P36:Q1", "own", "en", PROMPTS[0][0], "Paris", "Tokyo"),
