@@ -65,7 +65,7 @@ def test_figures_are_scipys_and_those_of_hooked_models(bert: Run) -> None:
     truth = drops(model, questions)[0]
     p = probability(folder, prompt.text, prompt.answer)
     for method in ("amig", "amig-paper", "ig-zero", "most-active"):
-        scored = scores(model, method, [prompt], questions, 0)[0]
+        scored = scores(model, method, [[prompt]], 0)[0]
         expected = stats.spearmanr(scored.ravel(), truth.ravel()).statistic
         assert rows[method]["spearman"] == pytest.approx(expected, abs=1e-6)
         for k in (5, 12):

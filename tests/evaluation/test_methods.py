@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.neuron_runs import loaded, make_run, questions_of, saved
+from evaluation.neuron_runs import loaded, make_run, saved
 from kndb.attribution import attribute
 from kndb.errors import DatabaseMissing, KndbError, NotFound, UsageError
 from kndb.models import LanguageModel
@@ -30,6 +30,8 @@ from kndb_ingest.evaluation.sample import (
     unrelated,
 )
 
+REQUEST = NeuronRequest(Path("unused"), "unused")
+
 Loaded = tuple[LanguageModel[Any], dict[str, AskedFact]]
 
 
@@ -44,19 +46,23 @@ def asked(bert: tuple[Path, Path]) -> Loaded:
     return loaded(NeuronRequest(bert[0], str(bert[1])))
 
 
-def test_scores_are_the_engines(asked: Loaded) -> None:
+def test_scores_are_the_engines_means(asked: Loaded) -> None:
     model, facts = asked
-    prompts = [prompt for fact in facts.values() for prompt in fact.prompts]
-    questions = questions_of(model, prompts)
-    found = scores(model, "ig-zero", prompts, questions, seed=0)
-    for own in attribute(model, [(p.text, p.answer) for p in prompts], "ig-zero"):
-        np.testing.assert_array_equal(found[own.index], own.scores)
+    cases = [
+        [*facts["P36:Q17/de"].prompts, *facts["P36:Q17/en"].prompts],
+        facts["P36:Q142/en"].prompts,
+    ]
+    found = scores(model, "ig-zero", cases, seed=0)
+    for own, prompts in zip(found, cases, strict=True):
+        every = attribute(model, [(p.text, p.answer) for p in prompts], "ig-zero")
+        expected = np.mean([single.scores for single in every], axis=0)
+        np.testing.assert_allclose(own, expected, rtol=1e-4, atol=1e-8)
 
 
 def test_the_most_active_are_what_the_projections_get(asked: Loaded) -> None:
     model, facts = asked
     prompts = [facts["P36:Q142/en"].prompts[0], facts["P36:Q17/de"].prompts[0]]
-    found = activations(questions_of(model, prompts))
+    found = activations(model, prompts)
     for prompt, own in zip(prompts, found, strict=True):
         per_token = []
         for target in model.targets(prompt.text, prompt.answer):
@@ -73,6 +79,8 @@ def test_the_most_active_are_what_the_projections_get(asked: Loaded) -> None:
         expected = torch.stack(per_token).mean(0)
         np.testing.assert_allclose(own, expected.numpy(), rtol=1e-4, atol=1e-6)
     assert len(model.targets(prompts[1].text, prompts[1].answer)) == 2
+    mean = scores(model, "most-active", [prompts], seed=0)[0]
+    np.testing.assert_allclose(mean, found.mean(0))
 
 
 def test_best_are_the_highest_and_come_in_order() -> None:
@@ -85,9 +93,9 @@ def test_best_are_the_highest_and_come_in_order() -> None:
 
 def test_every_method_has_as_many_neurons(asked: Loaded) -> None:
     model, facts = asked
+    every = list(facts.values())
     sizes = set()
-    for fact in facts.values():
-        chosen = pick(model, fact, questions_of(model, fact.prompts), SCORING, seed=0)
+    for fact, chosen in zip(every, pick(model, every, SCORING, REQUEST), strict=True):
         assert tuple(chosen) == METHODS
         assert {len(set(neurons)) for neurons in chosen.values()} == {len(fact.neurons)}
         assert all(neurons == tuple(sorted(neurons)) for neurons in chosen.values())
@@ -101,14 +109,15 @@ def test_every_method_has_as_many_neurons(asked: Loaded) -> None:
 
 def test_random_neurons_come_from_everywhere_and_by_the_seed(asked: Loaded) -> None:
     model, facts = asked
-    fact = facts["P36:Q142/en"]
-    questions = questions_of(model, fact.prompts)
-    draws = [pick(model, fact, questions, ("amig", "random"), seed) for seed in range(30)]
-    again = pick(model, fact, questions, ("amig", "random"), 0)
-    assert again == draws[0]
-    drawn = [neuron for own in draws for neuron in own["random"]]
+    every = list(facts.values())
+    draws = [
+        pick(model, every, ("amig", "random"), replace(REQUEST, seed=seed)) for seed in range(5)
+    ]
+    assert pick(model, every, ("amig", "random"), REQUEST) == draws[0]
+    drawn = [neuron for facts in draws for own in facts for neuron in own["random"]]
     assert {neuron.layer for neuron in drawn} == {0, 1, 2}
     assert np.mean([neuron.index for neuron in drawn]) == pytest.approx(23.5, abs=4)
+    assert len(set(drawn)) > 100
 
 
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-llama"])

@@ -150,7 +150,7 @@ def compare(
     effects = drops(model, questions, progress)[0]
     scored = [
         effects,
-        *(scores(model, name, [prompt], questions, seed, request.memory)[0] for name in scoring),
+        *(scores(model, name, [[prompt]], seed, request.memory)[0] for name in scoring),
     ]
     sets = [best(own, k) for own in scored for k in request.top]
     p = float(questions.observed_p[0])

@@ -41,6 +41,9 @@ ALL = "all"
 
 KNOWLEDGE = "knowledge"
 RANDOM_LAYERS = "random-layers"
+TOGETHER = 16
+"""Facts in a language that are scored together: their scores are in memory at once."""
+
 METHODS = (KNOWLEDGE, *PRESETS, MOST_ACTIVE, RANDOM, RANDOM_LAYERS)
 
 KINDS = ("relative", "absolute", "log")
@@ -58,9 +61,11 @@ class LocalisationRequest(NeuronRequest):
     """Whose neurons to evaluate, on what; see :class:`NeuronRequest`.
 
     Attributes:
+        facts: number of facts drawn, each in all its languages.
         unrelated: so many unrelated facts are asked beside each fact.
     """
 
+    facts: int = 24
     unrelated: int = 6
 
     def __post_init__(self) -> None:
@@ -118,17 +123,19 @@ def evaluate(request: LocalisationRequest, progress: Report = lambda done, total
     model, run = model_and_run(request)
     sample = only_askable(model, draw_sample(request, run.run_id))
     scoring, left_out = usable(model, sample.facts[0].prompts[0])
+    facts = tuple(sorted(sample.facts, key=lambda fact: fact.place[::-1]))  # alike ones together
     parts, others = [], []
-    for done, fact in enumerate(sample.facts):
-        progress(done, len(sample.facts))
-        pool = sample.pool[fact.place[1]]
-        aside = unrelated(fact, pool, request.unrelated, request.seed)
-        aside = [prompt for prompt in aside if askable(model, prompt)]
-        parts.append(measure(model, fact, aside, scoring, request.seed, request.memory))
-        others.append(len(aside))
-    progress(len(sample.facts), len(sample.facts))
+    for start in range(0, len(facts), TOGETHER):
+        progress(start, len(facts))
+        part = facts[start : start + TOGETHER]
+        for fact, sets in zip(part, pick(model, part, scoring, request), strict=True):
+            aside = unrelated(fact, sample.pool[fact.place[1]], request.unrelated, request.seed)
+            aside = [prompt for prompt in aside if askable(model, prompt)]
+            parts.append(measure(model, fact, aside, list(sets.values()), request.memory))
+            others.append(len(aside))
+            progress(len(parts), len(facts))
     methods = (KNOWLEDGE, *scoring, RANDOM_LAYERS)
-    measured = Measured(methods, sample.facts, tuple(others), np.stack(parts))
+    measured = Measured(methods, facts, tuple(others), np.stack(parts))
     return Table(
         "localisation",
         f"What neurons do to their facts and to unrelated ones: {run.model}",
@@ -162,15 +169,43 @@ NOTES = (
 )
 
 
+def pick(
+    model: LanguageModel[Any],
+    facts: Sequence[AskedFact],
+    scoring: Sequence[str],
+    request: NeuronRequest,
+) -> list[dict[str, Silent]]:
+    """Of each fact the neurons of each method, equally many.
+
+    Random ones are drawn from all neurons, and from the layers of ``amig``'s; either may draw
+    knowledge neurons too.
+
+    Raises:
+        ModelError: a single prompt does not fit in memory.
+    """
+    draw = content_id("random", request.seed, facts[0].fact_id, *facts[0].place)
+    cases = [fact.prompts for fact in facts]
+    found: list[dict[str, Silent]] = [{KNOWLEDGE: tuple(sorted(fact.neurons))} for fact in facts]
+    for method in scoring:
+        scored = scores(model, method, cases, draw, request.memory)
+        for own, of_fact, fact in zip(found, scored, facts, strict=True):
+            own[method] = best(of_fact, len(fact.neurons))
+    for own, fact in zip(found, facts, strict=True):
+        seed = content_id("random-layers", request.seed, fact.fact_id, *fact.place)
+        alike = random_like(own["amig"], (), model.info.n_neurons, seed)
+        assert alike is not None  # none is to be avoided
+        own[RANDOM_LAYERS] = tuple(sorted(alike))
+    return found
+
+
 def measure(
     model: LanguageModel[Any],
     fact: AskedFact,
     others: Sequence[AskedPrompt],
-    scoring: Sequence[str],
-    seed: int,
+    sets: Sequence[Silent],
     memory: int | None = None,
 ) -> Floats:
-    """What each method's neurons do to a fact, ``(effects, 1 + scoring + 1, measures)``.
+    """What sets of neurons do to a fact and to other prompts, ``(effects, sets, measures)``.
 
     Raises:
         ModelError: a single prompt does not fit in memory.
@@ -178,42 +213,12 @@ def measure(
     prompts = [*fact.prompts, *others]
     targets = [model.targets(prompt.text, prompt.answer) for prompt in prompts]
     questions = Questions(model, targets, memory)
-    sets = list(pick(model, fact, questions, scoring, seed, memory).values())
     before = questions.observed_p.numpy()
-    return np.stack(
-        [
-            _measures(
-                before,
-                questions.probabilities(sets, factor).numpy(),
-                len(fact.prompts),
-                WANTED[effect],
-            )
-            for effect, factor in FACTORS.items()
-        ]
-    )
-
-
-def pick(
-    model: LanguageModel[Any],
-    fact: AskedFact,
-    questions: Questions,
-    scoring: Sequence[str],
-    seed: int,
-    memory: int | None = None,
-) -> dict[str, Silent]:
-    """The neurons of each method, equally many.
-
-    Random ones are drawn from all neurons, and from the layers of ``amig``'s; either may draw
-    knowledge neurons too.
-    """
-    draw = content_id("random", seed, fact.fact_id, *fact.place)
-    found = {KNOWLEDGE: tuple(sorted(fact.neurons))}
-    for method in scoring:
-        scored = scores(model, method, fact.prompts, questions, draw, memory)
-        found[method] = best(scored.mean(0), len(fact.neurons))
-    alike = random_like(found["amig"], (), model.info.n_neurons, draw)
-    assert alike is not None  # none is to be avoided
-    return {**found, RANDOM_LAYERS: tuple(sorted(alike))}
+    found = []
+    for effect, factor in FACTORS.items():
+        after = questions.probabilities(sets, factor).numpy()
+        found.append(_measures(before, after, len(fact.prompts), WANTED[effect]))
+    return np.stack(found)
 
 
 def _measures(before: Floats, after: Floats, own: int, wanted: float) -> Floats:

@@ -47,42 +47,44 @@ def usable(model: LanguageModel[Any], prompt: AskedPrompt) -> tuple[list[str], l
 def scores(
     model: LanguageModel[Any],
     method: str,
-    prompts: Sequence[AskedPrompt],
-    questions: Questions,
+    cases: Sequence[Sequence[AskedPrompt]],
     seed: int,
     memory: int | None = None,
 ) -> Floats:
-    """Scores of every neuron, ``(prompts, n_layers, n_neurons)``; what is no number is -inf.
+    """Scores of every neuron, ``(cases, n_layers, n_neurons)``: means over each case's prompts.
+
+    What is no number is -inf. Cases are asked together, as batches are faster than single prompts.
 
     Args:
         model: the model.
         method: one of :data:`SCORING`.
-        prompts: prompts that the model can be asked.
-        questions: of which the first are these prompts.
+        cases: the prompts of each, that the model can be asked.
         seed: of ``random``.
         memory: bytes for activations.
 
     Raises:
         ModelError: a single prompt does not fit in memory.
     """
-    if method == MOST_ACTIVE:
-        return activations(questions)[: len(prompts)]
-    shape = (len(prompts), model.info.n_layers, model.info.n_neurons)
     if method == RANDOM:
+        shape = (len(cases), model.info.n_layers, model.info.n_neurons)
         return np.random.default_rng(seed).random(shape)
-    found = np.empty(shape)
-    asked = [(prompt.text, prompt.answer) for prompt in prompts]
-    for attributed in attribute(model, asked, method, memory=memory):
-        found[attributed.index] = attributed.scores
+    if method == MOST_ACTIVE:
+        return np.stack([activations(model, prompts, memory).mean(0) for prompts in cases])
+    owners = [case for case, prompts in enumerate(cases) for _ in prompts]
+    asked = [(prompt.text, prompt.answer) for prompts in cases for prompt in prompts]
+    found = np.zeros((len(cases), model.info.n_layers, model.info.n_neurons))
+    for own in attribute(model, asked, method, memory=memory):
+        found[owners[own.index]] += own.scores / len(cases[owners[own.index]])
     # A layer whose scores add up to 0 has no share to give (amig-paper).
     return np.where(np.isnan(found), -np.inf, found)
 
 
-def activations(questions: Questions) -> Floats:
+def activations(
+    model: LanguageModel[Any], prompts: Sequence[AskedPrompt], memory: int | None = None
+) -> Floats:
     """Neurons at the answer position, ``(prompts, n_layers, n_neurons)``, means over tokens."""
-    n_prompts = len(questions.counts)
-    shape = len(questions.parts[0][1].neurons), questions.parts[0][1].neurons[0].shape[1]
-    total = torch.zeros(n_prompts, *shape, dtype=torch.double)
+    questions = Questions(model, [model.targets(p.text, p.answer) for p in prompts], memory)
+    total = torch.zeros(len(prompts), model.info.n_layers, model.info.n_neurons, dtype=torch.double)
     for owners, part in questions.parts:
         layers = torch.stack([layer.double().cpu() for layer in part.neurons], dim=1)
         total.index_add_(0, torch.tensor(owners), layers)
