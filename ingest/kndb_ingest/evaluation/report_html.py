@@ -19,6 +19,7 @@ from kndb_ingest.evaluation.stored import StoredRun
 from kndb_ingest.evaluation.table import Table
 
 ALL = "all"
+_PORTRAIT = 13  # columns of a table that fits upright paper
 _SHOWN = 24  # rows; of longer tables those about everything, the others behind a click
 
 
@@ -169,7 +170,8 @@ def _section(section: Section) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f'<article id="{_id(table)}"><h3>{escape(table.title)}</h3>'
+    wide = ' class="wide"' if len(readable(table).heads) > _PORTRAIT else ""
+    yield f'<article id="{_id(table)}"{wide}><h3>{escape(table.title)}</h3>'
     if not table.rows:
         for sentence in table.notes:
             yield f'<p class="missing">{_marked(sentence)}</p>'
@@ -277,6 +279,8 @@ footer { margin-top: 3rem; color: #666; font-size: .85rem; }
 @media (max-width: 40rem) { body { padding: .75rem; } h1 { font-size: 1.4rem; } }
 @media print {
   @page { margin: 1.5cm; }
+  @page wide { size: landscape; }
+  .wide { page: wide; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav { break-after: page; }
   section { break-before: page; border-top: 0; }
