@@ -9,7 +9,8 @@ import typer
 
 from kndb.errors import KndbError, NotFound, UsageError
 from kndb_cli import edit_ledger, options
-from kndb_cli.output import Output, choose, emit
+from kndb_cli.edit_tables import emit_ledger, emit_measured
+from kndb_cli.output import Output, choose
 from kndb_cli.progress import reporting
 from kndb_cli.rows import Listing
 from kndb_cli.terminal import note
@@ -270,16 +271,16 @@ def _one(request: EditRequest, job: Job, where: Output) -> None:
         {name: value for name, value in row.items() if name != "prompt_id"}
         for row in measure_rows(done.last.measured, done.last.settings)
     ]
-    _emit_rows(rows, where)
+    if not rows:
+        raise KndbError("The model could be asked none of the edit's prompts.")
+    emit_measured(_listing(rows), where)
     note("\n".join(edit_ledger.told(rows, _facts(done))), where.quiet)
     stored = "nothing was stored" if request.dry_run else f"edit {done.edit_ids[0]}"
     note(f"  {stored}, {done.seconds:.1f} s", where.quiet)
 
 
-def _emit_rows(rows: list[dict[str, Any]], where: Output) -> None:
-    if not rows:
-        raise KndbError("The model could be asked none of the edit's prompts.")
-    emit(Listing(tuple(rows[0]), [tuple(row.values()) for row in rows]), where)
+def _listing(rows: list[dict[str, Any]]) -> Listing:
+    return Listing(tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
 def _facts(done: EditSummary) -> dict[str, Any]:
@@ -306,9 +307,9 @@ def _many(request: EditRequest, jobs: Any, total: int, where: Output) -> None:
     """Make the edits of a file, and show the ledger's rows of them."""
     done = _edit(request, jobs, total, where.quiet)
     if not request.dry_run:
-        emit(edit_ledger.ledger_rows(request.database, done.edit_ids), where)
+        emit_ledger(edit_ledger.ledger_rows(request.database, done.edit_ids), where)
     elif done.measured:
-        _emit_rows(done.measured, where)
+        emit_ledger(_listing(done.measured), where)
     known = "nothing was stored" if request.dry_run else f"{done.known:,} were in the ledger"
     note(f"{done.model}: {done.made:,} edits made in {done.seconds:.1f} s, {known}.", where.quiet)
     for reason, n in done.skipped.most_common(_REASONS):

@@ -12,7 +12,8 @@ import kndb
 from kndb.errors import KndbError
 from kndb.store.result import Result
 from kndb_cli import options
-from kndb_cli.output import Output, choose, complete_file, emit
+from kndb_cli.edit_tables import emit_ledger, emit_measured
+from kndb_cli.output import Output, choose, complete_file
 from kndb_cli.terminal import note
 from kndb_ingest.edit_summary import in_words
 
@@ -39,7 +40,7 @@ def list_(
 ) -> None:
     """List the edits of the ledger, with how well each did."""
     target = choose(format, json, output, quiet)
-    emit(ledger_rows(db, None), target)
+    emit_ledger(ledger_rows(db, None), target)
 
 
 def ledger_rows(db: Path, ids: Sequence[int] | None) -> Result:
@@ -75,7 +76,7 @@ def show_edit(db: Path, asked: str, where: Output) -> None:
     found = ledger.find(asked)
     rows = ledger.show(found.edit_id)
     (edit,) = ledger_rows(db, [found.edit_id]).to_dicts()
-    emit(rows, where)
+    emit_measured(rows, where)
     if rows.rows():
         note("\n".join(told(rows.to_dicts(), edit)), where.quiet)
     if edit["status"] != "active":

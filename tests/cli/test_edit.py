@@ -110,6 +110,21 @@ def test_an_update_is_measured_told_and_kept(kndb):
     }
 
 
+def test_a_table_shows_what_people_need_and_says_what_it_hides(kndb):
+    kndb(*UPDATE)
+    (edit,) = ledger(kndb)
+    every = rows(kndb("show", edit["edit_id"])[1])
+    hidden = [r for r in every if r["part"] == "unrelated" and r["changed"] == "false"]
+    _, out, err = kndb("show", edit["edit_id"], "--format", "table")
+    head, _, *lines = out.splitlines()
+    assert head.split() == ["lang", "part", "text", "before", "after", "p_old", "p_after"]
+    assert sum(line.startswith(LANGS) for line in lines) == len(every) - len(hidden)
+    assert (f"{len(hidden)} unrelated prompts that did not change" in err) == bool(hidden)
+    _, out, _ = kndb("list", "--format", "table")
+    assert max(map(len, out.splitlines())) <= 80
+    assert edit["edit_id"] in out
+
+
 def test_the_same_edit_is_made_once(kndb):
     kndb(*UPDATE)
     code, out, err = kndb(*UPDATE)
