@@ -77,8 +77,10 @@ def localisation(
     kndb evaluate localisation --model demo-masked
     kndb evaluate localisation --model demo-masked --langs en --json
 
-    Each method has as many neurons as the fact has knowledge neurons. A drawn table shows all facts
-    together; CSV, JSON and Parquet have each relation and language, and all measures.
+    Each method has as many neurons as the fact has knowledge neurons.
+
+    A drawn table is about all facts together; CSV, JSON and Parquet have
+    each relation and language too, and all measures.
     """
     target = choose(format, json, output, quiet)
     quiet_loading(model, quiet)
@@ -128,7 +130,8 @@ def faithfulness(
     kndb evaluate faithfulness --model demo-masked --facts 10
     kndb evaluate faithfulness --model demo-masked -o faithfulness.csv
 
-    Every neuron of the model is suppressed alone, on every prompt: on large models give few facts.
+    Every neuron of the model is suppressed alone, on every prompt drawn:
+    with a large model ask for few facts.
     """
     target = choose(format, json, output, quiet)
     quiet_loading(model, quiet)
