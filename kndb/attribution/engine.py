@@ -23,7 +23,7 @@ from kndb.attribution.integrated_gradients import (
     PostActivation,
     PreActivation,
 )
-from kndb.attribution.memory import Budget, default_budget, out_of_memory
+from kndb.attribution.memory import Budget, default_budget, out_of_memory, release
 from kndb.attribution.settings import Settings, preset
 from kndb.errors import ModelError
 from kndb.facts import Prompt
@@ -128,7 +128,7 @@ def attribute(
     questions.sort(key=lambda question: (question.shape, question.index))
     budget = Budget(memory or default_budget(model.device))
     for _, alike in groupby(questions, key=lambda question: question.shape):
-        yield from _batches(model, list(alike), settings, budget)
+        yield from _batches(model, list(alike), settings, budget, alone=len(questions) == 1)
 
 
 def _skipped(index: int, reason: str) -> Attribution:
@@ -137,12 +137,20 @@ def _skipped(index: int, reason: str) -> Attribution:
 
 
 def _batches(
-    model: LanguageModel[Any], questions: list[_Question], settings: Settings, budget: Budget
+    model: LanguageModel[Any],
+    questions: list[_Question],
+    settings: Settings,
+    budget: Budget,
+    *,
+    alone: bool,
 ) -> Iterator[Attribution]:
+    """Batches of questions of one length; one that is ``alone`` leaves no memory to tidy up."""
     size = max(1, min(LARGEST_BATCH, budget.size // _prompt_bytes(model, questions[0], settings)))
     start = 0
     while start < len(questions):
         batch = questions[start : start + size]
+        if not alone:
+            release()
         try:
             found = _answer(model, batch, settings, budget)
         except (RuntimeError, MemoryError) as error:

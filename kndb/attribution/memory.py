@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
 from kndb.errors import ModelError
+
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 CPU_BUDGET = 160 * 2**20
 """Bytes for activations on the CPU. Twice as much is hardly faster there."""
@@ -26,6 +30,17 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and "allocate memory" in str(error)
     )
+
+
+def release() -> None:
+    """Give freed memory back to the system.
+
+    The C library of Linux keeps it, and blocks of one length of prompts leave holes that those of
+    the next do not fit: without this, thousands of prompts of many lengths take several times the
+    memory of the first ones. Elsewhere it does nothing.
+    """
+    if _TRIM:
+        _TRIM(0)
 
 
 class Budget:
@@ -70,3 +85,5 @@ class Budget:
                 continue
             yield result
             start = stop
+            if start < len(costs):
+                release()
