@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from kndb.attribution import Settings
+from kndb.errors import UsageError
 from kndb.factcheck.scoring import Neurons
 from kndb.factcheck.thresholds import Curve
+from kndb.models import LanguageModel
 from kndb.neurons import Neuron
 from kndb.store.calibrations import Place, StoredCalibration
 
@@ -42,12 +45,27 @@ class Calibrated:
         limits: by place and method.
         neurons: by place and kind.
         curves: by place and method.
+        dtype: of the model's weights; scores in another are not comparable with the thresholds.
     """
 
     settings: Settings
     limits: Mapping[tuple[Place, str], Limit]
     neurons: Mapping[tuple[Place, str], tuple[Neuron, ...]]
     curves: Mapping[Place, Mapping[str, Curve]]
+    dtype: str
+
+    def check_dtype(self, model: LanguageModel[Any]) -> None:
+        """Refuse a model that was loaded with another precision than the calibration's.
+
+        Raises:
+            UsageError: its weights have another dtype.
+        """
+        given = str(model.dtype).removeprefix("torch.")
+        if given != self.dtype:
+            raise UsageError(
+                f"The fact check was calibrated with {self.dtype}, but {given} was given; "
+                f"use --dtype {self.dtype}, or calibrate again."
+            )
 
 
 def attribution_settings(run_settings: str) -> Settings:
@@ -77,6 +95,7 @@ def calibrated(stored: StoredCalibration) -> Calibrated:
             place: {method: _curve(own) for method, own in methods.items()}
             for place, methods in points.items()
         },
+        json.loads(stored.settings)["dtype"],
     )
 
 

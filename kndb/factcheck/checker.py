@@ -85,7 +85,7 @@ class FactChecker:
         memory: bytes for activations.
 
     Raises:
-        UsageError: an unknown method.
+        UsageError: an unknown method, or weights in another dtype than at calibration.
         NotFound: the fact check is not calibrated for this model.
         DatabaseError: the database cannot be opened.
     """
@@ -107,6 +107,7 @@ class FactChecker:
         info = model.info
         key = ids.model_id(info.weights_sha256, info.architecture)
         self.calibration = calibrated(read_calibration(database, key, info.name, run))
+        self.calibration.check_dtype(model)
         self.index = Index.read(database)
         self.model = model
         self.method = method

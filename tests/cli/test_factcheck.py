@@ -145,6 +145,15 @@ def test_what_makes_no_sense(run, args, said):
     assert said in err
 
 
+def test_another_precision_than_at_calibration(run, claims, capfd, calibrated):
+    code, _, err = run(claims[0], "--dtype", "bfloat16")
+    assert code == 2
+    assert "calibrated with float32, but bfloat16" in err
+    model = ["--model", "demo-masked", "--dtype", "bfloat16", "--db", str(calibrated)]
+    assert main(["evaluate", "factcheck", *model]) == 2
+    assert "use --dtype float32" in capfd.readouterr().err
+
+
 def test_evaluation(run, calibrated, capfd, tmp_path):
     file = tmp_path / "rows.jsonl"
     arguments = ["evaluate", "factcheck", "--model", "demo-masked", "--db", str(calibrated)]

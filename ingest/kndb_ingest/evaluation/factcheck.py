@@ -102,6 +102,7 @@ def evaluate(request: EvaluationRequest, progress: Report = lambda done, total: 
     Raises:
         NotFound: there is no calibration of the model.
         ModelError: the model cannot be loaded.
+        UsageError: its weights have another dtype than at calibration.
         KndbError: there is no test fact of a calibrated relation.
     """
     model = load_model(
@@ -113,6 +114,7 @@ def evaluate(request: EvaluationRequest, progress: Report = lambda done, total: 
     key = ids.model_id(model.info.weights_sha256, model.info.architecture)
     stored = read_calibration(request.database, key, model.info.name, request.run)
     known = calibrated(stored)
+    known.check_dtype(model)
     claims = test_claims(request.database, stored.run_id, stored.splits, stored.settings)
     claims = [claim for claim in claims if _complete(known, claim.prompt.place)]
     if not claims:
