@@ -59,6 +59,7 @@ def sentence(error: Exception) -> tuple[str, int]:
 def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     message = " ".join(error.format_message().split()).rstrip(".")
+    message = message.replace("Value error, ", "")  # in the words of Typer's parser
     if not message or message.endswith("?"):
         return message
     return f"{message}; see '{context.command_path} --help'." if context else f"{message}."

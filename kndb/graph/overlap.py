@@ -25,7 +25,7 @@ from kndb.facts import content_id
 from kndb.graph.chance import Ints
 from kndb.graph.counts import MAX_LANGS, Counts, Scope, count_shared
 from kndb.graph.overlap_rows import Compared, fact_rows, pair_rows, relation_rows
-from kndb.store.database import connect
+from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
 from kndb.store.lookup import find_facts, find_model, find_relation, find_run, newest_runs
 from kndb.store.readonly import reading
@@ -375,8 +375,7 @@ def _joined(
 
 def _store(path: str | Path, request: Request, parts: list[dict[str, pa.Table]]) -> None:
     """Replace the stored rows of this request, in one short transaction."""
-    with connect(path, write=True) as connection:
-        connection.begin()
+    with transaction(path) as connection:
         for run_id, part in zip(request.runs, parts, strict=True):
             known_by = [request.overlap_id(run_id), canonical_json(request.asked)]
             connection.execute("DELETE FROM neuron_overlap WHERE overlap_id = ?", known_by[:1])
@@ -387,4 +386,3 @@ def _store(path: str | Path, request: Request, parts: list[dict[str, pa.Table]])
                 "ORDER BY relation_id, fact_id, langs",
                 known_by,
             )
-        connection.commit()

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from kndb.errors import NotFound
-from kndb.store.database import connect, database_error
+from kndb.store.database import connect, transaction
 from kndb.store.lookup import find_run
 
 if TYPE_CHECKING:
@@ -150,17 +148,12 @@ def write_calibration(
     Raises:
         DatabaseError: the database cannot be opened for writing.
     """
-    with connect(path, write=True, wait=wait) as connection:
-        connection.begin()
-        try:
-            for name in TABLES:
-                connection.execute(f"DELETE FROM {name} WHERE calibration_id = ?", [calibration_id])
-                connection.register("new_rows", tables[name])
-                connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM new_rows")
-                connection.unregister("new_rows")
-            connection.commit()
-        except duckdb.IOException as error:
-            raise database_error(path, error) from error
+    with transaction(path, wait=wait) as connection:
+        for name in TABLES:
+            connection.execute(f"DELETE FROM {name} WHERE calibration_id = ?", [calibration_id])
+            connection.register("new_rows", tables[name])
+            connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM new_rows")
+            connection.unregister("new_rows")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -37,6 +39,9 @@ _READER: dict[str, str] = {
     "temp_directory": "",  # a reader leaves nothing on disk
     "lock_configuration": "true",  # last: from here on no setting can be changed
 }
+
+INTERRUPTED = "Query interrupted"
+"""What DuckDB raises a RuntimeError with when Ctrl-C comes while it is at work."""
 
 _DAMAGE = ("not a valid DuckDB", "Corrupt", "checksum", "read enough bytes", "deserializ")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two tries of a locked file
@@ -70,6 +75,30 @@ def connect(
     connection.close()
     upgrade(path, wait=wait)
     return _open(path, write=False, wait=wait)
+
+
+@contextmanager
+def transaction(
+    path: str | Path, *, create: bool = False, wait: float = 10.0
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the file for writing, commit what the block does, or nothing of it, and let it go.
+
+    Raises:
+        DatabaseError: as ``connect``; also while writing.
+        KeyboardInterrupt: Ctrl-C came while DuckDB was at work.
+    """
+    with connect(path, write=True, create=create, wait=wait) as connection:
+        connection.begin()
+        try:
+            yield connection
+            connection.commit()
+        except duckdb.IOException as error:
+            raise database_error(Path(path), error) from error
+        except RuntimeError as error:
+            if str(error) != INTERRUPTED:
+                raise
+            raise KeyboardInterrupt from error
+        # Closing a connection rolls back what was not committed.
 
 
 def connect_as_it_is(path: str | Path, *, wait: float = 10.0) -> duckdb.DuckDBPyConnection:

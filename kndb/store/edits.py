@@ -6,8 +6,7 @@ weight change is bytes to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +17,10 @@ import duckdb
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
 from kndb.store.catalogue import utc_now
-from kndb.store.database import connect, database_error
+from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
 from kndb.store.result import Result
 
-INTERRUPTED = "Query interrupted"
 """DuckDB's word for Ctrl-C."""
 
 
@@ -75,7 +73,7 @@ class Ledger:
         skipped is written anew.
         """
         made = {"created_at": utc_now(), "kndb_version": version("kndb")}
-        with self._transaction() as connection:
+        with transaction(self.path, wait=self._wait) as connection:
             connection.execute(
                 "DELETE FROM edit WHERE list_contains(?, edit_id) AND status = 'skipped'",
                 [[edit["edit_id"] for edit in edits]],
@@ -123,27 +121,12 @@ class Ledger:
 
     def undo(self, edit_id: int) -> None:
         """Mark an edit undone; it stays in the ledger."""
-        with self._transaction() as connection:
+        with transaction(self.path, wait=self._wait) as connection:
             connection.execute(
                 "UPDATE edit SET status = 'undone', undone_at = ? "
                 "WHERE edit_id = ? AND status = 'active'",
                 [utc_now(), edit_id],
             )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file, commit what the block does, or nothing of it, and let the file go."""
-        with connect(self.path, write=True, wait=self._wait) as connection:
-            connection.begin()
-            try:
-                yield connection
-                connection.commit()
-            except duckdb.IOException as error:
-                raise database_error(self.path, error) from error
-            except RuntimeError as error:
-                if str(error) != INTERRUPTED:
-                    raise
-                raise KeyboardInterrupt from error
 
 
 _SHOW = """

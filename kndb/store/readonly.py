@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from kndb.errors import DatabaseCorrupt, KndbError, UsageError
-from kndb.store.database import first_line
+from kndb.store.database import INTERRUPTED, first_line
 from kndb.store.result import Result
 
 
@@ -57,7 +57,7 @@ def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except duckdb.IOException as error:
         raise DatabaseCorrupt(f"The database is damaged: {first_line(error)}") from error
     except RuntimeError as error:
-        if str(error) != "Query interrupted":  # DuckDB's word for Ctrl-C
+        if str(error) != INTERRUPTED:
             raise
         connection.interrupt()  # its threads go on otherwise, and closing waits for them
         raise KeyboardInterrupt from error

@@ -6,20 +6,17 @@ a search already has is not written twice. It runs no model and decides nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
 from kndb.neurons import Neuron
 from kndb.store.catalogue import utc_now
-from kndb.store.database import connect, database_error
+from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
 from kndb.store.lookup import find_facts, find_relation, find_run
 
@@ -207,7 +204,7 @@ class SearchWriter:
             DatabaseError: the database cannot be opened for writing.
         """
         values = [self.search_id, self.run_id, self.settings, utc_now(), version("kndb")]
-        with self._transaction() as connection:
+        with transaction(self.path, wait=self._wait) as connection:
             connection.execute(_BEGIN, [*values, self.search_id])
             sql = "SELECT fact_id, lang FROM degenerate_fact WHERE search_id = ?"
             return frozenset(connection.execute(sql, [self.search_id]).fetchall())
@@ -222,7 +219,7 @@ class SearchWriter:
             subsets: those of ``degenerate_subset``.
         """
         tables = {"facts": facts, "sets": sets, "members": members, "subsets": subsets}
-        with self._transaction() as connection:
+        with transaction(self.path, wait=self._wait) as connection:
             for name, table in tables.items():
                 connection.register(f"new_{name}", table)
             for sql in _APPEND:
@@ -231,22 +228,11 @@ class SearchWriter:
     def mark(self, status: str) -> None:
         """Set the search's status: ``running``, ``interrupted`` or ``finished``."""
         finished = utc_now() if status == "finished" else None
-        with self._transaction() as connection:
+        with transaction(self.path, wait=self._wait) as connection:
             connection.execute(
                 "UPDATE degenerate_search SET status = ?, finished_at = ? WHERE search_id = ?",
                 [status, finished, self.search_id],
             )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file, commit what the block does, or nothing of it, and let the file go."""
-        with connect(self.path, write=True, wait=self._wait) as connection:
-            connection.begin()
-            try:
-                yield connection
-                connection.commit()
-            except duckdb.IOException as error:
-                raise database_error(self.path, error) from error
 
 
 _BEGIN = """

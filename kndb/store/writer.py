@@ -8,8 +8,7 @@ DuckDB its zone maps. It computes no scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from kndb.store.catalogue import (
     run_id_of,
     utc_now,
 )
-from kndb.store.database import connect, database_error
+from kndb.store.database import transaction
 from kndb.store.refine import REFINED, check_thresholds
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class Writer:
             DatabaseError: the database cannot be opened for writing.
         """
         run_id = run_id_of(model, dataset, settings)
-        with self._transaction(create=True) as connection:
+        with transaction(self.path, create=True, wait=self._wait) as connection:
             insert_run(connection, model, dataset, preset, settings)
             insert_facts(connection, ids.dataset_id(dataset.sha256), relations, facts, prompts)
             _resume(connection, run_id)
@@ -96,7 +95,7 @@ class Writer:
 
         Prompts that the run already has are left as they are.
         """
-        with self._transaction() as connection:
+        with transaction(self.path, wait=self._wait) as connection:
             connection.register("new_predictions", predictions)
             connection.register("new_attributions", attributions)
             connection.execute(_FRESH, [run_id])
@@ -111,27 +110,15 @@ class Writer:
         """
         check_thresholds(tau, share)
         thresholds = {"runs": [run_id], "facts": None, "tau": tau, "share": share}
-        with self._transaction() as connection:
+        with transaction(self.path, wait=self._wait) as connection:
             connection.execute("DELETE FROM knowledge_neuron WHERE run_id = ?", [run_id])
             connection.execute(_REFINE, thresholds)
             connection.execute(_FINISH, [utc_now(), tau, share, run_id])
 
     def mark(self, run_id: int, status: str) -> None:
         """Set a run's status, for example to ``interrupted``."""
-        with self._transaction() as connection:
+        with transaction(self.path, wait=self._wait) as connection:
             connection.execute("UPDATE run SET status = ? WHERE run_id = ?", [status, run_id])
-
-    @contextmanager
-    def _transaction(self, *, create: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file, commit what the block does, or nothing of it, and let the file go."""
-        with connect(self.path, write=True, create=create, wait=self._wait) as connection:
-            connection.begin()
-            try:
-                yield connection
-                connection.commit()
-            except duckdb.IOException as error:
-                raise database_error(self.path, error) from error
-            # Closing a connection rolls back what was not committed.
 
 
 _FRESH = """

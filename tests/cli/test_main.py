@@ -77,6 +77,7 @@ def test_version(kndb):
         (("query", "--fat", "x"), "--fact"),
         (("query", "--top", "many"), "--top"),
         (("query", "--format", "xml"), "'parquet'"),
+        (("query", "--format", "xml"), "--format': 'xml' is not one of"),
         (("query", "surplus"), "surplus"),
         (("export",), "TABLE"),
         (("query", "--neuron", "9"), "LAYER:INDEX"),

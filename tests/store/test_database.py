@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,7 @@ from kndb.errors import (
     DatabaseMissing,
     DatabaseVersion,
 )
-from kndb.store.database import connect
+from kndb.store.database import connect, transaction
 from kndb.store.describe import database_status
 from kndb.store.writer import Writer
 from kndb_migrations import HEAD
@@ -171,3 +173,20 @@ def test_status_counts_rows_and_bytes(tmp_path: Path) -> None:
     assert status.is_current
     assert (status.rows["prompt"], status.rows["run"], status.rows["attribution"]) == (8, 1, 14)
     assert status.size == path.stat().st_size
+
+
+def test_an_interrupted_transaction_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "kndb.duckdb"
+    connect(path, write=True, create=True).close()
+    ctrl_c = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
+
+    def work() -> None:
+        with transaction(path) as connection:
+            connection.execute("INSERT INTO relation VALUES ('P36', 'capital')")
+            ctrl_c.start()
+            connection.execute("SELECT count(*) FROM range(10_000_000_000) t(i) WHERE i % 7 = 3")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    with connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM relation").fetchall() == [(0,)]
