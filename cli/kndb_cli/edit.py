@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kndb.errors import KndbError, NotFound, UsageError
-from kndb_cli import edit_ledger, options
+from kndb_cli import edit_ledger, model_options, options
 from kndb_cli.edit_tables import emit_ledger, emit_measured
 from kndb_cli.output import Output, choose
 from kndb_cli.progress import reporting
 from kndb_cli.rows import Listing
 from kndb_cli.terminal import note
-from kndb_ingest.demo import MODELS
 
 if TYPE_CHECKING:
     from kndb_ingest.edits import EditRequest, EditSummary, Job
@@ -29,7 +28,6 @@ _REASONS = 20
 """Reasons for skipping that a summary names."""
 
 _WHAT = "What to edit"
-_MODEL = "How the model runs"
 _MEASURE = "What is measured"
 
 
@@ -179,22 +177,9 @@ def edit(
             rich_help_panel=_MEASURE,
         ),
     ] = 0,
-    device: Annotated[
-        str,
-        typer.Option(metavar="DEVICE", help="auto, cpu, cuda or mps.", rich_help_panel=_MODEL),
-    ] = "auto",
-    dtype: Annotated[
-        str,
-        typer.Option(metavar="DTYPE", help="float32, bfloat16 or float16.", rich_help_panel=_MODEL),
-    ] = "float32",
-    revision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REVISION",
-            help="Branch, tag or commit of a Hugging Face model.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    device: model_options.Device = "auto",
+    dtype: model_options.Dtype = "float32",
+    revision: model_options.Revision = None,
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
@@ -217,7 +202,7 @@ def edit(
             "An edit needs --model and either --fact or --file; see 'kndb edit --help'."
         )
     where = choose(format, json, output, quiet)
-    note(f"Loading {model} ...", quiet)
+    model_options.quiet_loading(model, quiet)
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb_ingest.edit_file import count_edits, read_edits
     from kndb_ingest.edit_plan import DEFAULT_STRENGTH, EditSettings
@@ -320,13 +305,9 @@ def _many(request: EditRequest, jobs: Any, total: int, where: Output) -> None:
 
 def _edit(request: EditRequest, jobs: Any, total: int, quiet: bool) -> EditSummary:
     """Edit with a progress bar on stderr."""
-    from transformers.utils import logging
-
+    # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb_ingest.edits import edit as make
 
-    # Files on this machine load in a blink; downloads may be watched.
-    if quiet or Path(request.model).exists() or request.model in MODELS:
-        logging.disable_progress_bar()
     try:
         with reporting(Path(request.model).name, "edits", quiet) as report:
             return make(request, jobs, total, report)

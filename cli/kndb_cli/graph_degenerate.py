@@ -13,7 +13,6 @@ from kndb_cli import model_options, options
 from kndb_cli.output import choose, emit
 from kndb_cli.progress import reporting
 from kndb_cli.terminal import note
-from kndb_ingest.demo import MODELS
 
 if TYPE_CHECKING:
     from kndb.store.result import Result
@@ -147,7 +146,7 @@ def degenerate(
     goes on where it stopped.
     """
     target = choose(format, json, output, quiet)
-    note(f"Loading {model} ...", quiet)
+    model_options.quiet_loading(model, quiet)
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb.attribution.degeneracy import Criterion
     from kndb_ingest.degenerate import SearchRequest
@@ -176,13 +175,9 @@ def degenerate(
 
 def search(request: SearchRequest, quiet: bool) -> SearchSummary:
     """Search with a progress bar on stderr."""
-    from transformers.utils import logging
-
+    # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb_ingest.degenerate import find_degenerate
 
-    # Files on this machine load in a blink; downloads may be watched.
-    if quiet or Path(request.model).exists() or request.model in MODELS:
-        logging.disable_progress_bar()
     try:
         with reporting(Path(request.model).name, "facts", quiet) as report:
             return find_degenerate(request, report)

@@ -11,7 +11,6 @@ from kndb_cli import model_options, options
 from kndb_cli.progress import reporting
 from kndb_cli.summary import summary
 from kndb_cli.terminal import note
-from kndb_ingest.demo import MODELS
 
 if TYPE_CHECKING:
     from kndb_ingest.pipeline import IngestRequest
@@ -125,7 +124,7 @@ def ingest(
 
     Ctrl-C loses nothing: the same command goes on where it stopped.
     """
-    note(f"Loading {model} ...", quiet)
+    model_options.quiet_loading(model, quiet)
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb_ingest.pipeline import IngestRequest
 
@@ -146,7 +145,7 @@ def ingest(
         device=device,
         dtype=dtype,
         revision=revision,
-        memory=None if memory is None else memory * 2**20,
+        memory=model_options.mebibytes(memory),
     )
     note(summary(run(request, quiet)), quiet)
 
@@ -155,21 +154,12 @@ def run(request: IngestRequest, quiet: bool) -> IngestSummary:
     """Ingest with a progress bar on stderr."""
     from kndb_ingest import pipeline
 
-    _silence_weights(request.model, quiet)
     try:
         with reporting(Path(request.model).name, "prompts", quiet) as report:
             return pipeline.ingest(request, report)
     except KeyboardInterrupt:
         note("What was done is stored; the same command goes on from there.", quiet)
         raise
-
-
-def _silence_weights(model: str, quiet: bool) -> None:
-    """Hide Transformers' bars: files on this machine load in a blink; downloads may be watched."""
-    from transformers.utils import logging
-
-    if quiet or Path(model).exists() or model in MODELS:
-        logging.disable_progress_bar()
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Annotated
 
 import typer
 
 from kndb_cli.terminal import note
-from kndb_ingest.demo import MODELS
 
 _MODEL = "How the model runs"
 
@@ -52,10 +51,7 @@ def mebibytes(memory: int | None) -> int | None:
 
 
 def quiet_loading(model: str, quiet: bool) -> None:
-    """Say that the model is loaded; hide Transformers' bars unless a download may be watched."""
+    """Say that the model is loaded; with ``--quiet`` nothing, not even the bars of a download."""
     note(f"Loading {model} ...", quiet)
-    # Here, because only commands that run a model need it: saves seconds at each start.
-    from transformers.utils import logging
-
-    if quiet or Path(model).exists() or model in MODELS:
-        logging.disable_progress_bar()
+    if quiet:
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read when the hub's client is imported
