@@ -2,9 +2,9 @@
 
 >>> import kndb
 >>> with kndb.open("demo.duckdb") as db:  # doctest: +SKIP
-...     for row in db.query(fact="France", relation="capital", lang="en", top=1).to_dicts():
-...         print(row["fact_key"], row["layer"], row["neuron"], row["score"])
-P36:Q142 2 117 0.0831
+...     for row in db.query(fact="P36:Q962", lang="en", model="demo-masked", top=1).to_dicts():
+...         print(row["fact_key"], row["layer"], row["neuron"], round(row["score"], 4))
+P36:Q962 2 641 0.4451
 
 Only DuckDB is imported here: a query answers in a fraction of the time SQLAlchemy or Arrow need to
 load.
