@@ -85,8 +85,8 @@ def test_planted_knowledge_is_the_true_top_and_scores_find_it(tmp_path: Path) ->
     (prompt,) = facts["P36:Q142/en"].prompts
     truth = drops(model, questions_of(model, [prompt]))[0]
     assert best(truth, 1) == (PLANTED,)
-    request = FaithfulnessRequest(database, str(folder), top=(1,))
-    found = faithfulness.compare(model, prompt, SCORING, request)
+    request = NeuronRequest(database, str(folder))
+    found = faithfulness.compare(model, prompt, SCORING, [1], request)
     assert found is not None
     correlation, overlap, removed = dict(zip(("true", *SCORING), found, strict=True))["ig-zero"]
     assert correlation > 0.8
@@ -118,6 +118,16 @@ def test_one_prompt_of_each_fact_in_any_language(bert: Run) -> None:
     assert drawn[0] == one_of_each(sample, 0)
 
 
+def test_tops_that_are_larger_than_the_model_are_a_note(bert: Run) -> None:
+    request = FaithfulnessRequest(bert[0], str(bert[1]), facts=1, top=(144, 5, 200))
+    table = faithfulness.evaluate(request)
+    assert [name for name in table.columns if name[-1].isdigit()] == [
+        f"{what}_{k}" for what in ("overlap", "removed") for k in (5, 144)
+    ]
+    assert table.settings["top"] == [5, 144]
+    assert "The top 200 is left out: the model has 144 neurons." in table.notes
+
+
 def test_intervals_and_progress(bert: Run) -> None:
     told: list[tuple[int, int]] = []
     request = FaithfulnessRequest(bert[0], str(bert[1]), facts=3, replicates=200)
@@ -137,7 +147,7 @@ def test_what_makes_no_sense(bert: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing was given"):
         FaithfulnessRequest(database, str(folder), top=())
     with pytest.raises(UsageError, match="top of 145 neurons was asked for, but tiny-bert has 144"):
-        faithfulness.evaluate(FaithfulnessRequest(database, str(folder), top=(145,)))
+        faithfulness.evaluate(FaithfulnessRequest(database, str(folder), top=(200, 145)))
     other = saved(tmp_path, "other-bert")
     with pytest.raises(NotFound, match="other-bert, going by its weights"):
         faithfulness.evaluate(FaithfulnessRequest(database, str(other)))

@@ -16,15 +16,8 @@ from kndb.neurons import Neuron
 from kndb.store.calibrations import AskedPrompt
 from kndb.store.database import connect
 from kndb_ingest.evaluation import localisation
-from kndb_ingest.evaluation.effects import FACTORS, changes, specificity
-from kndb_ingest.evaluation.localisation import (
-    MEASURES,
-    METHODS,
-    LocalisationRequest,
-    columns,
-    measure,
-    pick,
-)
+from kndb_ingest.evaluation.effects import FACTORS, MEASURES, changes, measure, specificity
+from kndb_ingest.evaluation.localisation import METHODS, LocalisationRequest, columns, pick
 from kndb_ingest.evaluation.methods import SCORING
 from kndb_ingest.evaluation.table import Table
 
@@ -60,7 +53,7 @@ def test_measures_are_those_of_hooked_models(
     fact = facts["P36:Q17/en"]
     others = [facts["P37:Q183/en"].prompts[0], facts["P38:Q29/en"].prompts[0]]
     (chosen,) = pick(model, [fact], SCORING, LocalisationRequest(*map_run(run)))
-    found = measure(model, fact, others, list(chosen.values()))
+    found = measure(model, fact.prompts, others, list(chosen.values()))
     for e, (effect, factor) in enumerate(FACTORS.items()):
         for m, neurons in enumerate(chosen.values()):
             expected = naive(run[1], list(fact.prompts), others, neurons, factor, WANTED[effect])
@@ -108,7 +101,7 @@ def test_planted_knowledge_has_the_full_effect_and_no_other(tmp_path: Path) -> N
     without = probability(run[1], prompt.text, prompt.answer, [PLANTED])
     assert before > 5 * without
     (chosen,) = pick(model, [fact], SCORING, LocalisationRequest(*map_run(run)))
-    found = measure(model, fact, others, list(chosen.values()))
+    found = measure(model, fact.prompts, others, list(chosen.values()))
     at = {name: place for place, name in enumerate(MEASURES)}
     # Not amig-code: left sums along this bent path give the neuron a negative score.
     for method in ("knowledge", "amig", "amig-paper", "ig-zero"):
@@ -117,7 +110,7 @@ def test_planted_knowledge_has_the_full_effect_and_no_other(tmp_path: Path) -> N
         assert down[at["unrelated_relative"]] == pytest.approx(0, abs=0.02)
         assert down[at["wrong_sign"]] == 0
         assert down[at["specificity"]] > 0.95
-    other = measure(model, fact, others, [(Neuron(1, 16),), (Neuron(2, 17),)])[0]
+    other = measure(model, fact.prompts, others, [(Neuron(1, 16),), (Neuron(2, 17),)])[0]
     assert np.abs(other[:, at["related_relative"]]).max() < 0.02
 
 

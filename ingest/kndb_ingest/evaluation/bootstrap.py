@@ -1,4 +1,4 @@
-"""Bootstrap intervals of means and of ratios of sums, facts drawn with replacement. Numpy only.
+"""Bootstrap intervals of ratios of sums, facts drawn with replacement. Numpy only.
 
 Percentile intervals (Efron 1979). What is measured several times of one fact is to be summed or
 averaged before it comes here: facts are drawn, not measurements.
@@ -14,74 +14,42 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-REPLICATES = 1000
 LEVEL = 0.95
 
 _DRAWN_AT_ONCE = 4_000_000  # numbers: 32 MB
 
 
-def mean_interval(
-    values: Floats, seed: int, replicates: int = REPLICATES, level: float = LEVEL
-) -> tuple[float, float]:
-    """The interval of the mean of ``values``, those that are nan left out.
+def ratio_intervals(
+    above: Floats, below: Floats, seed: int, replicates: int, level: float = LEVEL
+) -> Floats:
+    """The intervals of ratios ``above.sum(0) / below.sum(0)`` over the same facts and draws.
 
-    >>> mean_interval(np.array([1.0, 1.0, np.nan]), seed=0)
-    (1.0, 1.0)
+    Draws in which nothing is below do not count. A mean is a ratio over ones.
+
+    >>> ratio_intervals(np.ones((3, 1)), np.ones((3, 1)), seed=0, replicates=100).tolist()
+    [[1.0, 1.0]]
 
     Args:
-        values: ``(facts,)``.
+        above, below: ``(facts, ratios)``, without nan; both 0 where a fact says nothing.
         seed: of the draws.
         replicates: number of draws.
         level: share of draws that the interval holds.
 
     Returns:
-        Its ends; nan where there are fewer than two values.
+        ``(ratios, 2)``, the ends of each; nan where fewer than two facts say something: one tells
+        nothing of how facts differ.
     """
-    known = values[~np.isnan(values)]
-    return ratio_interval(known, np.ones(len(known)), seed, replicates, level)
-
-
-def ratio_interval(
-    above: Floats,
-    below: Floats,
-    seed: int,
-    replicates: int = REPLICATES,
-    level: float = LEVEL,
-) -> tuple[float, float]:
-    """The interval of ``above.sum() / below.sum()``; draws in which below is 0 do not count.
-
-    Args:
-        above, below: ``(facts,)``, without nan.
-        seed, replicates, level: as in :func:`mean_interval`.
-    """
-    ((low, high),) = ratio_intervals(above[:, None], below[:, None], seed, replicates, level)
-    return float(low), float(high)
-
-
-def ratio_intervals(
-    above: Floats,
-    below: Floats,
-    seed: int,
-    replicates: int = REPLICATES,
-    level: float = LEVEL,
-) -> Floats:
-    """The intervals of several ratios of sums over the same facts, from the same draws.
-
-    Args:
-        above, below: ``(facts, ratios)``, without nan.
-        seed, replicates, level: as in :func:`mean_interval`.
-
-    Returns:
-        ``(ratios, 2)``, the ends of each; nan where there is nothing below, or fewer than two
-        facts: one says nothing of how facts differ.
-    """
-    if len(above) < 2:
-        return np.full((above.shape[1], 2), np.nan)
+    ends = np.full((above.shape[1], 2), np.nan)
+    several = ((above != 0) | (below != 0)).sum(axis=0) > 1
+    if not several.any():
+        return ends
     sums = [(drawn @ above, drawn @ below) for drawn in _draws(len(above), seed, replicates)]
     tops, bottoms = (np.concatenate(parts) for parts in zip(*sums, strict=True))
     ratios = np.divide(tops, bottoms, out=np.full_like(tops, np.nan), where=bottoms != 0)
     tails = [(1 - level) / 2, (1 + level) / 2]
-    return np.array([_quantiles(column, tails) for column in ratios.T])
+    for column in np.flatnonzero(several):
+        ends[column] = _quantiles(ratios[:, column], tails)
+    return ends
 
 
 def fact_sums(values: Floats, facts: NDArray[np.int64]) -> Floats:

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from kndb.graph.fonts import drawable, language_label
 from kndb.graph.plot_style import PALETTE, style
-from kndb_ingest.evaluation.table import Table
+from kndb_ingest.evaluation.table import ALL, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ALL = "all"
 _MOST_ROWS = 40  # more cannot be told apart
 _WIDTH = 7.0  # inches
 _COLOURS = 32  # of a colour bar; matplotlib makes an image of 50 and more

@@ -1,13 +1,11 @@
-"""The paper's tables about languages: the neurons they share, where these lie, and what edits do.
+"""The paper's tables about languages: the neurons they share, and how many chance gives.
 
-Neurons are compared by ``kndb.graph.overlap``, edits are those of the ledger; only stored rows are
-read. A fact counts in a row when it was asked in the languages of that row, with or without
-neurons.
+Neurons are compared by ``kndb.graph.overlap``; only stored rows are read. A fact counts in a row
+when it was asked in the languages of that row, with or without neurons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -20,27 +18,25 @@ from kndb.graph.overlap import Request, compare
 from kndb.graph.overlap_rows import SIGNIFICANT, Compared, fact_rows, relation_rows
 from kndb.store.database import connect
 from kndb.store.readonly import reading
-from kndb_ingest.evaluation.bootstrap import ratio_intervals
-from kndb_ingest.evaluation.crosslingual_edits import editing_table, languages_table
-from kndb_ingest.evaluation.per_fact import named, ratio_of, shares_by_layer
+from kndb_ingest.evaluation.crosslingual_edits import edit_languages_table, editing_table
+from kndb_ingest.evaluation.crosslingual_languages import (
+    ONE_LANGUAGE,
+    languages_table,
+    layers_table,
+)
+from kndb_ingest.evaluation.per_fact import estimates, named
 from kndb_ingest.evaluation.stored import StoredRequest, StoredRun, stored_run
-from kndb_ingest.evaluation.table import Table
-
-ALL = "all"
-"""In place of a relation or language: all of them together."""
+from kndb_ingest.evaluation.table import ALL, Table
 
 TABLES = ("pairs", "relations", "languages", "layers", "edits", "edit-languages")
 """The tables, by the ends of their names."""
 
-_RATIOS = ("shared", "ratio", "jaccard", "significant")
 _FIGURES = (
     "n_facts",
     "size",
     *named("shared"),
     "expected",
-    *named("ratio"),
-    *named("jaccard"),
-    *named("significant"),
+    *named("ratio", "jaccard", "significant"),
 )
 
 
@@ -60,10 +56,10 @@ def evaluate(request: StoredRequest) -> list[Table]:
         return [
             _pairs_table(compared, whole, run, request),
             _relations_table(connection, compared, whole, run, request),
-            _languages_table(compared, run, request),
-            _layers_table(connection, compared, run, request),
+            languages_table(compared, run, request),
+            layers_table(connection, compared, run, request),
             editing_table(connection, run, request),
-            languages_table(connection, run, request),
+            edit_languages_table(connection, run, request),
         ]
 
 
@@ -134,22 +130,10 @@ def _values(figures: Figures, request: StoredRequest) -> list[Any]:
     ones = np.ones(n)
     above = np.stack([figures.n_shared] * 3 + [significant], axis=1).astype(float)
     below = np.stack([ones, figures.expected, figures.n_union, ones], axis=1)
-    ends = ratio_intervals(above, below, request.seed, request.replicates)
-    whole = below.sum(axis=0)
-    found = dict(zip(_RATIOS, zip(above.sum(axis=0), whole, ends, strict=True), strict=True))
-    estimates = {
-        name: [float(top / bottom), float(low), float(high)] if bottom else [None] * 3
-        for name, (top, bottom, (low, high)) in found.items()
-    }
-    return [
-        n,
-        float(figures.size.mean()),
-        *estimates["shared"],
-        float(figures.expected.mean()),
-        *estimates["ratio"],
-        *estimates["jaccard"],
-        *estimates["significant"],
-    ]
+    found = estimates(above, below, request.seed, request.replicates).tolist()
+    shared, ratio, jaccard, share = found
+    size, expected = figures.size.mean(), figures.expected.mean()
+    return [n, float(size), *shared, float(expected), *ratio, *jaccard, *share]
 
 
 _NOTES = (
@@ -176,14 +160,8 @@ def _pairs_table(
         ("langs", *_FIGURES),
         rows if len(langs) > 1 else [],
         run.described(request),
-        _NOTES if len(langs) > 1 else [_ONE_LANGUAGE],
+        _NOTES if len(langs) > 1 else [ONE_LANGUAGE],
     )
-
-
-_ONE_LANGUAGE = (
-    "The run has one language only, so there is nothing to compare; `kndb ingest --langs` takes "
-    "several."
-)
 
 
 def _relations_table(
@@ -214,7 +192,7 @@ def _relations_table(
         ("relation_id", "relation", *_FIGURES, "shared_by_facts", "shared_by_facts_expected"),
         rows if several else [],
         run.described(request),
-        [*_NOTES, _BETWEEN] if several else [_ONE_LANGUAGE],
+        [*_NOTES, _BETWEEN] if several else [ONE_LANGUAGE],
     )
 
 
@@ -222,102 +200,3 @@ _BETWEEN = (
     "The last two columns: neurons that two different facts of the relation share in one language, "
     "and what chance gives: what is shared by all facts of a relation says little of one fact."
 )
-
-
-def _languages_table(compared: Compared, run: StoredRun, request: StoredRequest) -> Table:
-    rows = [_language_row(compared, place, request) for place in range(len(compared.scope.langs))]
-    return Table(
-        "crosslingual-languages",
-        "Knowledge neurons of each language, and how many of them other languages of the fact have",
-        ("lang", "n_facts", "n_without", *named("size"), *named("in_another"), *named("in_all")),
-        rows,
-        run.described(request),
-        [
-            "Size is the mean number of knowledge neurons of a fact; in another, in all: the share "
-            "of them that the fact also has in at least one, and in each, of its other languages.",
-            "Facts in one language only count for size and not for the shares.",
-        ],
-    )
-
-
-def _language_row(compared: Compared, place: int, request: StoredRequest) -> list[Any]:
-    asked = np.flatnonzero(compared.done >> place & 1)
-    size = compared.sizes[:, place].astype(float)
-    here = compared.shared_langs >> place & 1 == 1
-    in_all = compared.shared_langs == compared.done[compared.shared_fact]
-    several = asked[compared.comparable[asked]]
-    args = (request.seed, request.replicates)
-
-    def shared(chosen: Any) -> Iterator[float | None]:
-        n = np.bincount(compared.shared_fact[chosen], minlength=len(size)).astype(float)
-        yield from ratio_of(n[several], size[several], *args)
-
-    return [
-        compared.scope.langs[place],
-        len(asked),
-        int((size[asked] == 0).sum()),
-        *ratio_of(size[asked], np.ones(len(asked)), *args),
-        *shared(here),
-        *shared(here & in_all),
-    ]
-
-
-_UNION = """
-    SELECT fact_id, layer, count(DISTINCT neuron) FROM knowledge_neuron
-    WHERE run_id = ? GROUP BY fact_id, layer
-"""
-
-
-def _layers_table(
-    connection: duckdb.DuckDBPyConnection,
-    compared: Compared,
-    run: StoredRun,
-    request: StoredRequest,
-) -> Table:
-    shape = (len(compared.fact_ids), run.n_layers)
-    every, independent = np.zeros(shape), np.zeros(shape)
-    found = connection.execute(_UNION, [run.run_id]).fetchnumpy()
-    fact = np.searchsorted(compared.fact_ids, found["fact_id"])
-    every[fact, found["layer"]] = found["count(DISTINCT neuron)"]
-    in_all = compared.shared_langs == compared.done[compared.shared_fact]
-    layer = compared.shared_cell[in_all] // run.n_neurons
-    np.add.at(independent, (compared.shared_fact[in_all], layer), 1)
-    rows = layer_rows(independent[compared.comparable], every[compared.comparable], request)
-    several = len(compared.scope.langs) > 1
-    return Table(
-        "crosslingual-layers",
-        "Layers of language-independent neurons and of all knowledge neurons",
-        (
-            "layer",
-            "n_independent",
-            *named("independent_share"),
-            "n_knowledge",
-            *named("knowledge_share"),
-            *named("of_layer"),
-        ),
-        rows if several else [],
-        run.described(request),
-        [
-            "A neuron counts once for each fact that has it in any of its languages (knowledge) or "
-            "in all of them (independent); the shares are of all layers.",
-            "Of layer: the share of the layer's knowledge neurons that are language-independent.",
-        ]
-        if several
-        else [_ONE_LANGUAGE],
-    )
-
-
-def layer_rows(some: Floats, every: Floats, request: StoredRequest) -> Sequence[list[Any]]:
-    """Each layer's share of some neurons, of all neurons, and of some among its own.
-
-    Args:
-        some, every: ``(facts, layers)``, numbers of neurons.
-        request: the seed and the number of draws.
-    """
-    args = (request.seed, request.replicates)
-    return [
-        [layer, n, *share, n_every, *share_every, *ratio_of(some[:, layer], every[:, layer], *args)]
-        for layer, ((n, share), (n_every, share_every)) in enumerate(
-            zip(shares_by_layer(some, *args), shares_by_layer(every, *args), strict=True)
-        )
-    ]

@@ -53,7 +53,7 @@ def editing_table(
     )
 
 
-_ESTIMATES = (*named("value"), *named("control"), *named("difference"))
+_ESTIMATES = named("value", "control", "difference")
 _MEASURES = (
     "Reliability: the prompts the neurons were found with; generality: paraphrases kept back; "
     "transfer: other languages; locality: unrelated facts that keep their answer; harmonic: the "
@@ -84,7 +84,7 @@ def compared(
     controls: Sequence[float | None],
     facts: Sequence[int],
     request: StoredRequest,
-) -> list[float | None]:
+) -> list[float]:
     """The means of values and of their controls, and of the difference where both are there."""
     differences = [
         None if a is None or b is None else a - b for a, b in zip(values, controls, strict=True)
@@ -107,7 +107,7 @@ _REACHED = """
 """
 
 
-def languages_table(
+def edit_languages_table(
     connection: duckdb.DuckDBPyConnection, run: StoredRun, request: StoredRequest
 ) -> Table:
     """How often an edit made from one language succeeds in another."""

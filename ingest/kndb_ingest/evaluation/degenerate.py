@@ -20,10 +20,9 @@ from kndb.graph.chance import Floats
 from kndb.store.calibrations import newest_search
 from kndb.store.database import connect
 from kndb.store.readonly import reading
-from kndb_ingest.evaluation.crosslingual import ALL, layer_rows
-from kndb_ingest.evaluation.per_fact import mean_of, named, ratio_of, summed
+from kndb_ingest.evaluation.per_fact import layer_rows, mean_of, named, ratio_of, summed
 from kndb_ingest.evaluation.stored import StoredRequest, StoredRun, stored_run
-from kndb_ingest.evaluation.table import Table
+from kndb_ingest.evaluation.table import ALL, Table
 
 TABLES = ("rates", "sizes", "layers")
 """The tables, by the ends of their names."""
@@ -106,10 +105,7 @@ _SIZE = (
     "n_facts",
     "n_sets",
     "n_control_found",
-    *named("drop"),
-    *named("max_subset_drop"),
-    *named("mean_subset_drop"),
-    *named("control_drop"),
+    *named("drop", "max_subset_drop", "mean_subset_drop", "control_drop"),
 )
 _LAYER = (
     "layer",
@@ -180,26 +176,25 @@ def _rate_row(group: Sequence[Searched], request: StoredRequest) -> list[Any]:
     facts = np.array([row.fact_id for row in done], dtype=np.int64)
 
     def total(name: str) -> Floats:
-        return summed(np.array([getattr(row, name) for row in done], dtype=float), facts)
+        return summed([getattr(row, name) for row in done], facts)
 
     args = (request.seed, request.replicates)
     tried, found = total("n_tried"), total("n_found")
     control, control_found = total("n_control"), total("n_control_found")
-    carriers = summed(np.array([row.n_found > 0 for row in done], dtype=float), facts)
     rate = ratio_of(found, tried, *args)
     control_rate = ratio_of(control_found, control, *args)
     return [
         len(np.unique(facts)),
         len(done),
         len(group) - len(done),
-        *ratio_of(carriers, summed(np.ones(len(done)), facts), *args),
+        *mean_of([row.n_found > 0 for row in done], facts.tolist(), *args),
         int(tried.sum()),
         int(found.sum()),
         *rate,
         int(control.sum()),
         int(control_found.sum()),
         *control_rate,
-        rate[0] / control_rate[0] if rate[0] is not None and control_rate[0] else None,
+        rate[0] / control_rate[0] if control_rate[0] else None,
     ]
 
 
@@ -239,7 +234,7 @@ def _size_row(sets: Sequence[Any], request: StoredRequest) -> list[Any]:
     found = [row for row in sets if row[0] == "degenerate"]
     control = [row for row in sets if row[0] == "control"]
 
-    def mean(rows: Sequence[Any], at: int) -> Sequence[float | None]:
+    def mean(rows: Sequence[Any], at: int) -> Sequence[float]:
         facts = [row[2] for row in rows]
         return mean_of([row[at] for row in rows], facts, request.seed, request.replicates)
 
@@ -279,7 +274,8 @@ def _layers_table(
     found = connection.execute(_DEGENERATE, [search_id]).fetchall()
     every = connection.execute(_KNOWLEDGE, {"search": search_id, "run": run.run_id}).fetchall()
     facts = sorted({fact for fact, _, _ in [*found, *every]})
-    rows = layer_rows(_by_layer(found, facts, run), _by_layer(every, facts, run), request)
+    args = (request.seed, request.replicates)
+    rows = layer_rows(_by_layer(found, facts, run), _by_layer(every, facts, run), *args)
     notes = [
         "A neuron counts once for each fact and language that has it in a degenerate set, or as a "
         "knowledge neuron of what was searched; the shares are of all layers.",

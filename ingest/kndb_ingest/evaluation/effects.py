@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kndb.attribution.suppression import Questions
+from kndb.attribution.suppression import Questions, Silent
 from kndb.editing.scaling import ENHANCE, SUPPRESS
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
-
-Floats = NDArray[np.float64]
+from kndb.store.calibrations import AskedPrompt
+from kndb_ingest.evaluation.bootstrap import Floats
 
 FACTORS = {"suppress": SUPPRESS, "enhance": ENHANCE}
 """What an effect multiplies activations by."""
@@ -24,6 +23,14 @@ WANTED = {"suppress": -1.0, "enhance": 1.0}
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 """Probabilities are float32; one that is 0 counts as this in a logarithm."""
+
+_KINDS = ("relative", "absolute", "log")
+MEASURES = (
+    *(f"{whose}_{kind}" for kind in _KINDS for whose in ("related", "unrelated")),
+    "wrong_sign",
+    "specificity",
+)
+"""What :func:`measure` finds: changes of the fact's own prompts and of others, means of each."""
 
 SETS_AT_ONCE = 2048
 """Single neurons asked together: bounds the memory that a large model's neurons take."""
@@ -78,6 +85,51 @@ def specificity(related: Floats, others: Floats, wanted: float) -> Floats:
     total = own + others
     share = np.divide(own, total, out=np.zeros_like(total), where=total > 0)
     return np.where(np.isnan(total), np.nan, share)
+
+
+def measure(
+    model: LanguageModel[Any],
+    own: Sequence[AskedPrompt],
+    others: Sequence[AskedPrompt],
+    sets: Sequence[Silent],
+    memory: int | None = None,
+) -> Floats:
+    """What sets of neurons do to a fact's own prompts and to others, ``(effects, sets, measures)``.
+
+    Raises:
+        ModelError: a single prompt does not fit in memory.
+    """
+    prompts = [*own, *others]
+    targets = [model.targets(prompt.text, prompt.answer) for prompt in prompts]
+    questions = Questions(model, targets, memory)
+    before = questions.observed_p.numpy()
+    found = []
+    for effect, factor in FACTORS.items():
+        after = questions.probabilities(sets, factor).numpy()
+        found.append(_measures(before, after, len(own), WANTED[effect]))
+    return np.stack(found)
+
+
+def _measures(before: Floats, after: Floats, own: int, wanted: float) -> Floats:
+    """The measures ``(sets, measures)`` of prompts, of which the first ``own`` are the fact's."""
+    change = changes(before, after)
+    found = [
+        _means(part)
+        for kind in _KINDS
+        for part in (getattr(change, kind)[:own], getattr(change, kind)[own:])
+    ]
+    wrong = (wanted * _means(change.absolute[:own]) < 0).astype(float)
+    sizes = _means(np.abs(change.relative[own:]))
+    return np.stack([*found, wrong, specificity(found[0], sizes, wanted)], axis=1)
+
+
+def _means(values: Floats) -> Floats:
+    """Means over the first axis of what is not nan; nan where nothing is left."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0).sum(0)
+    empty = np.full_like(total, np.nan)
+    means: Floats = np.divide(total, known.sum(0), out=empty, where=known.any(0))
+    return means
 
 
 def drops(

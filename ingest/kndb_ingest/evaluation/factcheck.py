@@ -26,6 +26,7 @@ from kndb_ingest.evaluation.asking import Report, ask
 from kndb_ingest.evaluation.claims import LabelledClaim, WrongAnswers, labelled
 from kndb_ingest.evaluation.metrics import METRICS, Bools, Judged, intervals, measure
 from kndb_ingest.evaluation.selection import Counted
+from kndb_ingest.evaluation.table import ALL
 
 METHODS = (
     "degenerate",
@@ -36,8 +37,6 @@ METHODS = (
     "first-choice",
     "everything-true",
 )
-ALL = "all"
-"""In place of a relation or language: all of them together."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from kndb.errors import UsageError
 from kndb.facts import content_id
 from kndb.models import LanguageModel
 from kndb.store.calibrations import AskedPrompt
-from kndb_ingest.evaluation.bootstrap import mean_interval
-from kndb_ingest.evaluation.effects import Floats, drops
+from kndb_ingest.evaluation.bootstrap import Floats
+from kndb_ingest.evaluation.effects import drops
 from kndb_ingest.evaluation.methods import best, scores, usable
+from kndb_ingest.evaluation.per_fact import named, ratios_of
 from kndb_ingest.evaluation.sample import (
     NeuronRequest,
     Sample,
@@ -40,7 +41,8 @@ class FaithfulnessRequest(NeuronRequest):
     """Whose scores to compare, on what; see :class:`NeuronRequest`. One prompt of each fact.
 
     Attributes:
-        top: the sizes of the top that methods are compared by.
+        top: the sizes of the top that methods are compared by; those that the model has not as many
+            neurons for are left out.
     """
 
     top: Sequence[int] = (10, 20, 50)
@@ -64,17 +66,19 @@ def evaluate(request: FaithfulnessRequest, progress: Report = lambda done, total
 
     Raises:
         NotFound: there is no such run.
-        UsageError: an option is wrong, or the model has fewer neurons than a top, or is not the
-            run's.
+        UsageError: an option is wrong, or the model has fewer neurons than every top, or is not
+            the run's.
         ModelError: the model cannot be loaded, or a single run does not fit in memory.
         DatabaseError: the database cannot be opened.
         KndbError: no fact of the run has knowledge neurons.
     """
     model, run = model_and_run(request)
     size = model.info.n_layers * model.info.n_neurons
-    if max(request.top) > size:
+    top = sorted({k for k in request.top if k <= size})
+    if not top:
         raise UsageError(
-            f"A top of {max(request.top)} neurons was asked for, but {model.info.name} has {size}."
+            f"A top of {min(request.top)} neurons was asked for, but {model.info.name} has {size}; "
+            "give a smaller one with --top."
         )
     sample = only_askable(model, draw_sample(request, run.run_id))
     prompts = one_of_each(sample, request.seed)
@@ -86,15 +90,15 @@ def evaluate(request: FaithfulnessRequest, progress: Report = lambda done, total
             progress(before + done, len(prompts) * size)
 
         report(0)
-        found.append(compare(model, prompt, scoring, request, report))
+        found.append(compare(model, prompt, scoring, top, request, report))
     known = [values for values in found if values is not None]
     return Table(
         "faithfulness",
         f"Scores of neurons against what suppressing each of them really does: {run.model}",
-        columns(request.top),
+        columns(top),
         list(_rows((TRUE, *scoring), known, request)),
-        {**request.settings(run), "top": list(request.top)},
-        (*NOTES, *sample.notes, *left_out, *_unanswered(len(found) - len(known))),
+        {**request.settings(run), "top": top},
+        (*NOTES, *sample.notes, *left_out, *_too_large(request.top, size), *_unanswered(found)),
     )
 
 
@@ -113,9 +117,8 @@ NOTES = (
 
 def columns(top: Sequence[int]) -> list[str]:
     """The table's columns."""
-    names = ["spearman", *(f"{what}_{k}" for what in ("overlap", "removed") for k in top)]
-    ends = [part for name in names for part in (name, f"{name}_low", f"{name}_high")]
-    return ["method", "n_prompts", *ends]
+    tops = (f"{what}_{k}" for what in ("overlap", "removed") for k in top)
+    return ["method", "n_prompts", *named("spearman", *tops)]
 
 
 def one_of_each(sample: Sample, seed: int) -> list[AskedPrompt]:
@@ -133,7 +136,8 @@ def compare(
     model: LanguageModel[Any],
     prompt: AskedPrompt,
     scoring: Sequence[str],
-    request: FaithfulnessRequest,
+    top: Sequence[int],
+    request: NeuronRequest,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Floats | None:
     """The figures of each method, the truth first, ``(1 + scoring, figures)``, for one prompt.
@@ -152,14 +156,14 @@ def compare(
         effects,
         *(scores(model, name, [[prompt]], seed, request.memory)[0] for name in scoring),
     ]
-    sets = [best(own, k) for own in scored for k in request.top]
+    sets = [best(own, k) for own in scored for k in top]
     p = float(questions.observed_p[0])
     removed = (p - questions.probabilities(sets)[0].numpy().reshape(len(scored), -1)) / p
-    truth = [set(best(effects, k)) for k in request.top]
-    tops = (set(own) for own in sets)
-    overlap = [[len(next(tops) & true) / len(true) for true in truth] for _ in scored]
+    truth = [set(best(effects, k)) for k in top] * len(scored)
+    shared = [len(true & set(own)) / len(own) for true, own in zip(truth, sets, strict=True)]
+    overlap = np.array(shared).reshape(len(scored), -1)
     correlation = [spearman(own.ravel(), effects.ravel()) for own in scored]
-    return np.column_stack([correlation, np.array(overlap), removed])
+    return np.column_stack([correlation, overlap, removed])
 
 
 def spearman(a: Floats, b: Floats) -> float:
@@ -181,26 +185,23 @@ def _ranks(values: Floats) -> NDArray[np.float64]:
 
 
 def _rows(
-    methods: Sequence[str], found: Sequence[Floats], request: FaithfulnessRequest
+    methods: Sequence[str], found: Sequence[Floats], request: NeuronRequest
 ) -> Iterator[tuple[Any, ...]]:
     if not found:
         return
+    facts = np.arange(len(found))  # one prompt of each
     for method, values in zip(methods, np.stack(found, axis=1), strict=True):
-        figures = [
-            figure
-            for column in values.T
-            for figure in (
-                _mean(column),
-                *mean_interval(column, request.seed, request.replicates),
-            )
-        ]
-        yield method, len(values), *figures
+        ones = np.ones_like(values)
+        figures = ratios_of(values, ones, facts, request.seed, request.replicates)
+        yield method, len(values), *figures.ravel().tolist()
 
 
-def _mean(values: Floats) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+def _too_large(top: Sequence[int], size: int) -> Iterator[str]:
+    for k in top:
+        if k > size:
+            yield f"The top {k} is left out: the model has {size} neurons."
 
 
-def _unanswered(n: int) -> list[str]:
-    return [f"Prompts whose answer has a probability of 0 are left out: {n}."] if n else []
+def _unanswered(found: Sequence[Floats | None]) -> Iterator[str]:
+    if n := sum(values is None for values in found):
+        yield f"Prompts whose answer has a probability of 0 are left out: {n}."

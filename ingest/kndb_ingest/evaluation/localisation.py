@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from kndb.attribution import PRESETS
 from kndb.attribution.degeneracy import random_like
-from kndb.attribution.suppression import Questions, Silent
+from kndb.attribution.suppression import Silent
 from kndb.errors import UsageError
 from kndb.facts import content_id
 from kndb.models import LanguageModel
-from kndb.store.calibrations import AskedPrompt
-from kndb_ingest.evaluation.bootstrap import fact_sums, ratio_intervals
-from kndb_ingest.evaluation.effects import FACTORS, WANTED, Floats, changes, specificity
+from kndb_ingest.evaluation.bootstrap import Floats
+from kndb_ingest.evaluation.effects import FACTORS, MEASURES, measure
 from kndb_ingest.evaluation.methods import MOST_ACTIVE, RANDOM, best, scores, usable
+from kndb_ingest.evaluation.per_fact import named, ratios_of
 from kndb_ingest.evaluation.sample import (
     AskedFact,
     NeuronRequest,
@@ -31,13 +31,10 @@ from kndb_ingest.evaluation.sample import (
     only_askable,
     unrelated,
 )
-from kndb_ingest.evaluation.table import Table
+from kndb_ingest.evaluation.table import ALL, Table
 
 Report = Callable[[int, int], None]
 """Told ``(done, total)`` facts, each language counted."""
-
-ALL = "all"
-"""In place of a relation or language: all of them together."""
 
 KNOWLEDGE = "knowledge"
 RANDOM_LAYERS = "random-layers"
@@ -46,12 +43,6 @@ TOGETHER = 16
 
 METHODS = (KNOWLEDGE, *PRESETS, MOST_ACTIVE, RANDOM, RANDOM_LAYERS)
 
-KINDS = ("relative", "absolute", "log")
-MEASURES = (
-    *(f"{whose}_{kind}" for kind in KINDS for whose in ("related", "unrelated")),
-    "wrong_sign",
-    "specificity",
-)
 FIGURES = (*MEASURES[:2], "success", *MEASURES[2:])
 """Columns of the table, each followed by the ends of its interval."""
 
@@ -131,7 +122,7 @@ def evaluate(request: LocalisationRequest, progress: Report = lambda done, total
         for fact, sets in zip(part, pick(model, part, scoring, request), strict=True):
             aside = unrelated(fact, sample.pool[fact.place[1]], request.unrelated, request.seed)
             aside = [prompt for prompt in aside if askable(model, prompt)]
-            parts.append(measure(model, fact, aside, list(sets.values()), request.memory))
+            parts.append(measure(model, fact.prompts, aside, list(sets.values()), request.memory))
             others.append(len(aside))
             progress(len(parts), len(facts))
     methods = (KNOWLEDGE, *scoring, RANDOM_LAYERS)
@@ -148,8 +139,8 @@ def evaluate(request: LocalisationRequest, progress: Report = lambda done, total
 
 def columns() -> list[str]:
     """The table's columns."""
-    names = ["effect", "method", "relation", "lang", "n_facts", "n_cases", "n_neurons"]
-    return names + [part for name in FIGURES for part in (name, f"{name}_low", f"{name}_high")]
+    cases = ["effect", "method", "relation", "lang", "n_facts", "n_cases", "n_neurons"]
+    return [*cases, *named(*FIGURES)]
 
 
 NOTES = (
@@ -199,51 +190,6 @@ def pick(
     return found
 
 
-def measure(
-    model: LanguageModel[Any],
-    fact: AskedFact,
-    others: Sequence[AskedPrompt],
-    sets: Sequence[Silent],
-    memory: int | None = None,
-) -> Floats:
-    """What sets of neurons do to a fact and to other prompts, ``(effects, sets, measures)``.
-
-    Raises:
-        ModelError: a single prompt does not fit in memory.
-    """
-    prompts = [*fact.prompts, *others]
-    targets = [model.targets(prompt.text, prompt.answer) for prompt in prompts]
-    questions = Questions(model, targets, memory)
-    before = questions.observed_p.numpy()
-    found = []
-    for effect, factor in FACTORS.items():
-        after = questions.probabilities(sets, factor).numpy()
-        found.append(_measures(before, after, len(fact.prompts), WANTED[effect]))
-    return np.stack(found)
-
-
-def _measures(before: Floats, after: Floats, own: int, wanted: float) -> Floats:
-    """The measures ``(sets, measures)`` of prompts, of which the first ``own`` are the fact's."""
-    change = changes(before, after)
-    found = [
-        _means(part)
-        for kind in KINDS
-        for part in (getattr(change, kind)[:own], getattr(change, kind)[own:])
-    ]
-    wrong = (wanted * _means(change.absolute[:own]) < 0).astype(float)
-    sizes = _means(np.abs(change.relative[own:]))
-    return np.stack([*found, wrong, specificity(found[0], sizes, wanted)], axis=1)
-
-
-def _means(values: Floats) -> Floats:
-    """Means over the first axis of what is not nan; nan where nothing is left."""
-    known = ~np.isnan(values)
-    total = np.where(known, values, 0).sum(0)
-    empty = np.full_like(total, np.nan)
-    means: Floats = np.divide(total, known.sum(0), out=empty, where=known.any(0))
-    return means
-
-
 def _groups(measured: Measured) -> Iterator[tuple[str, str, Measured]]:
     yield ALL, ALL, measured
     for place in sorted({fact.place for fact in measured.facts}):
@@ -270,7 +216,7 @@ def _figures(values: Floats, facts: NDArray[np.int64], request: NeuronRequest) -
         facts: ``(cases,)``, the fact of each.
         request: how the intervals are drawn.
     """
-    columns = {name: values[:, at] for at, name in enumerate(MEASURES)}
+    columns = dict(zip(MEASURES, values.T, strict=True))
     ones = np.ones(len(values))
     pairs = [
         (columns["related_relative"], columns["unrelated_relative"])
@@ -279,12 +225,7 @@ def _figures(values: Floats, facts: NDArray[np.int64], request: NeuronRequest) -
         for name in FIGURES
     ]
     above, below = (np.stack(side, axis=1) for side in zip(*pairs, strict=True))
-    known = ~np.isnan(above + below)
-    above, below = (fact_sums(np.where(known, side, 0), facts) for side in (above, below))
-    tops, bottoms = above.sum(0), below.sum(0)
-    whole = np.divide(tops, bottoms, out=np.full_like(tops, np.nan), where=bottoms != 0)
-    intervals = ratio_intervals(above, below, request.seed, request.replicates)
-    return np.column_stack([whole, intervals])
+    return ratios_of(above, below, facts, request.seed, request.replicates)
 
 
 def _shortfall(measured: Measured, asked: int) -> Iterator[str]:

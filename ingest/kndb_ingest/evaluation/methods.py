@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from kndb.attribution import PRESETS, attribute
 from kndb.attribution.suppression import Questions, Silent
@@ -19,8 +18,7 @@ from kndb.errors import UsageError
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
 from kndb.store.calibrations import AskedPrompt
-
-Floats = NDArray[np.float64]
+from kndb_ingest.evaluation.bootstrap import Floats
 
 MOST_ACTIVE = "most-active"
 RANDOM = "random"

@@ -1,6 +1,7 @@
-"""Means and shares with intervals, of values of which a fact may have several. Numpy only.
+"""Means and ratios with intervals, of values of which a fact may have several. Numpy only.
 
 A mean is over all values; its interval draws facts, so that the values of one fact go together.
+What there is nothing to tell from is nan.
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kndb_ingest.evaluation.bootstrap import Floats, fact_sums, ratio_interval, ratio_intervals
+from kndb_ingest.evaluation.bootstrap import Floats, fact_sums, ratio_intervals
 
-Estimate = tuple[float | None, float | None, float | None]
-"""A value and the ends of its interval; None where there is nothing to tell it from."""
+Estimate = tuple[float, float, float]
+"""A value and the ends of its interval."""
 
 
-def named(name: str) -> list[str]:
-    """The columns of an estimate.
+def named(*names: str) -> list[str]:
+    """The columns of estimates.
 
     >>> named("drop")
     ['drop', 'drop_low', 'drop_high']
     """
-    return [name, f"{name}_low", f"{name}_high"]
+    return [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
 
 
 def mean_of(
@@ -38,48 +39,74 @@ def mean_of(
         facts: the fact of each.
         seed, replicates: of the bootstrap.
     """
-    known = [(v, fact) for v, fact in zip(values, facts, strict=True) if v is not None]
-    if not known:
-        return None, None, None
-    numbers, keys = (np.array(column) for column in zip(*known, strict=True))
-    sums, counts = summed(numbers.astype(float), keys), summed(np.ones(len(keys)), keys)
-    return ratio_of(sums, counts, seed, replicates)
+    column = np.array(values, dtype=float)[:, None]
+    (found,) = ratios_of(column, np.ones_like(column), np.array(facts), seed, replicates)
+    return _estimate(found)
 
 
-def summed(values: Floats, facts: NDArray[np.int64]) -> Floats:
-    """The sum of each fact's values, facts rising: ``(facts,)``."""
-    sums: Floats = fact_sums(values[:, None], facts)[:, 0]
-    return sums
+def ratios_of(
+    above: Floats, below: Floats, facts: NDArray[np.int64], seed: int, replicates: int
+) -> Floats:
+    """Estimates ``(ratios, 3)`` of sums over sums of measurements; pairs with a nan do not count.
+
+    Args:
+        above, below: ``(measurements, ratios)``.
+        facts: ``(measurements,)``, the fact of each.
+        seed, replicates: of the bootstrap.
+    """
+    known = ~np.isnan(above + below)
+    sums = [fact_sums(np.where(known, side, 0), facts) for side in (above, below)]
+    return estimates(sums[0], sums[1], seed, replicates)
+
+
+def estimates(above: Floats, below: Floats, seed: int, replicates: int) -> Floats:
+    """Estimates ``(ratios, 3)`` of sums over sums of facts: each value, then its interval's ends.
+
+    Args:
+        above, below: ``(facts, ratios)``, without nan.
+        seed, replicates: of the bootstrap.
+    """
+    tops, bottoms = above.sum(axis=0), below.sum(axis=0)
+    whole = np.divide(tops, bottoms, out=np.full(len(tops), np.nan), where=bottoms != 0)
+    return np.column_stack([whole, ratio_intervals(above, below, seed, replicates)])
 
 
 def ratio_of(above: Floats, below: Floats, seed: int, replicates: int) -> Estimate:
-    """The ratio of two sums over facts; nothing where nothing is below.
+    """The estimate of one ratio, from ``(facts,)`` each."""
+    (found,) = estimates(above[:, None], below[:, None], seed, replicates)
+    return _estimate(found)
+
+
+def _estimate(found: Floats) -> Estimate:
+    value, low, high = found.tolist()
+    return value, low, high
+
+
+def summed(values: Sequence[float], facts: NDArray[np.int64]) -> Floats:
+    """The sum of each fact's values, facts rising: ``(facts,)``."""
+    sums: Floats = fact_sums(np.array(values, dtype=float)[:, None], facts)[:, 0]
+    return sums
+
+
+def layer_rows(some: Floats, every: Floats, seed: int, replicates: int) -> list[list[float]]:
+    """Each layer's share of some neurons, of all neurons, and of some among its own.
 
     Args:
-        above, below: ``(facts,)``.
+        some, every: ``(facts, layers)``, numbers of neurons.
         seed, replicates: of the bootstrap.
+
+    Returns:
+        Of each layer: its number; how many of some, and the estimate of their share of all layers';
+        the same of all; the estimate of the share of some among the layer's own.
     """
-    whole = float(below.sum())
-    if not whole > 0:
-        return None, None, None
-    low, high = ratio_interval(above, below, seed, replicates)
-    return float(above.sum()) / whole, low, high
-
-
-def shares_by_layer(counts: Floats, seed: int, replicates: int) -> list[tuple[int, Estimate]]:
-    """Of each layer, how many there are, and their share of all layers'.
-
-    Args:
-        counts: ``(facts, layers)``.
-        seed, replicates: of the bootstrap.
-    """
-    whole = counts.sum()
-    totals = counts.sum(axis=0)
-    if not whole:
-        return [(0, (None, None, None))] * counts.shape[1]
-    all_layers = np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
-    ends = ratio_intervals(counts, all_layers, seed, replicates)
+    args = (seed, replicates)
+    shares, shares_every = (estimates(n, _all_layers(n), *args) for n in (some, every))
+    among = estimates(some, every, *args)
     return [
-        (int(n), (float(n / whole), float(low), float(high)))
-        for n, (low, high) in zip(totals, ends, strict=True)
+        [layer, int(n), *shares[layer], int(n_every), *shares_every[layer], *among[layer]]
+        for layer, (n, n_every) in enumerate(zip(some.sum(0), every.sum(0), strict=True))
     ]
+
+
+def _all_layers(counts: Floats) -> Floats:
+    return np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)

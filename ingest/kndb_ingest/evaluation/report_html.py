@@ -16,9 +16,8 @@ from typing import Any
 from kndb_ingest.evaluation.charts import can_draw, chart
 from kndb_ingest.evaluation.readable import Readable, readable
 from kndb_ingest.evaluation.stored import StoredRun
-from kndb_ingest.evaluation.table import Table
+from kndb_ingest.evaluation.table import ALL, Table
 
-ALL = "all"
 _PORTRAIT = 13  # columns of a table that fits upright paper
 _SHOWN = 24  # rows; of longer tables those about everything, the others behind a click
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+ALL = "all"
+"""In place of a relation or language: all of them together."""
+
 
 @dataclass(frozen=True)
 class Table:
