@@ -10,6 +10,7 @@ import typer
 from kndb_cli import options
 from kndb_cli.evaluate_all import all_
 from kndb_cli.evaluate_neurons import faithfulness, localisation
+from kndb_cli.evaluate_options import Replicates, Seed
 from kndb_cli.evaluate_tables import crosslingual, degenerate, overall, show
 from kndb_cli.model_options import Device, Dtype, Memory, Model, Revision, mebibytes, quiet_loading
 from kndb_cli.output import choose
@@ -41,10 +42,8 @@ def factcheck(
             help="The run whose calibration is tested. Unless said: the model's newest one.",
         ),
     ] = None,
-    replicates: Annotated[
-        int, typer.Option(metavar="N", min=100, help="Bootstrap draws of facts.")
-    ] = 1000,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the bootstrap.")] = 0,
+    replicates: Replicates = 1000,
+    seed: Seed = 0,
     db: options.Database = options.DATABASE,
     device: Device = "auto",
     dtype: Dtype = "float32",

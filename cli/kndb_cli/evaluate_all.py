@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kndb_cli import options
-from kndb_cli.evaluate_tables import Replicates
+from kndb_cli.evaluate_options import Replicates, Run, Seed
 from kndb_cli.model_options import Device, Dtype, Memory, Model, Revision, mebibytes, quiet_loading
 from kndb_cli.progress import Report, reporting
 from kndb_cli.terminal import note
@@ -20,13 +20,7 @@ def all_(
     report: Annotated[
         Path, typer.Option("--report", metavar="DIR", help="The folder to write to; it is made.")
     ],
-    run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            help="A run's id, or its first digits. Unless said: the model's newest finished run.",
-        ),
-    ] = None,
+    run: Run = None,
     facts: Annotated[
         int | None,
         typer.Option(
@@ -36,7 +30,7 @@ def all_(
         ),
     ] = None,
     replicates: Replicates = 1000,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of every draw.")] = 0,
+    seed: Seed = 0,
     fresh: Annotated[
         bool,
         typer.Option(

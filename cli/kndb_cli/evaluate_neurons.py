@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kndb.errors import UsageError
 from kndb_cli import options
-from kndb_cli.evaluate_tables import show
-from kndb_cli.graph_options import chosen_langs
+from kndb_cli.evaluate_options import Replicates, Run, Seed
+from kndb_cli.evaluate_tables import overall, show
+from kndb_cli.graph_options import Langs, chosen_langs
 from kndb_cli.model_options import Device, Dtype, Memory, Model, Revision, mebibytes, quiet_loading
 from kndb_cli.output import Output, choose
 from kndb_cli.progress import reporting
@@ -20,34 +21,17 @@ from kndb_cli.terminal import note
 if TYPE_CHECKING:
     from kndb_ingest.evaluation.table import Table
 
-Run = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RUN",
-        help="A run's id, or its first digits. Unless said: the model's newest finished run.",
-    ),
-]
-Langs = Annotated[str | None, typer.Option(metavar="LANGS", help="Only these languages: en,zh.")]
-Replicates = Annotated[int, typer.Option(metavar="N", min=100, help="Bootstrap draws of facts.")]
-Seed = Annotated[
-    int,
-    typer.Option(metavar="N", help="Seed of the facts drawn, random neurons and the bootstrap."),
-]
-
-_FOR_PEOPLE = {
-    "localisation": (
-        "effect",
-        "method",
-        "n_neurons",
-        "related_relative",
-        "unrelated_relative",
-        "success",
-        "wrong_sign",
-        "specificity",
-    ),
-    "faithfulness": ("method", "n_prompts", "spearman", "overlap_20", "removed_20"),
-}
-"""The columns that a drawn table has; the other forms have all."""
+_LOCALISATION = (
+    "effect",
+    "method",
+    "n_neurons",
+    "related_relative",
+    "unrelated_relative",
+    "success",
+    "wrong_sign",
+    "specificity",
+)
+"""The columns of a drawn table; the other forms have all."""
 
 
 def localisation(
@@ -103,7 +87,7 @@ def localisation(
     )
     with reporting(Path(model).name, "facts", quiet) as report:
         table = evaluation.evaluate(request, report)
-    _show(table, target)
+    _show(table, _LOCALISATION, target)
 
 
 def faithfulness(
@@ -113,6 +97,9 @@ def faithfulness(
         int, typer.Option(metavar="N", min=1, help="Facts drawn; one prompt of each is asked.")
     ] = 40,
     langs: Langs = None,
+    top: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="How many of the highest scores are compared.")
+    ] = "10,20,50",
     replicates: Replicates = 1000,
     seed: Seed = 0,
     db: options.Database = options.DATABASE,
@@ -131,7 +118,8 @@ def faithfulness(
     kndb evaluate faithfulness --model demo-masked -o faithfulness.csv
 
     Every neuron of the model is suppressed alone, on every prompt drawn:
-    with a large model ask for few facts.
+    with a large model ask for few facts. A drawn table has the middle top of
+    --top; CSV, JSON and Parquet have all.
     """
     target = choose(format, json, output, quiet)
     quiet_loading(model, quiet)
@@ -144,6 +132,7 @@ def faithfulness(
         run=run,
         facts=facts,
         langs=chosen_langs(langs),
+        top=_sizes(top),
         replicates=replicates,
         seed=seed,
         device=device,
@@ -153,35 +142,27 @@ def faithfulness(
     )
     with reporting(Path(model).name, "neurons", quiet) as report:
         table = evaluation.evaluate(request, report)
-    _show(table, target)
+    _show(table, _for_people(table), target)
 
 
-def _show(table: Table, target: Output) -> None:
-    if target.format != "table":
-        show([table], table.name, target)
-        return
-    show([for_people(table)], table.name, target)
-    note("CSV, JSON and Parquet have more figures: -o FILE.", target.quiet)
+def _for_people(table: Table) -> Sequence[str]:
+    """The columns of a drawn table of faithfulness: of several tops the middle one."""
+    top = table.settings["top"]
+    k = top[len(top) // 2]
+    return "method", "n_prompts", "spearman", f"overlap_{k}", f"removed_{k}"
 
 
-def for_people(table: Table) -> Table:
-    """The rows over all relations and languages, and the columns that matter most.
-
-    A whole table is 34 columns wide, and has a row for each relation and language.
-    """
-    at = {name: place for place, name in enumerate(table.columns)}
-    kept = [
-        name
-        for column in _FOR_PEOPLE[table.name]
-        for name in (column, f"{column}_low", f"{column}_high")
-        if name in at
-    ]
-    return replace(
-        table,
-        columns=kept,
-        rows=[[row[at[name]] for name in kept] for row in table.rows if _whole(row, at)],
-    )
+def _sizes(top: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, top.split(",")))
+    except ValueError as error:
+        raise UsageError(
+            f"--top takes numbers of neurons, such as 10,20,50; {top!r} was given."
+        ) from error
 
 
-def _whole(row: Sequence[Any], at: dict[str, int]) -> bool:
-    return "relation" not in at or row[at["relation"]] == row[at["lang"]] == "all"
+def _show(table: Table, columns: Sequence[str], target: Output) -> None:
+    drawn = target.format == "table"
+    show([overall(table, columns) if drawn else table], None, target)
+    if drawn:
+        note("CSV, JSON and Parquet have more figures: -o FILE.", target.quiet)

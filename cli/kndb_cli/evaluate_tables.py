@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kndb_cli import options
+from kndb_cli.evaluate_options import Replicates, Seed
 from kndb_cli.output import Output, choose, emit
 from kndb_cli.rows import Listing
 from kndb_cli.terminal import note, styled
+from kndb_ingest.evaluation.table import ALL
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
 
 Crosslingual = Literal["pairs", "relations", "languages", "layers", "edits", "edit-languages"]
 Degenerate = Literal["rates", "sizes", "layers"]
-
-Replicates = Annotated[int, typer.Option(metavar="N", min=100, help="Bootstrap draws of facts.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Seed of the bootstrap.")]
 
 
 def crosslingual(
@@ -105,8 +104,8 @@ def show(tables: Sequence[Table], name: str | None, target: Output) -> None:
     chosen = [table for table in tables if name in (None, table.name)]
     several = target.path is None and target.format == "table"
     for table in chosen if several else chosen[:1]:
-        if several:
-            print(f"\n{styled(table.title, 'bold', sys.stdout)}" * (len(chosen) > 1), flush=True)
+        if several and len(chosen) > 1:
+            print(f"\n{styled(table.title, 'bold', sys.stdout)}", flush=True)
         if table.rows or not several:
             emit(Listing(table.columns, [tuple(row) for row in table.rows]), target, _layout(table))
         for sentence in table.notes:
@@ -117,11 +116,15 @@ def show(tables: Sequence[Table], name: str | None, target: Output) -> None:
 
 
 def overall(table: Table, columns: Sequence[str]) -> Table:
-    """The rows over all relations and languages, and some columns with their intervals."""
+    """The rows over all relations and languages, and some columns with their intervals.
+
+    A whole table may be 34 columns wide, with a row for each relation and language.
+    """
     at = {name: place for place, name in enumerate(table.columns)}
     ends = [f"{name}{end}" for name in columns for end in ("", "_low", "_high")]
     kept = [name for name in ends if name in at]
-    whole = [row for row in table.rows if row[at["relation"]] == row[at["lang"]] == "all"]
+    groups = [at[name] for name in ("relation", "lang") if name in at]
+    whole = [row for row in table.rows if all(row[place] == ALL for place in groups)]
     return replace(table, columns=kept, rows=[[row[at[name]] for name in kept] for row in whole])
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import MISSING, fields
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ import pytest
 import torch
 
 from evaluation.neuron_runs import make_run, saved
-from kndb_cli.evaluate_neurons import for_people
+from kndb_cli import evaluate_neurons as commands
+from kndb_cli.evaluate_tables import overall
 from kndb_cli.main import main
-from kndb_ingest.evaluation import faithfulness
+from kndb_ingest.evaluation import localisation
 from kndb_ingest.evaluation.faithfulness import FaithfulnessRequest
-from kndb_ingest.evaluation.localisation import METHODS, columns
+from kndb_ingest.evaluation.localisation import METHODS, LocalisationRequest, columns
 from kndb_ingest.evaluation.methods import SCORING
 
 Run = tuple[Path, Path]
@@ -75,16 +78,49 @@ def test_faithfulness_to_a_file(run: Any, tmp_path: Path) -> None:
 def test_faithfulness_drawn(run: Any) -> None:
     code, out, err = run("faithfulness", "--facts", "2", "--format", "table")
     assert code == 0, err
-    head, *_ = out.strip().splitlines()
+    head, *_ = out.splitlines()
     assert head.split() == ["method", "prompts", "spearman", "overlap", "20", "removed", "20"]
 
 
+def test_tops_are_chosen(run: Any) -> None:
+    args = ("faithfulness", "--facts", "1", "--top", "7,3,1000")
+    code, out, err = run(*args, "--format", "table")
+    assert code == 0, err
+    assert "overlap 7" in out
+    assert "The top 1000 is left out: the model has 144 neurons." in err
+    row, *_ = json.loads(run(*args, "--json")[1])
+    assert row["overlap_3"] == row["overlap_7"] == 1
+    for wrong in ("ten", "3,", "0"):
+        code, out, err = run("faithfulness", "--top", wrong, "-q")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"{wrong!r} was given" in err or "0 was given" in err
+
+
 def test_a_drawn_table_has_figures_of_the_whole_one(bert: Run) -> None:
-    table = faithfulness.evaluate(FaithfulnessRequest(bert[0], str(bert[1]), facts=2))
-    drawn = for_people(table)
-    at = list(table.columns).index("removed_20_high")
-    assert [row[-1] for row in drawn.rows] == [row[at] for row in table.rows]
+    table = localisation.evaluate(
+        LocalisationRequest(bert[0], str(bert[1]), facts=2, replicates=100)
+    )
+    drawn = overall(table, ("method", "specificity", "absent"))
+    assert drawn.columns == ["method", "specificity", "specificity_low", "specificity_high"]
+    at = list(table.columns).index("specificity_high")
+    whole = [row for row in table.rows if row[2:4] == ("all", "all")]
+    assert [row[-1] for row in drawn.rows] == [row[at] for row in whole]
     assert drawn.notes == table.notes
+
+
+@pytest.mark.parametrize(
+    ("command", "request_type"),
+    [(commands.localisation, LocalisationRequest), (commands.faithfulness, FaithfulnessRequest)],
+)
+def test_defaults_are_those_of_the_library(command: Any, request_type: type) -> None:
+    """They are written twice, as the library takes seconds to import."""
+    given = {name: option.default for name, option in signature(command).parameters.items()}
+    if "top" in given:
+        given["top"] = tuple(map(int, given["top"].split(",")))
+    given["langs"] = given["langs"] or ()
+    shared = [f for f in fields(request_type) if f.name in given and f.default is not MISSING]
+    assert len(shared) > 8
+    assert {f.name: f.default for f in shared} == {f.name: given[f.name] for f in shared}
 
 
 @pytest.mark.parametrize("command", ["localisation", "faithfulness"])

@@ -141,18 +141,13 @@ def test_the_table(table: Table) -> None:
     assert any("fewer than 6 unrelated facts: 2" in note for note in table.notes)
 
 
-def test_it_is_the_same_again_and_other_by_the_seed(bert: Run, table: Table) -> None:
+def test_it_is_the_same_again(bert: Run, table: Table) -> None:
     request = LocalisationRequest(*map_run(bert), replicates=200)
     told: list[tuple[int, int]] = []
     again = localisation.evaluate(request, lambda done, total: told.append((done, total)))
     # nan, where a single fact says nothing of how facts differ, equals nan here.
     np.testing.assert_equal(list(map(list, again.rows)), list(map(list, table.rows)))
     assert told == [(n, 8) for n in range(9)]
-    other = localisation.evaluate(replace(request, seed=1))
-    for first, second in zip(dicts(table), dicts(other), strict=True):
-        if first["method"] != "random":
-            continue
-        assert first["related_log"] != second["related_log"]
 
 
 def test_a_single_relation_has_no_unrelated_facts(bert: Run, tmp_path: Path) -> None:

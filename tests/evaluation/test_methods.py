@@ -155,9 +155,11 @@ def replace_object(fact: AskedFact, prompt: Any) -> Any:
 
 
 def test_the_sample_is_drawn_by_the_seed_for_all_languages(bert: tuple[Path, Path]) -> None:
+    request = NeuronRequest(bert[0], str(bert[1]))
+    run_id = model_and_run(request)[1].run_id
+
     def drawn(**changes: Any) -> Sample:
-        request = NeuronRequest(bert[0], str(bert[1]), **changes)
-        return draw_sample(request, model_and_run(request)[1].run_id)
+        return draw_sample(replace(request, **changes), run_id)
 
     two = drawn(facts=2)
     assert len({fact.fact_id for fact in two.facts}) == 2

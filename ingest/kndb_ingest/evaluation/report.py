@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,11 @@ Progress = Callable[[str, str], AbstractContextManager[Report]]
 
 INDEX = "index.html"
 
-DRAWN = {"localisation": 24, "faithfulness": 40}
-"""Facts drawn unless said: as many as the commands of these names draw."""
+DRAWN = {
+    "localisation": localisation.LocalisationRequest.facts,
+    "faithfulness": faithfulness.FaithfulnessRequest.facts,
+}
+"""Facts drawn unless said."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ def _of_model(
         kept.append(name)
         return table
     try:
-        table = replace(make(request, run, progress), name=name)
+        table = make(request, run, progress)
     except DatabaseError:
         raise
     except KndbError as error:

@@ -1,0 +1,45 @@
+"""The README against the program."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from kndb_cli.main import application
+
+UNLESS_SAID = (
+    "check"  # of `kndb factcheck`: it need not be typed, so its group's name stands for it
+)
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def commands(command, path):
+    """The paths of the commands below one, such as ``graph plot neuron-map``."""
+    below = getattr(command, "commands", {})
+    if not below:
+        yield path
+    for name, each in below.items():
+        yield from commands(each, path if name == UNLESS_SAID else (*path, name))
+
+
+def test_every_command_is_in_the_table_of_commands():
+    """As ``kndb graph plot``, or behind its group's name on the same line."""
+    rows = [line for line in README.splitlines() if line.startswith("| `kndb ")]
+    named = [set(re.findall(r"[a-z-]+", " ".join(re.findall("`([^`]+)`", row)))) for row in rows]
+    every = list(commands(get_command(application([])), ()))
+    assert len(every) > 20
+    assert [path for path in every if not any(set(path[:2]) <= words for words in named)] == []
+
+
+@pytest.mark.parametrize("line", re.findall(r"^(?:\$ )?(?:\S*/)?kndb .+$", README, re.MULTILINE))
+def test_what_is_shown_has_options_that_exist(line):
+    command = get_command(application([]))
+    words = line[line.index("kndb") + 5 :].split("#")[0].split()
+    while below := getattr(command, "commands", {}):
+        name = words.pop(0) if words and words[0] in below else UNLESS_SAID
+        if name not in below:
+            break
+        command = below[name]
+    known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
+    assert [word for word in words if word.startswith("-") and word not in known] == []
