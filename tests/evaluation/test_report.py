@@ -1,25 +1,19 @@
-"""The report: its files, its page, what is kept, and what becomes of what is missing."""
+"""The report: its files, what is kept, and what becomes of what is missing."""
 
 from __future__ import annotations
 
 import csv
 import json
-import math
 import shutil
-import sys
-from collections import Counter
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 import torch
 
 from evaluation.neuron_runs import make_run
+from evaluation.report_page import NASTY, check, estimates
 from kndb.errors import DatabaseMissing, NotFound, UsageError
-from kndb_ingest.evaluation.charts import chart
-from kndb_ingest.evaluation.readable import readable
 from kndb_ingest.evaluation.report import ReportRequest, Written, write_report
 from kndb_ingest.evaluation.report_files import (
     as_csv,
@@ -28,72 +22,10 @@ from kndb_ingest.evaluation.report_files import (
     write_table,
     write_text,
 )
-from kndb_ingest.evaluation.report_html import Section, page
-from kndb_ingest.evaluation.stored import StoredRun
-from kndb_ingest.evaluation.table import Table
 from planted_store import plant
 from small_store import Model, finished_run
 
-RUN = StoredRun(1, "a<b>&c", 2, 8, "facts", "amig", 0.2, 0.5, {})
-NASTY = '</td><script src="http://x">&"\''
 MODEL_TABLES = ("factcheck", "localisation", "faithfulness")
-VOID = {"meta", "br", "path", "use", "rect", "image"}
-
-
-class Page(HTMLParser):
-    """What is on a page: tags, ids, references; it complains of tags that are not closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.text: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-        if tag not in {"meta"}:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-    def values(self, name: str) -> list[str]:
-        return [value for key, value in self.attributes if key == name]
-
-
-def check(text: str) -> Page:
-    """The page is well formed, links only within itself, and loads nothing."""
-    found = Page(text)
-    assert not {"script", "link", "iframe", "img", "object"} & set(found.tags)
-    assert not found.values("src")
-    ids = Counter(found.values("id"))
-    assert max(ids.values()) == 1
-    links = found.values("href")
-    assert links
-    assert all(link.startswith("#") and link[1:] in ids for link in links)
-    assert "http" not in text.replace("http://x", "")
-    assert "@import" not in text
-    assert all(ref[0] == "#" for ref in text.replace("url('", "url(").split("url(")[1:])
-    return found
-
-
-def estimates(name: str = "degenerate-rates", n: int = 2) -> Table:
-    columns = ("relation_id", "relation", "lang", "rate", "rate_low", "rate_high", "control_rate")
-    rows = [("all", "all", "all", 0.25, 0.125, 0.5, 0.0)]
-    rows += [(f"P{i}", NASTY, "en", math.nan, None, None, 1e-6) for i in range(n - 1)]
-    return Table(name, "Rates <of> all", columns, rows, {"tau": 0.2, "a": {"b": [1, NASTY]}}, ["x"])
 
 
 def test_tables_come_back_from_their_files(tmp_path: Path) -> None:
@@ -143,85 +75,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
     with pytest.raises(UsageError, match="cannot be written"):
         write_text(tmp_path / "absent" / "page.html", "text")
-
-
-def test_everything_is_escaped() -> None:
-    missing = Table("crosslingual-pairs", NASTY, (), [], {}, [f"Run `kndb {NASTY}` first."])
-    sections = [Section("crosslingual", [missing]), Section("degenerate", [estimates(n=3)])]
-    text = page(RUN, sections, {"seed": NASTY})
-    found = check(text)
-    assert "script" not in found.tags
-    shown = "".join(found.text)
-    assert shown.count(NASTY) >= 4
-    assert "a<b>&c" in shown
-
-
-def test_long_tables_show_what_is_about_everything_first() -> None:
-    text = page(RUN, [Section("degenerate", [estimates(n=60)])], {})
-    found = check(text)
-    assert found.tags.count("details") == 1
-    assert "All 60 rows" in found.text
-    assert found.tags.count("tr") == (1 + 1) + (1 + 60)
-
-
-@pytest.mark.parametrize(
-    ("wholes", "shown"),
-    [([("all", "all")] * 2, 2), ([("all", "all"), ("all", "en"), ("P36", "all")], 3), ([], 24)],
-)
-def test_which_rows_of_a_long_table_come_first(wholes: list[tuple[str, str]], shown: int) -> None:
-    rows = [*wholes, *[("P36", "en")] * 30]
-    table = Table("degenerate", "t", ("relation", "lang"), rows)
-    found = check(page(RUN, [Section("degenerate", [table])], {}))
-    assert found.tags.count("tr") == (1 + shown) + (1 + len(rows))
-
-
-def test_numbers_are_to_the_right_and_rounded() -> None:
-    found = readable(estimates())
-    assert found.heads == ["id", "relation", "lang", "rate", "control rate"]
-    assert found.numeric == [False, False, False, True, True]
-    assert found.rows[0][3:] == ["0.250 [0.125, 0.500]", "0.000"]
-    assert found.rows[1][3:] == ["–", "1e-06"]
-    text = page(RUN, [Section("degenerate", [estimates()])], {})
-    assert '<td class="n">0.250 <span class="i">[0.125, 0.500]</span></td>' in text
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        estimates(),
-        Table(
-            "factcheck",
-            "t",
-            ("method", "relation", "lang", "f1", "auroc"),
-            [("degenerate", "all", "all", 0.5, math.nan), ("random", "all", "all", None, 0.5)],
-        ),
-        Table("faithfulness", "t", ("method", "spearman", "removed_10"), [("amig", 0.5, 0.1)]),
-        Table(
-            "localisation",
-            "t",
-            ("effect", "method", "relation", "lang", "related_relative", "unrelated_relative"),
-            [("suppress", "amig", "all", "all", -0.5, 0.0), ("enhance", NASTY, "all", "all", 1, 0)],
-        ),
-        Table("crosslingual-pairs", "t", ("langs", "jaccard"), [("en,zh", 0.0), ("all", 0.0)]),
-    ],
-    ids=lambda table: table.name,
-)
-def test_charts_are_elements_that_need_nothing_else(table: Table) -> None:
-    svg = chart(table)
-    assert svg is not None
-    assert "http" not in svg.replace("http://x", "")
-    root = ElementTree.fromstring(svg)
-    assert root.get("viewBox")
-    ids = [element.get("id") for element in root.iter() if element.get("id")]
-    assert len(ids) == len(set(ids))
-    assert all(str(name).startswith(f"{table.name}-") for name in ids)
-
-
-def test_without_matplotlib_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    text = page(RUN, [Section("degenerate", [estimates()])], {})
-    assert "svg" not in check(text).tags
-    assert "kndb[plot]" in text
 
 
 @pytest.fixture(scope="module")
