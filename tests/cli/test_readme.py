@@ -14,6 +14,11 @@ UNLESS_SAID = (
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def program():
+    return get_command(application([]))
+
+
 def commands(command, path):
     """The paths of the commands below one, such as ``graph plot neuron-map``."""
     below = getattr(command, "commands", {})
@@ -23,18 +28,18 @@ def commands(command, path):
         yield from commands(each, path if name == UNLESS_SAID else (*path, name))
 
 
-def test_every_command_is_in_the_table_of_commands():
+def test_every_command_is_in_the_table_of_commands(program):
     """As ``kndb graph plot``, or behind its group's name on the same line."""
     rows = [line for line in README.splitlines() if line.startswith("| `kndb ")]
     named = [set(re.findall(r"[a-z-]+", " ".join(re.findall("`([^`]+)`", row)))) for row in rows]
-    every = list(commands(get_command(application([])), ()))
+    every = list(commands(program, ()))
     assert len(every) > 20
     assert [path for path in every if not any(set(path[:2]) <= words for words in named)] == []
 
 
 @pytest.mark.parametrize("line", re.findall(r"^(?:\$ )?(?:\S*/)?kndb .+$", README, re.MULTILINE))
-def test_what_is_shown_has_options_that_exist(line):
-    command = get_command(application([]))
+def test_what_is_shown_has_options_that_exist(line, program):
+    command = program
     words = line[line.index("kndb") + 5 :].split("#")[0].split()
     while below := getattr(command, "commands", {}):
         name = words.pop(0) if words and words[0] in below else UNLESS_SAID

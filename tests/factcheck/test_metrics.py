@@ -104,3 +104,10 @@ def test_intervals_cover_at_the_stated_rate() -> None:
     # 95 % of 200, within three standard errors, and what percentile intervals lack at 60 facts.
     for name, n in covered.items():
         assert 0.89 <= n / trials <= 0.99, (name, n)
+
+
+def test_one_fact_has_no_interval() -> None:
+    one = Judged(
+        np.array([True, False]), np.array([True, True]), np.array([2.0, 1.0]), np.array([3, 3])
+    )
+    assert np.isnan(list(intervals([one, one], 0, 100).values())).all()

@@ -25,6 +25,7 @@ from kndb_ingest import demo
 from kndb_ingest.evaluation.asking import Report, ask
 from kndb_ingest.evaluation.claims import LabelledClaim, WrongAnswers, labelled
 from kndb_ingest.evaluation.metrics import METRICS, Bools, Judged, intervals, measure
+from kndb_ingest.evaluation.per_fact import named
 from kndb_ingest.evaluation.selection import Counted
 from kndb_ingest.evaluation.table import ALL
 
@@ -75,7 +76,7 @@ class Row:
         n_facts: test facts.
         n_claims: claims about them.
         values: precision, recall, F1, AUROC and accuracy.
-        intervals: their 95 % bootstrap intervals, facts drawn with replacement.
+        intervals: their 95 % bootstrap intervals, facts drawn with replacement; nan of one fact.
         answered: share of claims that are not too close to their threshold to call. The figures
             above judge all claims alike.
         accuracy_answered: accuracy on these; nan where there are none.
@@ -235,10 +236,8 @@ def _score(method: str, place: Place, reading: Reading, known: Calibrated) -> fl
 
 def as_columns(rows: Sequence[Row]) -> tuple[list[str], list[tuple[object, ...]]]:
     """The rows as a table: each metric, then the ends of its interval."""
-    names = ["method", "relation", "lang", "n_facts", "n_claims"]
-    for name in METRICS:
-        names += [name, f"{name}_low", f"{name}_high"]
-    names += ["answered", "accuracy_answered"]
+    claims = ["method", "relation", "lang", "n_facts", "n_claims"]
+    names = [*claims, *named(*METRICS), "answered", "accuracy_answered"]
     table = [
         (
             row.method,

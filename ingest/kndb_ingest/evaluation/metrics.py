@@ -15,13 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from kndb_ingest.evaluation.bootstrap import LEVEL, Floats
+
 Bools = NDArray[np.bool_]
 
 METRICS = ("precision", "recall", "f1", "auroc", "accuracy")
-
-REPLICATES = 1000
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,16 @@ def measure(parts: Sequence[Judged]) -> dict[str, float]:
 
 
 def intervals(
-    parts: Sequence[Judged], seed: int, replicates: int = REPLICATES, level: float = LEVEL
+    parts: Sequence[Judged], seed: int, replicates: int, level: float = LEVEL
 ) -> dict[str, tuple[float, float]]:
     """Percentile bootstrap intervals of the metrics (Efron 1979), facts drawn with replacement.
 
-    A fact that occurs in several parts is drawn in all of them together.
+    A fact that occurs in several parts is drawn in all of them together. One fact alone tells
+    nothing of how facts differ: the ends are nan.
     """
     every = np.unique(np.concatenate([part.facts for part in parts]))
+    if len(every) < 2:
+        return dict.fromkeys(METRICS, (np.nan, np.nan))
     generator = np.random.default_rng(seed)
     counts = generator.multinomial(
         len(every), np.full(len(every), 1 / len(every)), size=replicates
