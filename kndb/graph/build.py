@@ -83,7 +83,7 @@ _CHOSEN = """
     ),
     newest AS (
         SELECT * FROM degenerate_search WHERE run_id = $run
-        ORDER BY started_at DESC, search_id LIMIT 1
+        ORDER BY status = 'finished' DESC, started_at DESC, search_id LIMIT 1
     ),
     pair AS (
         SELECT found.fact_id, relation_id, lang, drop_share,
@@ -98,7 +98,7 @@ _CHOSEN = """
         GROUP BY search_id, set_id, found.fact_id, relation_id, lang, drop_share
     )
 """
-"""The selected knowledge neurons, the run's newest search, and the degenerate pairs it found."""
+"""The selected knowledge neurons, the run's newest search (a finished one, if any), and its pairs."""
 
 
 @contextmanager

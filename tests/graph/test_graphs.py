@@ -172,6 +172,16 @@ def test_a_run_that_was_not_searched_says_so(tmp_path: Path) -> None:
         plot(tmp_path / "k.duckdb", "degenerate", tmp_path / "a.png")
 
 
+def test_a_search_that_has_just_begun_hides_no_finished_one(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    add_search(path, plant(path, FACTS))
+    found = groups(path).rows()
+    begun = "INSERT INTO degenerate_search SELECT 2, run_id, '{}', 'running', now(), NULL, '0' "
+    with connect(path, write=True) as connection:
+        connection.execute(begun + "FROM degenerate_search")
+    assert groups(path).rows() == found != []
+
+
 def test_measures_of_planted_neurons(path: Path) -> None:
     rows = {row["neuron"]: row for row in measures(path).to_dicts()}
     hub = rows["0:2"]
