@@ -98,7 +98,7 @@ _CHOSEN = """
         GROUP BY search_id, set_id, found.fact_id, relation_id, lang, drop_share
     )
 """
-"""The selected knowledge neurons, the run's newest search (finished, if there is one), its pairs."""
+"""The selected knowledge neurons, the run's newest search (finished, if one is), and its pairs."""
 
 
 @contextmanager
