@@ -28,7 +28,7 @@ def test_it_holds_what_it_needs_and_no_loose_folders(wheel: Path) -> None:
     top = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert top == {"kndb", "kndb_ingest", "kndb_cli", "kndb_migrations"}
     for needed in (
-        "kndb_ingest/demo/facts.jsonl",
+        "kndb_ingest/demo/demo.jsonl",
         "kndb_ingest/demo/models/demo-masked/model.safetensors",
         "kndb_ingest/demo/models/demo-causal/tokenizer.json",
         "kndb_migrations/env.py",

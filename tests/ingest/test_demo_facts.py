@@ -26,7 +26,7 @@ def rows() -> list[Row]:
 def test_the_same_babel_builds_the_same_file() -> None:
     babel = pytest.importorskip("babel")
     if babel.__version__ != BABEL:
-        pytest.skip(f"facts.jsonl was built with Babel {BABEL}")
+        pytest.skip(f"demo.jsonl was built with Babel {BABEL}")
     from kndb_ingest.demo.build_facts import render
 
     assert render() == facts_path().read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 
 def facts_path() -> Path:
     """The demo facts, one prompt a line, in kndb's own form."""
-    return _HERE / "facts.jsonl"
+    return _HERE / "demo.jsonl"
 
 
 def model_path(family: Family) -> Path:

@@ -1,4 +1,4 @@
-"""Builds ``facts.jsonl`` from the Unicode CLDR names that Babel carries.
+"""Builds ``demo.jsonl`` from the Unicode CLDR names that Babel carries.
 
 ``python -m kndb_ingest.demo.build_facts`` writes the file anew.
 
@@ -155,7 +155,7 @@ def _rows(name: str) -> list[list[str]]:
 
 
 def render() -> str:
-    """The text of ``facts.jsonl``."""
+    """The text of ``demo.jsonl``."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in build())
 
 
