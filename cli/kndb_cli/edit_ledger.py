@@ -157,7 +157,12 @@ def apply(
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a copy of the model with edits in its weights, which from_pretrained loads."""
+    """Write a copy of the model with edits in its weights, which from_pretrained loads.
+
+    kndb edit apply ID --model demo-masked --save edited
+
+    DIR/kndb_edits.json says which edits are in it.
+    """
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb_ingest.edit_apply import apply_edits
 

@@ -29,8 +29,8 @@ _LEDGER = {
     "fact_key": "fact",
     "mode": "mode",
     "target": "target",
-    "langs": "langs",
-    "harmonic": "score",
+    "n_neurons": "neurons",
+    "harmonic": "harmonic",
     "status": "status",
     "edit_id": "edit_id",
 }
@@ -48,7 +48,7 @@ def emit_measured(rows: Rows, where: Output) -> None:
 
 
 def emit_ledger(rows: Rows, where: Output) -> None:
-    """Edits and how well they did; ``score`` is the harmonic mean."""
+    """Edits and how well they did; ``harmonic`` is the mean of their shares."""
     emit(rows, where, _ledger)
 
 

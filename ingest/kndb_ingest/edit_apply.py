@@ -11,6 +11,7 @@ from kndb.editing.files import Record, save_with, save_without
 from kndb.errors import ModelError, UsageError
 from kndb.models import load_model
 from kndb.models.loading import locate
+from kndb.store.database import connect
 from kndb.store.edits import Ledger, StoredDelta
 from kndb_ingest import demo
 
@@ -19,6 +20,8 @@ def apply_edits(
     database: Path, asked: Sequence[str], model: str, out: Path, revision: str | None = None
 ) -> Record:
     """Save a model with edits of the ledger, in the given order.
+
+    A file ``kndb_edits.json`` in the folder says what was done.
 
     Args:
         database: the ledger.
@@ -42,7 +45,17 @@ def apply_edits(
             raise UsageError(f"The edit {edit.edit_id} is {edit.status}; make it again first.")
     where = demo.MODELS.get(model, model)
     loaded = load_model(where, device="cpu", revision=revision)
-    return save_with(locate(where, revision)[0], loaded, deltas, out)
+    return save_with(locate(where, revision)[0], loaded, deltas, out, _about(database, edits))
+
+
+def _about(database: Path, edits: Sequence[StoredDelta]) -> dict[int, dict[str, str | None]]:
+    """What the ledger says of these edits, by their ids."""
+    with connect(database) as connection:
+        rows = connection.execute(
+            "SELECT edit_id, fact_key, mode, target FROM edits WHERE list_contains(?, edit_id)",
+            [[edit.edit_id for edit in edits]],
+        ).fetchall()
+    return {row[0]: dict(zip(("fact_key", "mode", "target"), row[1:], strict=True)) for row in rows}
 
 
 def undo_edit(database: Path, asked: str, model: Path | None, out: Path | None) -> int:

@@ -263,6 +263,9 @@ def edit(
 ) -> EditSummary:
     """Make edits one by one, measure each, and write them into the ledger.
 
+    Of many, those that cannot be made are written down as skipped, with the reason; a single one
+    leaves nothing.
+
     Args:
         request: where, and with what.
         jobs: the edits; a text in the place of one is the reason why it cannot be made.
@@ -318,15 +321,18 @@ class _Outcomes:
         fact = source.fact(job.fact, job.relation)
         settings = {**job.settings.as_dict(), "dtype": self.request.dtype}
         edit_id = edit_id_of(source.run_id, fact.fact_id, settings)
-        self.summary.edit_ids.append(edit_id)
         if not self.request.dry_run and source.has(edit_id):
+            self.summary.edit_ids.append(edit_id)
             self.summary.known += 1
             return None
         plan = plan_edit(source, fact, job.settings)
         outcome = self.surgeon.carry_out(edit_id, plan, job.settings)
         if outcome.plan.reason:
             self.summary.skipped[outcome.plan.reason] += 1
-        else:
+            if self.strict:
+                return None
+        self.summary.edit_ids.append(edit_id)
+        if not outcome.plan.reason:
             self.summary.made += 1
             self.summary.last = outcome
         if self.request.dry_run:

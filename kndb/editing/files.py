@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,25 @@ from kndb.neurons import Neuron
 
 RECORD = "kndb_edits.json"
 
+_ABOUT = (
+    "kndb changed the weights of this model by the edits below, in this order. The model card and "
+    "all other files are the original model's. base is the SHA-256 of the weights before."
+)
+
 
 @dataclass(frozen=True)
 class SavedEdit:
-    """An edit in a saved model: its id and its neurons."""
+    """An edit in a saved model.
+
+    Attributes:
+        edit_id: its id in the ledger.
+        neurons: whose rows it changed.
+        about: what it did, for people: ``fact_key``, ``mode``, ``target``.
+    """
 
     edit_id: int
     neurons: tuple[Neuron, ...]
+    about: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,11 @@ def stored_rows(folder: Path, model: LanguageModel[Any], neurons: Sequence[Neuro
 
 
 def save_with(
-    folder: Path, model: LanguageModel[Any], edits: Sequence[tuple[int, Delta]], out: Path
+    folder: Path,
+    model: LanguageModel[Any],
+    edits: Sequence[tuple[int, Delta]],
+    out: Path,
+    about: Mapping[int, Mapping[str, str | None]] | None = None,
 ) -> Record:
     """Write the model of ``folder`` with these edits to the new folder ``out``.
 
@@ -78,6 +95,7 @@ def save_with(
         model: loaded from it.
         edits: ids and deltas, in the order to apply them.
         out: a folder that is not there yet, or empty.
+        about: of each edit by its id, what the record is to say of it beside its neurons.
 
     Raises:
         ModelError: an edit was made against other weights.
@@ -91,7 +109,7 @@ def save_with(
         _copy(folder, part)
         for edit_id, delta in edits:
             _replace(part, model, delta.neurons, delta.before, delta.after)
-            saved = SavedEdit(edit_id, delta.neurons)
+            saved = SavedEdit(edit_id, delta.neurons, (about or {}).get(edit_id, {}))
             record = replace(record, edits=(*record.edits, saved))
         return _write(part, record)
 
@@ -134,7 +152,11 @@ def read_record(folder: Path) -> Record:
     try:
         found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         edits = tuple(
-            SavedEdit(int(e["edit_id"]), tuple(Neuron.parse(n) for n in e["neurons"]))
+            SavedEdit(
+                int(e["edit_id"]),
+                tuple(Neuron.parse(n) for n in e["neurons"]),
+                {name: e[name] for name in e if name not in ("edit_id", "neurons")},
+            )
             for e in found["edits"]
         )
         return Record(str(found["base"]), str(found["weights_sha256"]), edits)
@@ -156,10 +178,18 @@ def _write(folder: Path, record: Record) -> Record:
             raise ModelError("The weights without edits are not those they began as.")
         return record
     edits = [
-        {"edit_id": str(e.edit_id), "neurons": [str(n) for n in e.neurons]} for e in record.edits
+        {"edit_id": str(e.edit_id), **e.about, "neurons": [str(n) for n in e.neurons]}
+        for e in record.edits
     ]
-    content = {"base": record.base, "weights_sha256": record.weights_sha256, "edits": edits}
-    (folder / RECORD).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    content = {
+        "about": _ABOUT,
+        "kndb_version": version("kndb"),
+        "base": record.base,
+        "weights_sha256": record.weights_sha256,
+        "edits": edits,
+    }
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    (folder / RECORD).write_text(text + "\n", encoding="utf-8")
     return record
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,10 @@ def test_a_table_shows_what_people_need_and_says_what_it_hides(kndb):
     assert (f"{len(hidden)} unrelated prompts that did not change" in err) == bool(hidden)
     _, out, _ = kndb("list", "--format", "table")
     assert max(map(len, out.splitlines())) <= 80
-    assert edit["edit_id"] in out
+    names, _, line = out.splitlines()
+    assert names.split() == ["fact", "mode", "target", "neurons", "harmonic", "status", "edit_id"]
+    told = dict(zip(names.split(), line.split(), strict=True))
+    assert (told["neurons"], told["edit_id"]) == (edit["n_neurons"], edit["edit_id"])
 
 
 def test_the_same_edit_is_made_once(kndb):
@@ -164,6 +168,12 @@ def test_apply_and_undo_give_the_weights_back_bit_for_bit(kndb, folder):
     assert all(".output.dense.weight" in n or ".mlp.c_proj.weight" in n for n in names)
     assert changed[names[0]].dtype == torch.bfloat16
     loads(folder / "one", names)
+    told = json.loads((folder / "one" / "kndb_edits.json").read_text(encoding="utf-8"))
+    assert (told["base"], told["weights_sha256"]) == (before, weights_hash(folder / "one"))
+    assert told["kndb_version"] == version("kndb")
+    (edit,) = told["edits"]
+    assert (edit["edit_id"], edit["fact_key"], edit["mode"]) == (first, "P36:Q142", "update")
+    assert (edit["target"], bool(edit["neurons"])) == ("Tokyo", True)
     readable = (folder / "one" / "config.json").stat().st_mode
     assert (folder / "one" / "model.safetensors").stat().st_mode == readable
     code, _, err = kndb("undo", first, "--model", "one", "--save", "none")
@@ -310,11 +320,19 @@ def test_a_wrong_line_is_skipped_with_its_reason(kndb, edit, says):
         ((*UPDATE[:2], "--file", "model"), 1, "cannot be read: Is a directory"),
         ((*UPDATE[:4], "--target", "Tokyo " * 99, "--target-lang", "en"), 4, "no prompt can be"),
         (("show", "1"), 4, "no edit '1'"),
-        (("--model", "model", "--file", "none.jsonl"), 1, "cannot be read"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(kndb, args, code, says):
     found, out, err = kndb(*args)
     assert (found, out) == (code, "")
     assert says in err
-    assert "active" not in {edit["status"] for edit in ledger(kndb)}
+    assert ledger(kndb) == []
+
+
+def test_what_a_file_cannot_have_done_is_kept_as_skipped(kndb):
+    unsayable = {"fact": "P36:Q142", "target": "Tokyo " * 99, "target_lang": "en"}
+    edits = [unsayable, {"fact": "P36:Q17", "mode": "erase"}]
+    Path("edits.jsonl").write_text("\n".join(map(json.dumps, edits)), encoding="utf-8")
+    code, out, err = kndb("--model", "model", "--file", "edits.jsonl")
+    assert (code, "1 edits made" in err, "skipped 1: no prompt can be" in err) == (0, True, True)
+    assert sorted(row["status"] for row in rows(out)) == ["active", "skipped"]
