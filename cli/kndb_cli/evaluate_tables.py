@@ -11,6 +11,7 @@ import typer
 
 from kndb_cli import options
 from kndb_cli.evaluate_options import Replicates, Seed
+from kndb_cli.graph_options import Search
 from kndb_cli.output import Output, choose, emit
 from kndb_cli.rows import Listing
 from kndb_cli.terminal import note, styled
@@ -71,6 +72,7 @@ def degenerate(
     ] = None,
     model: options.ModelName = None,
     run: options.RunId = None,
+    search: Search = None,
     replicates: Replicates = 1000,
     seed: Seed = 0,
     db: options.Database = options.DATABASE,
@@ -92,7 +94,7 @@ def degenerate(
     from kndb_ingest.evaluation import degenerate as evaluation
     from kndb_ingest.evaluation.stored import StoredRequest
 
-    found = evaluation.evaluate(StoredRequest(db, model, run, replicates, seed))
+    found = evaluation.evaluate(StoredRequest(db, model, run, replicates, seed, search))
     show(found, table and f"degenerate-{table}", target)
 
 

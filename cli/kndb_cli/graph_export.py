@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from kndb_cli import options
-from kndb_cli.graph_options import Langs, chosen_langs
+from kndb_cli.graph_options import Langs, Search, chosen_langs
 from kndb_cli.output import complete_file
 from kndb_cli.terminal import note
 
@@ -44,6 +44,7 @@ def export(
     langs: Langs = None,
     model: options.ModelName = None,
     run: options.RunId = None,
+    search: Search = None,
     db: options.Database = options.DATABASE,
     quiet: options.Quiet = False,
 ) -> None:
@@ -59,7 +60,7 @@ def export(
 
     chosen = graph_format(output, format)
     kinds = [cast(Kind, kind.strip()) for kind in nodes.split(",")]
-    selection = Selection(fact, relation, chosen_langs(langs), model, run)
+    selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
     graph = build_graph(db, selection, kinds)
     with complete_file(output) as part:
         write_graph(graph, part, chosen)

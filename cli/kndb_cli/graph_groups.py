@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.graph_options import Langs, chosen_langs
+from kndb_cli.graph_options import Langs, Search, chosen_langs
 from kndb_cli.output import choose, emit
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def groups(
     langs: Langs = None,
     model: options.ModelName = None,
     run: options.RunId = None,
+    search: Search = None,
     db: options.Database = options.DATABASE,
     format: options.FormatOption = None,
     json: options.Json = False,
@@ -40,14 +41,16 @@ def groups(
     kndb graph groups --by relation
     kndb graph groups --fact France --langs en
 
-    'kndb graph degenerate' finds the pairs first; those of its newest search count.
+    'kndb graph degenerate' finds the pairs first; those of the run's newest finished search count,
+    or those of --search.
     """
     # Here, because a command's help needs no library.
     from kndb.graph.build import Selection
     from kndb.graph.groups import groups as find_groups
 
     target = choose(format, json, output, quiet)
-    found = find_groups(db, Selection(fact, relation, chosen_langs(langs), model, run), by)
+    selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
+    found = find_groups(db, selection, by)
     emit(found, target, _layout)
 
 
@@ -58,6 +61,7 @@ def measures(
     langs: Langs = None,
     model: options.ModelName = None,
     run: options.RunId = None,
+    search: Search = None,
     top: Annotated[
         int | None,
         typer.Option(metavar="N", help="At most N neurons, those of most facts first."),
@@ -80,7 +84,8 @@ def measures(
     from kndb.graph.measures import measures as measure
 
     target = choose(format, json, output, quiet)
-    found = measure(db, Selection(fact, relation, chosen_langs(langs), model, run), top)
+    selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
+    found = measure(db, selection, top)
     emit(found, target, _layout)
 
 

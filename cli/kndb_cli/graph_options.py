@@ -35,6 +35,16 @@ Langs = Annotated[
     ),
 ]
 
+Search = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SEARCH",
+        help="A search's id, or its first digits: which degenerate pairs count. "
+        "'kndb graph degenerate' ends with it. Unless said: the run's newest finished one.",
+        rich_help_panel="Which neurons",
+    ),
+]
+
 
 def chosen_langs(langs: str | None) -> tuple[str, ...]:
     """The languages of ``--langs``; none stands for all."""

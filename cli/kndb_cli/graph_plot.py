@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.graph_options import Langs, chosen_langs
+from kndb_cli.graph_options import Langs, Search, chosen_langs
 from kndb_cli.output import complete_file
 from kndb_cli.terminal import note
 
@@ -36,6 +36,7 @@ def plot(
     langs: Langs = None,
     model: options.ModelName = None,
     run: options.RunId = None,
+    search: Search = None,
     db: options.Database = options.DATABASE,
     quiet: options.Quiet = False,
 ) -> None:
@@ -50,6 +51,7 @@ def plot(
     from kndb.graph.plot import plot as draw
 
     form = picture_format(output)
+    selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
     with complete_file(output) as part:
-        draw(db, picture, part, Selection(fact, relation, chosen_langs(langs), model, run), form)
+        draw(db, picture, part, selection, form)
     note(f"Drew {picture} to {output}.", quiet)

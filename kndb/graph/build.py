@@ -30,6 +30,7 @@ from kndb.errors import NotFound, UsageError
 from kndb.store.database import connect
 from kndb.store.lookup import find_facts, find_model, find_relation, find_run, newest_runs
 from kndb.store.readonly import reading
+from kndb.store.which_search import find_search, newest_search
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -42,13 +43,18 @@ RECALLS, OF, SERVES, USED_IN, DEGENERATE = "recalls", "of", "serves", "used in",
 
 @dataclass(frozen=True)
 class Selection:
-    """Which knowledge neurons of which run; the names people give, as in ``Database.query``."""
+    """Which knowledge neurons of which run; the names people give, as in ``Database.query``.
+
+    ``search`` is the id of a search for degenerate neurons, or the beginning of it; without a run
+    it names the run too. Degenerate pairs are those of the run's newest search where it is None.
+    """
 
     fact: str | None = None
     relation: str | None = None
     langs: Sequence[str] = ()
     model: str | None = None
     run: str | int | None = None
+    search: str | int | None = None
 
 
 EVERYTHING = Selection()
@@ -57,10 +63,14 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True)
 class Found:
-    """A selection found in the database: ``run_id`` and the parameters of every query here."""
+    """A selection found in the database: ``run_id`` and the parameters of every query here.
+
+    ``search_id`` is None where the run was not searched for degenerate neurons.
+    """
 
     connection: duckdb.DuckDBPyConnection
     run_id: int
+    search_id: int | None
     model: str
     n_layers: int
     n_neurons: int
@@ -68,8 +78,13 @@ class Found:
     langs: list[str] | None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of ``sql``, which may use the CTEs ``chosen``, ``newest`` and ``pair``."""
-        params = {"run": self.run_id, "facts": self.facts, "langs": self.langs}
+        """The rows of ``sql``, which may use the CTEs ``chosen``, ``searched`` and ``pair``."""
+        params = {
+            "run": self.run_id,
+            "search": self.search_id,
+            "facts": self.facts,
+            "langs": self.langs,
+        }
         used = {name: value for name, value in params.items() if f"${name}" in _CHOSEN + sql}
         return self.connection.execute(f"WITH {_CHOSEN}{sql}", used).fetchall()
 
@@ -81,24 +96,21 @@ _CHOSEN = """
         WHERE run_id = $run AND ($facts IS NULL OR list_contains($facts, fact_id))
               AND ($langs IS NULL OR list_contains($langs, lower(lang)))
     ),
-    newest AS (
-        SELECT * FROM degenerate_search WHERE run_id = $run
-        ORDER BY status = 'finished' DESC, started_at DESC, search_id LIMIT 1
-    ),
+    searched AS (SELECT * FROM degenerate_search WHERE search_id = $search),
     pair AS (
         SELECT found.fact_id, relation_id, lang, drop_share,
                min((layer, neuron)) AS one, max((layer, neuron)) AS other
         FROM degenerate_set AS found
         JOIN degenerate_member USING (search_id, set_id)
         JOIN fact ON fact.fact_id = found.fact_id
-        WHERE search_id IN (SELECT search_id FROM newest)
+        WHERE search_id = $search
               AND kind = 'degenerate' AND is_degenerate AND size = 2
               AND ($facts IS NULL OR list_contains($facts, found.fact_id))
               AND ($langs IS NULL OR list_contains($langs, lower(lang)))
         GROUP BY search_id, set_id, found.fact_id, relation_id, lang, drop_share
     )
 """
-"""The selected knowledge neurons, the run's newest search (finished, if one is), and its pairs."""
+"""The selected knowledge neurons, the search for degenerate ones, and its pairs."""
 
 
 @contextmanager
@@ -106,13 +118,12 @@ def selected(path: str | Path, selection: Selection) -> Iterator[Found]:
     """Open the database and find what is selected.
 
     Raises:
-        NotFound: there is no such fact, relation, language, model or run.
-        UsageError: several runs fit.
+        NotFound: there is no such fact, relation, language, model, run or search.
+        UsageError: several runs or searches fit.
         DatabaseError: the database cannot be opened.
     """
     with connect(path) as connection, reading(connection):
-        models = None if selection.model is None else find_model(connection, selection.model)
-        run_id = _one_run(connection, selection.run, models)
+        run_id, search_id = _run_and_search(connection, selection)
         ((model, n_layers, n_neurons),) = connection.execute(
             "SELECT name, n_layers, n_neurons FROM run JOIN model USING (model_id) "
             "WHERE run_id = ?",
@@ -121,12 +132,27 @@ def selected(path: str | Path, selection: Selection) -> Iterator[Found]:
         yield Found(
             connection,
             run_id,
+            search_id,
             model,
             n_layers,
             n_neurons,
             _facts(connection, selection),
             _langs(connection, run_id, selection.langs),
         )
+
+
+def _run_and_search(
+    connection: duckdb.DuckDBPyConnection, selection: Selection
+) -> tuple[int, int | None]:
+    """The run, and the search for degenerate neurons of it, if there is one."""
+    models = None if selection.model is None else find_model(connection, selection.model)
+    if selection.search is None:
+        run_id = _one_run(connection, selection.run, models)
+        newest = newest_search(connection, run_id)
+        return run_id, newest and newest.search_id
+    of_run = None if selection.run is None else find_run(connection, str(selection.run), models)
+    search = find_search(connection, str(selection.search), of_run, models)
+    return search.run_id, search.search_id
 
 
 def _one_run(

@@ -1,6 +1,7 @@
 """Degenerate groups: connected components of the graph whose edges are degenerate pairs.
 
-Pairs come from the run's newest search (``kndb graph degenerate``); it searches nothing itself.
+Pairs come from a search (``kndb graph degenerate``), the run's newest one unless another is asked
+for; it searches nothing itself.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ def groups(path: str | Path, selection: Selection = EVERYTHING, by: By = "fact")
         all others, ``largest_clique``, ``mean_drop`` of its pairs, ``langs``, ``model, run_id``.
 
     Raises:
-        NotFound: the run was not searched for degenerate neurons, or no pair was found.
-        UsageError: several runs fit, or there is no such ``by``.
+        NotFound: the run was not searched for degenerate neurons, no pair was found, or there is
+            no such search.
+        UsageError: several runs or searches fit, or there is no such ``by``.
         DatabaseError: the database cannot be opened.
     """
     if by not in LEVELS:
@@ -137,7 +139,7 @@ def _listed(nodes: Iterable[str]) -> str:
 
 def no_pairs(found: Found) -> NotFound:
     """Why there is no group: nothing was searched, or nothing found."""
-    if not found.rows("SELECT search_id FROM newest"):
+    if found.search_id is None:
         return NotFound(
             f"Run {found.run_id} was not searched for degenerate neurons; "
             "`kndb graph degenerate` searches it."
@@ -145,8 +147,8 @@ def no_pairs(found: Found) -> NotFound:
     ((searched, larger),) = found.rows(_SEARCHED)
     if not searched:
         return NotFound(
-            f"The newest search of run {found.run_id} did not take in the facts asked for; "
-            "`kndb graph degenerate` searches them."
+            f"The search {found.search_id} did not take in the facts asked for; "
+            f"{_others(found)}`kndb graph degenerate` searches them."
         )
     if larger:
         return NotFound(
@@ -159,14 +161,25 @@ def no_pairs(found: Found) -> NotFound:
     )
 
 
+def _others(found: Found) -> str:
+    """What to say where the run has other searches."""
+    rows = found.rows(_OTHERS)
+    ids = ", ".join(str(search_id) for (search_id,) in rows)
+    return f"`--search ID` names another ({ids}), and " if rows else ""
+
+
+_OTHERS = """
+    SELECT search_id FROM degenerate_search
+    WHERE run_id = $run AND search_id <> $search ORDER BY search_id
+"""
 _SEARCHED = """
     SELECT count(*), coalesce(sum(larger), 0)::BIGINT
     FROM degenerate_fact LEFT JOIN (
         SELECT search_id, fact_id, lang, count(*) AS larger FROM degenerate_set
         WHERE kind = 'degenerate' AND is_degenerate AND size > 2 GROUP BY ALL
     ) USING (search_id, fact_id, lang)
-    WHERE search_id IN (SELECT search_id FROM newest)
+    WHERE search_id = $search
           AND ($facts IS NULL OR list_contains($facts, fact_id))
           AND ($langs IS NULL OR list_contains($langs, lower(lang)))
 """
-"""How many facts the newest search took in, and their sets of more than two neurons."""
+"""How many facts the search took in, and their sets of more than two neurons."""

@@ -1,6 +1,6 @@
 """The picture of a degenerate group: its neurons, and the pairs that stand in for each other.
 
-Layout, labels and legend are made here; the pairs come from the run's newest search.
+Layout, labels and legend are made here; the pairs come from a search, as in ``groups``.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _label(axes: Axes, text: str, place: dict[Any, Any], node: Any, graph: nx.Gr
 
 def _drop_name(found: Found) -> str:
     """How a drop is written: as a share of the probability or, if the search was so, as itself."""
-    ((drop,),) = found.rows("SELECT json_extract_string(settings, 'drop') FROM newest")
+    ((drop,),) = found.rows("SELECT json_extract_string(settings, 'drop') FROM searched")
     return "together p −{:.2g}" if drop == "absolute" else "together −{:.0%} of p"
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kndb.errors import NotFound
 from kndb.store.database import connect, transaction
 from kndb.store.lookup import find_run
+from kndb.store.which_search import newest_search as newest_of_all
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,12 +65,6 @@ def asked_prompts(path: str | Path, run_id: int) -> list[AskedPrompt]:
     return [AskedPrompt(row[0], row[1], (row[2], row[3]), *row[4:]) for row in rows]
 
 
-_SEARCHES = """
-    SELECT search_id FROM degenerate_search
-    WHERE run_id = ? AND status = 'finished' ORDER BY finished_at DESC, search_id
-"""
-
-
 def newest_search(path: str | Path, run_id: int) -> int:
     """The newest finished search for degenerate neurons of a run.
 
@@ -77,13 +72,13 @@ def newest_search(path: str | Path, run_id: int) -> int:
         NotFound: there is none.
     """
     with connect(path) as connection:
-        found = connection.execute(_SEARCHES, [run_id]).fetchone()
-    if found is None:
+        found = newest_of_all(connection, run_id)
+    if found is None or not found.finished:
         raise NotFound(
             f"No search for degenerate neurons of the run {run_id} is finished; "
             "`kndb graph degenerate` makes one."
         )
-    return int(found[0])
+    return found.search_id
 
 
 NeuronOfFact = tuple[int, Place, int, int]

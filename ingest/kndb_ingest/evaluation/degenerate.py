@@ -1,7 +1,8 @@
 """The paper's tables about degenerate neurons: how many facts have them, and how many by chance.
 
-They count what the newest finished search of a run has stored; nothing is searched here. A fact in
-a language is searched once; where a row holds several languages, intervals draw the facts.
+They count what a finished search of a run has stored, the newest unless another is asked for;
+nothing is searched here. A fact in a language is searched once; where a row holds several
+languages, intervals draw the facts.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from kndb.store.calibrations import newest_search
 from kndb.store.database import connect
 from kndb.store.readonly import reading
 from kndb_ingest.evaluation.per_fact import layer_rows, mean_of, named, ratio_of, summed
-from kndb_ingest.evaluation.stored import StoredRequest, StoredRun, stored_run
+from kndb_ingest.evaluation.stored import StoredRequest, StoredRun, stored_run, with_search
 from kndb_ingest.evaluation.table import ALL, Table
 
 TABLES = ("rates", "sizes", "layers")
@@ -52,19 +53,20 @@ class Searched:
 
 
 def evaluate(request: StoredRequest) -> list[Table]:
-    """The tables named by :data:`TABLES`, of the newest search of one run.
+    """The tables named by :data:`TABLES`, of one search of one run.
 
     Without a finished search they have no rows, and a note that says so.
 
     Raises:
-        NotFound: there is no such model or run.
-        UsageError: several models fit, or the run is not finished.
+        NotFound: there is no such model, run or search.
+        UsageError: several models or searches fit, or the run or the search is not finished.
         DatabaseError: the database cannot be opened.
     """
     with connect(request.database) as connection, reading(connection):
+        request, asked = with_search(connection, request)
         run = stored_run(connection, request)
         try:
-            search_id = newest_search(request.database, run.run_id)
+            search_id = asked or newest_search(request.database, run.run_id)
         except NotFound as error:
             return [_empty(name, run, request, str(error)) for name in TABLES]
         settings = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import duckdb
 
 from kndb.errors import UsageError
 from kndb.store.lookup import find_model, find_run, newest_runs
+from kndb.store.which_search import find_search
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class StoredRequest:
         run: a run's id or its first digits; the model's newest finished run when None.
         replicates: bootstrap draws.
         seed: of the bootstrap.
+        search: a search for degenerate neurons, by its id or its first digits; without a run it
+            names the run too. The run's newest finished one when None.
     """
 
     database: Path
@@ -31,6 +34,7 @@ class StoredRequest:
     run: str | None = None
     replicates: int = 1000
     seed: int = 0
+    search: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,28 @@ def stored_run(
     return StoredRun(
         run_id, model, n_layers, n_neurons, dataset, preset, tau, share, json.loads(settings)
     )
+
+
+def with_search(
+    connection: duckdb.DuckDBPyConnection, request: StoredRequest
+) -> tuple[StoredRequest, int | None]:
+    """The request, of the run of the search that it asks for, and the search's id.
+
+    Raises:
+        NotFound: there is no such model, run or search.
+        UsageError: several searches fit, or the search is not finished.
+    """
+    if request.search is None:
+        return request, None
+    models = None if request.model is None else find_model(connection, _name(request.model))
+    run_id = None if request.run is None else find_run(connection, request.run, models)
+    search = find_search(connection, request.search, run_id, models)
+    if not search.finished:
+        raise UsageError(
+            f"The search {search.search_id} is not finished; the same `kndb graph degenerate` "
+            "goes on."
+        )
+    return replace(request, run=str(search.run_id)), search.search_id
 
 
 def _name(model: str) -> str:
