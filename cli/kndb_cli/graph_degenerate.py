@@ -31,7 +31,7 @@ _SETS = """
     JOIN (SELECT search_id, set_id, fact_id, p_before, p_after FROM degenerate_set) AS measured
         USING (search_id, set_id)
     WHERE search_id = ? AND kind = 'degenerate'
-          AND list_contains(?, fact_id) AND list_contains(?, lang)
+          AND fact_id IN (SELECT unnest(?)) AND lang IN (SELECT unnest(?))
     ORDER BY fact_key, lang, size, drop_share DESC, neurons
 """
 
@@ -179,7 +179,7 @@ def search(request: SearchRequest, quiet: bool) -> SearchSummary:
     from kndb_ingest.degenerate import find_degenerate
 
     try:
-        with reporting(Path(request.model).name, "facts", quiet) as report:
+        with reporting(Path(request.model).name, "fact-languages", quiet) as report:
             return find_degenerate(request, report)
     except KeyboardInterrupt:
         note("What was done is stored; the same command goes on from there.", quiet)
@@ -195,31 +195,47 @@ def found_sets(db: Path, found: SearchSummary) -> Result:
 
 
 def summary(found: SearchSummary) -> str:
-    """The figures of a search, a line for each."""
+    """The figures of a search, a line for each; all are about what was asked for.
+
+    What is counted is a fact in a language, which is what a search searches.
+    """
     return "\n".join([_headline(found), *(f"  {name:<10} {text}" for name, text in _lines(found))])
 
 
 def _headline(found: SearchSummary) -> str:
     if found.new == 0:
         return f"Nothing was to do: these facts of {found.model} had been searched before."
+    before = len(found.asked) - found.new
     return (
-        f"{found.model}: searched {found.new:,} facts, each language counted, "
-        f"in {found.seconds:.1f} s ({found.new / max(found.seconds, 1e-9):.1f}/s)."
+        f"{found.model}: looked at {_in_languages(found.new)} in {found.seconds:.1f} s "
+        f"({found.new / max(found.seconds, 1e-9):.1f}/s)"
+        + (f"; {before:,} had been searched before." if before else ".")
     )
 
 
+def _in_languages(n: int) -> str:
+    """So many facts, counted once for each of their languages.
+
+    >>> _in_languages(1)
+    '1 fact-language'
+    """
+    return f"{n:,} fact-language{'' if n == 1 else 's'}"
+
+
 def _lines(found: SearchSummary) -> Iterator[tuple[str, str]]:
-    yield "facts", f"{found.facts:,}, with each language counted {found.questions:,}"
+    facts = len({fact_id for fact_id, _ in found.asked})
+    questions = _in_languages(len(found.asked))
+    yield "asked", f"{facts:,} fact{'' if facts == 1 else 's'}; each language counted, {questions}"
     for reason, n in found.skipped.items():
         yield "skipped", f"{n:,} {reason}"
     if found.partly:
-        yield "budget", f"left sets untried in {found.partly:,}"
-    yield "tried", f"{found.tried:,} sets"
+        yield "budget", f"left sets untried in {_in_languages(found.partly)}"
+    yield "tried", f"{found.tried:,} sets in {_in_languages(found.questions)}"
     sizes = ", ".join(f"{n:,} of {size} neurons" for size, n in found.found.items())
     yield "degenerate", f"{sizes or 'none'}{_rate(sum(found.found.values()), found.tried)}"
     yield "by chance", f"{found.control_found:,}{_rate(found.control_found, found.control)}"
-    yield "carried by", f"{found.carriers:,} of {found.questions:,} facts"
-    yield "search", str(found.search_id)
+    yield "carried by", f"{found.carriers:,} of {_in_languages(found.questions)}"
+    yield "search", f"{found.search_id} (for --search)"
 
 
 def _rate(n: int, of: int) -> str:

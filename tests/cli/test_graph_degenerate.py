@@ -88,7 +88,8 @@ def test_rows_are_the_stored_sets_and_notes_go_to_stderr(search: Run, db: Path) 
     for row in rows:
         assert len(row["neurons"].split(",")) == int(row["size"]) == 2
         assert float(row["max_subset_drop"]) <= 0.1 < float(row["drop_share"])
-    assert "searched 6 facts, each language counted" in err
+    assert "looked at 6 fact-languages in" in err
+    assert "asked      3 facts; each language counted, 6 fact-languages" in err
     assert f"degenerate {len(rows)} of 2 neurons" in err
     assert search(*LOOSE)[1] == out
 
@@ -121,6 +122,31 @@ def test_json_and_a_search_done_before(search: Run) -> None:
     assert "Nothing was to do" in err
     code, _, err = search(*LOOSE, "--quiet", "--fact", "France", "--langs", "en")
     assert (code, err) == (0, "")
+
+
+def figures(err: str) -> dict[str, str]:
+    """The summary's lines by their names, but for the search's."""
+    lines = (line.split(maxsplit=1) for line in err.splitlines() if line.startswith("  "))
+    return {name: text for name, text in lines if name != "search"}
+
+
+def test_figures_are_about_what_was_asked_whatever_else_the_search_holds(
+    search: Run, db: Path
+) -> None:
+    alone = figures(search(*LOOSE, "--fact", "France", "--langs", "en")[2])
+    assert alone["asked"] == "1 fact; each language counted, 1 fact-language"
+    err = search(*LOOSE)[2]
+    assert "looked at 5 fact-languages" in err
+    assert "; 1 had been searched before." in err
+    whole = figures(err)
+    again = search(*LOOSE, "--fact", "France", "--langs", "en")
+    assert figures(again[2]) == alone != whole
+    found = len(again[1].splitlines()) - 1
+    assert alone["degenerate"].startswith(f"{found} of 2 neurons" if found else "none")
+    ((tried,),) = ask(db, "SELECT sum(n_tried) FROM degenerate_fact")
+    assert whole["tried"].startswith(f"{tried:,} sets in ")
+    ((search_id,),) = ask(db, "SELECT search_id FROM degenerate_search")
+    assert f"search     {search_id} (for --search)" in err
 
 
 def test_absolute_drops_are_of_the_probability_itself(search: Run, db: Path) -> None:
@@ -239,5 +265,5 @@ sys.exit(main(sys.argv[1:]))
     assert 2 <= stored < 6
     code, _, err_again = search(*LOOSE)
     assert code == 0
-    assert f"searched {6 - stored} facts" in err_again
+    assert f"looked at {6 - stored} fact-language" in err_again
     assert ask(db, "SELECT count(*) FROM degenerate_fact") == [(6,)]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,10 @@ def test_a_search_of_few_facts_is_widened(folders: dict[str, Path], database: Pa
     assert every.search_id == few.search_id
     assert 0 < every.new < 6
     assert len(every.asked) == 6
+    # The figures are about what was asked for, not all that the search holds.
+    again = find_degenerate(SearchRequest(database, model, fact="Japan"))
+    assert replace(again, new=1, seconds=few.seconds) == few
+    assert every.tried > few.tried
     # Other thresholds are another search.
     other = find_degenerate(SearchRequest(database, model, fact="Japan", criterion=LOOSE))
     assert other.search_id != few.search_id
@@ -220,6 +225,7 @@ def test_an_interrupted_search_goes_on(
     mark = tmp_path / "some-are-stored"
     slow = f"""
 import time
+from dataclasses import replace
 from pathlib import Path
 from kndb.attribution.degeneracy import Criterion
 from kndb_ingest import degenerate
