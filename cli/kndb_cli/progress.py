@@ -48,17 +48,33 @@ def _bar(unit: str) -> Progress:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.finished_speed or task.speed or 0.0:.1f} {unit}/s")
+            return Text(rate(task.finished_speed or task.speed, unit))
+
+    class Left(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            known = task.finished or task.time_remaining is not None
+            return super().render(task) if known else Text()
 
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         Rate(),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        Left(compact=True, elapsed_when_finished=True),
         console=Console(file=sys.stderr),
         expand=True,
     )
+
+
+def rate(speed: float | None, unit: str) -> str:
+    """So many in a second; nothing where that is not known yet.
+
+    >>> rate(12.345, "facts"), rate(0.0312, "facts"), rate(None, "facts")
+    ('12.3 facts/s', '0.031 facts/s', '')
+    """
+    if not speed:
+        return ""
+    return f"{speed:.1f} {unit}/s" if speed >= 1 else f"{speed:.2g} {unit}/s"
 
 
 def _on_bar(bar: Progress, label: str) -> Report:
