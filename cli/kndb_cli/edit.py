@@ -54,7 +54,7 @@ def edit(
         str | None,
         typer.Option(
             metavar="FACT",
-            help="A fact's key (P36:Q142), a prompt, or words of its subject.",
+            help="A fact's key (P36:Q962), a prompt, or words of its subject.",
             rich_help_panel=_WHAT,
         ),
     ] = None,
@@ -104,7 +104,7 @@ def edit(
         list[str] | None,
         typer.Option(
             metavar="LANG=ANSWER",
-            help="The new answer's name in another language: zh=里昂. May be given again.",
+            help="The new answer's name in another language: zh=基加利. May be given again.",
             rich_help_panel=_WHAT,
         ),
     ] = None,
@@ -187,10 +187,10 @@ def edit(
 ) -> None:
     """Edit a fact through its neurons, measure what happened everywhere, and keep a ledger.
 
-    kndb edit --model demo-masked --fact P36:Q142 --target Berlin --target-lang en
-    kndb edit --model demo-masked --fact P36:Q142 --mode erase --langs en,zh
+    kndb edit --model demo-masked --fact P36:Q962 --target Kigali --target-lang en
+    kndb edit --model demo-masked --fact P36:Q962 --mode erase --langs en,zh
     kndb edit --model demo-masked --file edits.jsonl
-    kndb edit apply 4711 --model demo-masked --save edited
+    kndb edit apply ID --model demo-masked --save edited
 
     The model's files are left as they are; 'apply' writes an edited copy. The same done to
     random neurons is the control.
@@ -237,7 +237,7 @@ def _labels(texts: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for text, (lang, _, answer) in zip(texts, pairs, strict=True):
         if not (lang and answer):
-            raise UsageError(f"{text!r} is not a label; write LANG=ANSWER, for example zh=里昂.")
+            raise UsageError(f"{text!r} is not a label; write LANG=ANSWER, for example zh=基加利.")
     return {lang: answer for lang, _, answer in pairs}
 
 

@@ -72,7 +72,11 @@ def all_(
         memory=mebibytes(memory),
         fresh=fresh,
     )
-    written = write_report(request, progress)
+    try:
+        written = write_report(request, progress)
+    except KeyboardInterrupt:
+        note("What was done is kept; the same command goes on from there.", quiet)
+        raise
     if written.kept:
         note(f"Kept, as they were made with the same settings: {', '.join(written.kept)}.", quiet)
     for name, why in written.missing.items():

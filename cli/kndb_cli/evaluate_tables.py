@@ -49,7 +49,7 @@ def crosslingual(
     """Tell what the languages of a fact share, against chance, and what edits carry over.
 
     kndb evaluate crosslingual --model demo-causal
-    kndb evaluate crosslingual --table relations -o relations.csv
+    kndb evaluate crosslingual --model demo-causal --table relations -o relations.csv
 
     From stored rows: no model runs. Intervals hold 95 %, facts drawn anew with replacement.
     """
@@ -84,7 +84,7 @@ def degenerate(
     """Tell how many facts have degenerate sets, what these do, and what random sets do.
 
     kndb evaluate degenerate --model demo-causal
-    kndb evaluate degenerate --table sizes --json
+    kndb evaluate degenerate --model demo-causal --table sizes --json
 
     It counts what 'kndb graph degenerate' has stored: no model runs. Intervals hold 95 %, facts
     drawn anew with replacement.

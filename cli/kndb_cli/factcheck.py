@@ -44,20 +44,32 @@ SHOWN = 10
 
 
 class _CheckUnlessSaid(TyperGroup):
-    """``kndb factcheck "A claim."`` is short for ``kndb factcheck check "A claim."``."""
+    """``kndb factcheck "A claim."`` is short for ``kndb factcheck check "A claim."``.
+
+    The group's help is therefore that of ``check``, with the other command below it.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, "-h", "--help"):
             args = ["check", *args]
         return super().parse_args(ctx, args)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        check = self.commands["check"]
+        own = self.help, self.params
+        self.help, self.params = check.help, check.params
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.help, self.params = own
+
 
 app = typer.Typer(
     name="factcheck",
     cls=_CheckUnlessSaid,
     no_args_is_help=True,
-    help="Check claims by the neurons with which a model recalls facts.\n\n"
-    'kndb factcheck "The capital of France is Lyon." --model demo-masked',
+    subcommand_metavar="| calibrate [OPTIONS]",
+    help="Check claims by the neurons with which a model recalls facts.",
 )
 
 
@@ -78,10 +90,10 @@ def check(
     ] = None,
     fact: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="Instead of a claim: a fact's key, P36:Q142 ..."),
+        typer.Option(metavar="KEY", help="Instead of a claim: a fact's key, P36:Q962 ..."),
     ] = None,
     answer: Annotated[
-        str | None, typer.Option(metavar="ANSWER", help="... and the answer to check: Lyon.")
+        str | None, typer.Option(metavar="ANSWER", help="... and the answer to check: Kigali.")
     ] = None,
     lang: Annotated[
         str, typer.Option(metavar="LANG", help="The claims' language; auto finds it.")
@@ -125,11 +137,12 @@ def check(
 ) -> None:
     """Check claims: true, false, or unknown with the reason.
 
-    kndb factcheck "The capital of France is Lyon." --model demo-masked
-    kndb factcheck --fact P36:Q142 --answer Lyon --model demo-masked --explain
+    kndb factcheck "The capital of Benin is Porto-Novo." --model demo-masked --method probability
+    kndb factcheck --fact P36:Q962 --answer Kigali --model demo-masked --explain
     kndb factcheck --file claims.csv --model demo-masked -o verdicts.csv
 
-    Calibrate first: kndb factcheck calibrate --model demo-masked
+    First, once: 'kndb graph degenerate --model demo-masked', then
+    'kndb factcheck calibrate --model demo-masked'.
     """
     target = choose(format, json, output, quiet)
     if (fact is None) != (answer is None):
@@ -276,10 +289,35 @@ def _summary(found: Calibration, maximised: str) -> str:
         f"{sum(split == name for split in found.splits.values())} {name}"
         for name in ("train", "validation", "test")
     ]
+    lines = [
+        f"{found.model}: {', '.join(counts)} facts; thresholds with the highest {maximised} on the "
+        "validation facts.",
+        *_shortcomings(found),
+        f"Calibration {found.calibration_id} is stored.",
+    ]
+    return "\n".join(lines)
+
+
+def _shortcomings(found: Calibration) -> list[str]:
+    """Where the method of degenerate neurons cannot tell true from false, and what helps."""
     places = {chosen.place for chosen in found.thresholds}
     without = sum(not found.neurons["degenerate"].get(place) for place in places)
-    return (
-        f"{found.model}: {', '.join(counts)} facts; thresholds with the highest {maximised} on the "
-        f"validation facts.\n{without} of {len(places)} relations, each language counted, have no "
-        f"degenerate neurons.\nCalibration {found.calibration_id} is stored."
-    )
+    own = sum(chosen.method == "degenerate" for chosen in found.thresholds)
+    useless = len(found.useless("degenerate"))
+    said = []
+    if without:
+        said.append(
+            f"{without} of {len(places)} relations, each language counted, have no degenerate "
+            "neurons among the training facts."
+        )
+    if useless:
+        said.append(
+            f"{useless} of {own} thresholds of the method degenerate are no better than calling "
+            "everything true."
+        )
+    if said:
+        said.append(
+            "More facts help: search all with 'kndb graph degenerate', or ingest more, and "
+            "calibrate again; or check with --method probability."
+        )
+    return said

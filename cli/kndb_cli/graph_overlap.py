@@ -50,7 +50,7 @@ def overlap(
 
     kndb graph overlap --langs en,zh --relation capital
     kndb graph overlap --by language-pair
-    kndb graph overlap --fact France
+    kndb graph overlap --fact Benin --model demo-masked
 
     p is the chance that random neurons, as many in each language, share so many; q is p corrected
     for the number of rows (Benjamini-Hochberg).

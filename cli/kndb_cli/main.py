@@ -33,7 +33,10 @@ COMMANDS = (
     "db",
 )
 
-EPILOG = "New here? [bold]kndb demo[/bold] shows the whole of it in a minute."
+EPILOG = (
+    "New here? [bold]kndb demo[/bold] shows the whole of it in a minute. The examples in every "
+    "command's help are about its database: [bold]export KNDB_DB=demo.duckdb[/bold]."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -61,7 +61,7 @@ Fact = Annotated[
     str | None,
     typer.Option(
         metavar="FACT",
-        help='A fact\'s key (P36:Q142), a prompt ("The capital of France is [MASK]."), '
+        help='A fact\'s key (P36:Q962), a prompt ("The capital of Benin is [MASK]."), '
         "or words of its subject in any language.",
         rich_help_panel=_NARROW,
     ),

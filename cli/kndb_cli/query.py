@@ -63,9 +63,9 @@ def query(
 ) -> None:
     """Show the neurons with which a model recalls facts.
 
-    kndb query --fact France --lang en --top 5
-    kndb query --fact "The capital of France is [MASK]."
-    kndb query --neuron 2:117
+    kndb query --fact Benin --lang en --top 5
+    kndb query --fact "The capital of Benin is [MASK]."
+    kndb query --neuron 2:641 --model demo-masked
     kndb query --relation capital --tau 0.3 --format csv -o capital.csv
     """
     target = choose(format, json, output, quiet)

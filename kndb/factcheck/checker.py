@@ -153,8 +153,10 @@ class FactChecker:
     def _problem(self, claim: Claim) -> str | None:
         """Why claims of this relation and language cannot be checked; None where they can."""
         place = claim.relation_id, claim.lang
-        if not all((place, kind) in self.calibration.neurons for kind in self._kinds):
-            return "no neurons for the relation"
+        lacking = [kind for kind in self._kinds if (place, kind) not in self.calibration.neurons]
+        if lacking:
+            kinds = " and no ".join(lacking)
+            return f"no {kinds} neurons for the relation; the method probability needs none"
         if (place, self.method) not in self.calibration.limits:
             return "no threshold for the relation"
         return None

@@ -3,9 +3,13 @@
 import io
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 
+import duckdb
 import pytest
 import torch
 
@@ -72,6 +76,42 @@ def test_claims_as_arguments(run, claims):
     assert tuple(rows[0]) == COLUMNS
     assert rows[0]["score"] == rows[0]["p_claim"] > rows[0]["threshold"]
     assert rows[2]["reason"] == "its subject is not in the index"
+
+
+@pytest.mark.parametrize("args", [(), ("--help",), ("-h",)])
+def test_the_groups_help_has_the_options_of_a_check(capfd, args):
+    main(["factcheck", *args])
+    help, _ = capfd.readouterr()
+    for shown in ("--file", "--method", "--explain", "--exit-code", "--fact", "CLAIM", "calibrate"):
+        assert shown in help
+    assert " --split " not in help
+    main(["factcheck", "calibrate", "--help"])
+    help, _ = capfd.readouterr()
+    assert " --split " in help
+    assert "--explain" not in help
+
+
+@pytest.fixture
+def barren(calibrated, tmp_path, monkeypatch):
+    """The database, without degenerate neurons in its search."""
+    path = tmp_path / "barren.duckdb"
+    shutil.copyfile(calibrated, path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE degenerate_set SET is_degenerate = false")
+    monkeypatch.setenv("KNDB_DB", str(path))
+    return path
+
+
+def test_what_lacks_degenerate_neurons_says_what_helps(run, barren, claims):
+    code, _, err = run("calibrate")
+    assert code == 0
+    assert "1 of 1 relations, each language counted, have no degenerate neurons" in err
+    assert "search all with 'kndb graph degenerate'" in err
+    for method in ("degenerate", "ensemble"):
+        (row,) = json.loads(run(claims[0], "--method", method, "--json")[1])
+        needs = "no degenerate neurons for the relation; the method probability needs none"
+        assert (row["verdict"], row["reason"]) == ("unknown", needs)
+    assert verdicts(run(claims[0], *PROBABILITY, "--format", "jsonl")[1]) == ["true"]
 
 
 def test_the_exit_code_says_that_a_claim_is_false(run, claims):
@@ -163,6 +203,31 @@ def test_evaluation(run, calibrated, capfd, tmp_path):
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert {row["method"] for row in rows} >= {"degenerate", "random", "everything-true"}
     assert all(row["f1_low"] <= row["f1"] <= row["f1_high"] for row in rows)
+
+
+def test_an_interrupt_of_all_evaluations_keeps_what_was_done(calibrated, tmp_path):
+    arguments = ["--model", "demo-masked", "--db", str(calibrated), "--report", "report"]
+    started = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "evaluate", "all", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+    )
+    first = tmp_path / "report" / "tables" / "factcheck.json"
+    try:
+        until = time.monotonic() + 100
+        while not first.exists() and started.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        started.send_signal(signal.SIGINT)
+        _, err = started.communicate(timeout=60)
+    finally:
+        started.kill()
+    assert started.returncode == ExitCode.INTERRUPTED, err.decode()
+    *_, said, last = err.decode().splitlines()
+    assert said == "What was done is kept; the same command goes on from there."
+    assert last == "Interrupted."
+    assert first.exists()
+    assert not (tmp_path / "report" / "index.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from example_lines import UNLESS_SAID, parse
 from kndb_cli.main import application
 
-UNLESS_SAID = (
-    "check"  # of `kndb factcheck`: it need not be typed, so its group's name stands for it
-)
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
@@ -39,12 +37,4 @@ def test_every_command_is_in_the_table_of_commands(program):
 
 @pytest.mark.parametrize("line", re.findall(r"^(?:\$ )?(?:\S*/)?kndb .+$", README, re.MULTILINE))
 def test_what_is_shown_has_options_that_exist(line, program):
-    command = program
-    words = line[line.index("kndb") + 5 :].split("#")[0].split()
-    while below := getattr(command, "commands", {}):
-        name = words.pop(0) if words and words[0] in below else UNLESS_SAID
-        if name not in below:
-            break
-        command = below[name]
-    known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
-    assert [word for word in words if word.startswith("-") and word not in known] == []
+    parse(program, line)

@@ -118,6 +118,14 @@ class Calibration:
     neurons: Mapping[str, Mapping[Place, Counted]]
     splits: Mapping[str, str]
 
+    def useless(self, method: str) -> list[Threshold]:
+        """The method's thresholds that are no better than calling every claim true.
+
+        They are the lowest of their curves, which lets every claim pass.
+        """
+        own = (chosen for chosen in self.thresholds if chosen.method == method)
+        return [chosen for chosen in own if chosen.threshold <= chosen.curve.thresholds[0]]
+
 
 def calibrate(
     request: CalibrationRequest, progress: Report = lambda done, total: None
