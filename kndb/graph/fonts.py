@@ -49,6 +49,22 @@ _OWN_NAMES = {
 }
 """What languages call themselves; of scripts that matplotlib can lay out."""
 
+_ENGLISH_NAMES = {
+    "ar": "Arabic",
+    "bn": "Bengali",
+    "fa": "Persian",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "ta": "Tamil",
+    "th": "Thai",
+    "ur": "Urdu",
+    "zh": "Chinese",
+    "zh-hans": "Chinese",
+}
+"""Of languages whose own names need fonts that may be missing, or a layout that there is not."""
+
 
 @cache
 def families() -> list[str]:
@@ -79,6 +95,11 @@ def drawable(text: str, instead: str) -> str:
 
 
 def language_label(code: str) -> str:
-    """A language's code and, where it can be drawn, its own name: ``zh 中文`` or ``zh``."""
-    name = _OWN_NAMES.get(code.lower(), "")
-    return f"{code} {name}" if name and can_draw(name) else code
+    """A language's code and its own name or, where that cannot be drawn, its English one.
+
+    >>> language_label("en"), language_label("hi"), language_label("xx")
+    ('en English', 'hi Hindi', 'xx')
+    """
+    known = code.lower()
+    name = drawable(_OWN_NAMES.get(known, ""), _ENGLISH_NAMES.get(known, ""))
+    return f"{code} {name}".rstrip()

@@ -260,7 +260,8 @@ def test_labels_without_a_font_are_replaced() -> None:
     assert not can_draw("\U0010fffd")
     assert drawable("\U0010fffd", "P36:Q1") == "P36:Q1"
     assert language_label("ru") == "ru русский"
-    assert language_label("zh") == ("zh 中文" if can_draw("中文") else "zh")
+    assert language_label("zh") == ("zh 中文" if can_draw("中文") else "zh Chinese")
+    assert (language_label("ar"), language_label("tlh")) == ("ar Arabic", "tlh")
 
 
 @pytest.mark.parametrize("picture", ["layers", "neuron-map", "degenerate"])
