@@ -221,7 +221,8 @@ def _draw_map(figure: Figure, found: Found) -> None:
     colours = ordered_colours(len(kinds), 4)
     for kind, colour in zip(kinds, colours, strict=True):
         of = langs == kind
-        name = f"{kind} language{'s' if kind > 1 else ''} ({of.sum():,} neuron{'s' if of.sum() > 1 else ''})"
+        count = f"{of.sum():,} neuron{'s' if of.sum() > 1 else ''}"
+        name = f"{kind} language{'s' if kind > 1 else ''} ({count})"
         heights = (layers + _spread(neurons))[of]
         axes.scatter(neurons[of], heights, sizes[of], color=colour, alpha=0.8, lw=0, label=name)
     _label_largest(axes, layers, neurons, facts)
