@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,12 @@ def test_without_a_calibration(tmp_path: Path, model: LanguageModel[Any]) -> Non
         FactChecker(path, model)
     with pytest.raises(UsageError, match="choose from degenerate"):
         FactChecker(path, model, method="magic")
+
+
+def test_thresholds_that_call_everything_true_are_counted(calibration: Calibration) -> None:
+    first, *rest = (chosen for chosen in calibration.thresholds if chosen.method == "probability")
+    assert calibration.useless("probability") == []  # the demo model knows its facts
+    lowest = replace(first, threshold=float(first.curve.thresholds[0]))
+    assert replace(calibration, thresholds=(lowest, *rest)).useless("probability") == [lowest]
+    for chosen in calibration.useless("degenerate"):
+        assert (chosen.accuracy, chosen.f1) == (0.5, pytest.approx(2 / 3))
