@@ -2,7 +2,7 @@
 
 >>> import kndb
 >>> with kndb.open("demo.duckdb") as db:  # doctest: +SKIP
-...     db.query(fact="France", lang="en").to_pandas()
+...     db.query(fact="Benin", lang="en").to_dicts()
 
 Importing it imports nothing heavy: every public name is loaded when it is first used. Asking a
 database never imports torch, transformers, SQLAlchemy or Arrow.

@@ -140,7 +140,7 @@ def degenerate(
     """Search a run for degenerate neurons: each can be missed, but not all of a set.
 
     kndb graph degenerate --model demo-masked --limit 20
-    kndb graph degenerate --model demo-masked --fact France --max-size 3
+    kndb graph degenerate --model demo-masked --fact Benin --max-size 3
 
     The same sets of random neurons are the control. Ctrl-C loses nothing: the same command
     goes on where it stopped.

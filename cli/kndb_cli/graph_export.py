@@ -50,9 +50,9 @@ def export(
 ) -> None:
     """Write the graph of a fact, a relation or a run to a file.
 
-    kndb graph export --fact France -o france.gexf
-    kndb graph export --relation capital --nodes neuron,fact -o capital.graphml
-    kndb graph export --nodes neuron,relation,language -o run.json
+    kndb graph export --model demo-masked --fact Benin -o benin.gexf
+    kndb graph export --model demo-masked --relation capital --nodes neuron,fact -o capital.graphml
+    kndb graph export --model demo-causal --nodes neuron,relation,language -o run.json
     """
     # Here, because a command's help needs no library.
     from kndb.graph.build import Kind, Selection, build_graph

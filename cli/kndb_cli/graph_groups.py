@@ -38,8 +38,8 @@ def groups(
 ) -> None:
     """Show degenerate groups: neurons joined by degenerate pairs.
 
-    kndb graph groups --by relation
-    kndb graph groups --fact France --langs en
+    kndb graph groups --model demo-causal --by relation
+    kndb graph groups --model demo-causal --fact P36:Q739
 
     'kndb graph degenerate' finds the pairs first; those of the run's newest finished search count,
     or those of --search.
@@ -74,7 +74,7 @@ def measures(
 ) -> None:
     """Show how neurons are connected: degree, bridging, betweenness, communities.
 
-    kndb graph measures --relation capital --top 10
+    kndb graph measures --model demo-masked --relation capital --top 10
 
     bridges_relations and bridges_langs are 0 for a neuron of one relation or language, and near 1
     for one that serves many alike.

@@ -42,8 +42,8 @@ def plot(
 ) -> None:
     """Draw knowledge neurons by layer, by language, as a map, or a degenerate group.
 
-    kndb graph plot layers -o layers.png
-    kndb graph plot degenerate --fact France --langs zh -o group.svg
+    kndb graph plot layers --model demo-causal -o layers.png
+    kndb graph plot degenerate --model demo-causal --fact P36:Q739 -o group.svg
     """
     # Here, because a command's help needs no library.
     from kndb.graph.build import Selection

@@ -2,8 +2,8 @@
 
 kndb's form is one JSON object a line:
 
-    {"fact": "P36:Q142", "target": "Lyon", "target_lang": "en"}
-    {"fact": "France", "relation": "capital", "mode": "erase", "langs": ["en", "zh"]}
+    {"fact": "P36:Q962", "target": "Kigali", "target_lang": "en"}
+    {"fact": "Benin", "relation": "capital", "mode": "erase", "langs": ["en", "zh"]}
 
 ``mode``, ``neurons``, ``langs``, ``lambda`` and ``labels`` (the new answer in other languages)
 may be left out: what the command says goes for them. A CounterFact record (Meng et al. 2022) has

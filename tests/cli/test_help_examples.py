@@ -14,7 +14,6 @@ from kndb_ingest.demo import facts_path
 from kndb_ingest.pipeline import IngestRequest
 
 PROGRAM = get_command(application([]))
-OF_OTHER_DATA = tuple(f"kndb graph {name}" for name in ("degenerate", "export", "groups", "plot"))
 LIMIT = demo.__defaults__[1]
 
 
@@ -65,8 +64,7 @@ def test_a_wrong_line_does_not_parse(line):
 def test_the_facts_of_examples_are_in_the_demo(prompts):
     known = {prompt.fact.key for prompt in prompts}
     known |= {name for prompt in prompts for name in (prompt.subject, prompt.text)}
-    lines = [line for line in EXAMPLES if not line.startswith(OF_OTHER_DATA)]
-    named = {line: value(line, "--fact") for line in lines if value(line, "--fact")}
+    named = {line: value(line, "--fact") for line in EXAMPLES if value(line, "--fact")}
     assert len(named) > 5
     assert [line for line, fact in named.items() if fact not in known] == []
 
@@ -93,7 +91,8 @@ def test_the_keys_in_every_help_are_in_the_demo(prompts):
 
 def test_an_example_about_the_demos_two_runs_says_which():
     """Of those that take one run."""
-    one_run = re.compile(r"kndb (edit --|factcheck|evaluate)")
+    graph = "graph (degenerate|export|groups|measures|plot)"
+    one_run = re.compile(rf"kndb (edit --|factcheck|evaluate|{graph})")
     lines = [line for line in EXAMPLES if one_run.match(line)]
     assert len(lines) > 8
     assert [line for line in lines if not value(line, "--model")] == []
