@@ -11,6 +11,7 @@ from kndb.models import load_model
 from kndb_ingest.demo import Family, model_path
 from kndb_ingest.demo.measure import Figures, measure
 
+pytestmark = pytest.mark.long
 FAMILIES: tuple[Family, ...] = ("masked", "causal")
 
 
