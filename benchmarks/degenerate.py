@@ -42,8 +42,8 @@ def chosen_neurons(case: str) -> list[tuple[int, int]]:
 
 def run_engine(family: str, case: str) -> dict[str, Any]:
     """Measure the search, and give every pair's probability."""
-    from kndb.attribution.degeneracy import Criterion, examine
     from kndb.attribution.suppression import Questions
+    from kndb.degenerate.criterion import Criterion, examine
     from kndb.neurons import Neuron
 
     model = engine(family)

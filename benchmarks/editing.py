@@ -25,16 +25,16 @@ from typing import Any
 
 import torch
 
-from kndb.editing.scores import MODES, Measured
+from kndb.edit.batch import Outcome, Surgeon
+from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings, Part, Plan, plan_edit
+from kndb.edit.scores import MODES, Measured
 from kndb.facts import content_id
 from kndb.models import load_model
+from kndb.models.loading import EMBEDDED_MODELS, locate
 from kndb.store import ids
 from kndb.store.database import connect
 from kndb.store.edit_source import EditSource, StoredFact
 from kndb.store.searches import run_to_search
-from kndb_ingest import demo
-from kndb_ingest.edit_plan import DEFAULT_STRENGTH, EditSettings, Part, Plan, plan_edit
-from kndb_ingest.edits import Outcome, Surgeon
 
 SHARES = ("reliability", "generality", "transfer", "locality", "harmonic")
 LAMBDAS = (0.2, 0.4, 0.6, 1.0, 2.0, 4.0)
@@ -218,7 +218,7 @@ def report(
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", choices=list(demo.MODELS))
+    parser.add_argument("model", choices=EMBEDDED_MODELS)
     parser.add_argument("--db", type=Path, required=True)
     parser.add_argument("--facts", type=int, default=100)
     parser.add_argument("--validation", type=int, default=30)
@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    folder = demo.MODELS[options.model]
+    folder = locate(options.model)[0]
     model = load_model(folder, device="cpu")
     model_id = ids.model_id(model.info.weights_sha256, model.info.architecture)
     run = run_to_search(options.db, model_id, model.info.name, None)

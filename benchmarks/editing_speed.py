@@ -24,11 +24,12 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from kndb.edit.batch import EditRequest, EditSummary, edit
+from kndb.edit.jobs_file import count_edits, read_edits
+from kndb.edit.plan import EditSettings
+from kndb.models import ModelChoice
+from kndb.models.loading import EMBEDDED_MODELS
 from kndb.store.database import connect
-from kndb_ingest import demo
-from kndb_ingest.edit_file import count_edits, read_edits
-from kndb_ingest.edit_plan import EditSettings
-from kndb_ingest.edits import EditRequest, EditSummary, edit
 
 WINDOW = 20
 """Edits at the start, the middle and the end that are compared."""
@@ -90,14 +91,14 @@ def run(
         start = time.process_time()
         settings = EditSettings("erase")  # each line has a target, which makes it an update
         jobs, total = read_edits(file, settings), count_edits(file)
-        summary = edit(EditRequest(copy, model, device="cpu"), jobs, total, watch)
+        summary = edit(EditRequest(copy, ModelChoice(model, device="cpu")), jobs, total, watch)
         return summary, time.process_time() - start
 
 
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", choices=list(demo.MODELS))
+    parser.add_argument("model", choices=EMBEDDED_MODELS)
     parser.add_argument("--db", type=Path, required=True)
     parser.add_argument("--edits", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)

@@ -20,7 +20,6 @@ from kndb.attribution import attribute
 from kndb.factcheck import METHODS, FactChecker
 from kndb.models import load_model
 from kndb.store.calibrations import asked_prompts
-from kndb_ingest.demo import MODELS
 
 ROUND = 1000
 
@@ -34,7 +33,7 @@ def main() -> None:
     parser.add_argument("--run", type=int, required=True, help="the run whose prompts are asked")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    model = load_model(MODELS.get(asked.model, asked.model))
+    model = load_model(asked.model)
     checker = FactChecker(asked.database, model, method=asked.method)
     prompts = [
         prompt

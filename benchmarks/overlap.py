@@ -21,7 +21,7 @@ from pathlib import Path
 
 import duckdb
 
-from kndb.graph.overlap import By, Request, _answer, overlap
+from kndb.graph.overlap.request import By, Request, _answer, overlap
 from kndb.store.database import connect
 
 LANGS = ("en", "es", "fr", "zh")

@@ -1,7 +1,8 @@
-"""A neuron, as kndb counts them. Nothing else lives here."""
+"""A neuron, as kndb counts them, and random ones to compare with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kndb.errors import UsageError
@@ -34,3 +35,31 @@ class Neuron:
 
     def __str__(self) -> str:
         return f"{self.layer}:{self.index}"
+
+
+def random_like(
+    neurons: Sequence[Neuron], avoid: Sequence[Neuron], n_neurons: int, seed: int
+) -> list[Neuron] | None:
+    """For each neuron another of the same layer, drawn without replacement.
+
+    Args:
+        neurons: those to imitate.
+        avoid: neurons that must not be drawn.
+        n_neurons: per layer.
+        seed: of the draw.
+
+    Returns:
+        The neurons in the same order, or None where a layer has not enough others.
+    """
+    # Here, as queries need neurons but no NumPy: saves 0.1 s.
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    drawn: dict[int, Iterator[int]] = {}
+    for layer in sorted({neuron.layer for neuron in neurons}):
+        taken = {neuron.index for neuron in avoid if neuron.layer == layer}
+        others = [index for index in range(n_neurons) if index not in taken]
+        if len(others) < sum(neuron.layer == layer for neuron in neurons):
+            return None
+        drawn[layer] = iter(generator.permutation(others).tolist())
+    return [Neuron(neuron.layer, next(drawn[neuron.layer])) for neuron in neurons]

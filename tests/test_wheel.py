@@ -29,8 +29,8 @@ def test_it_holds_what_it_needs_and_no_loose_folders(wheel: Path) -> None:
     assert top == {"kndb", "kndb_ingest", "kndb_cli", "kndb_migrations"}
     for needed in (
         "kndb_ingest/demo/demo.jsonl",
-        "kndb_ingest/demo/models/demo-masked/model.safetensors",
-        "kndb_ingest/demo/models/demo-causal/tokenizer.json",
+        "kndb/models/embedded/demo-masked/model.safetensors",
+        "kndb/models/embedded/demo-causal/tokenizer.json",
         "kndb_migrations/env.py",
         "kndb/py.typed",
     ):

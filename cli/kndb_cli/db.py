@@ -8,13 +8,13 @@ import typer
 
 from kndb_cli import options
 from kndb_cli.output import choose, emit
-from kndb_cli.rows import Listing
-from kndb_cli.terminal import note
+from kndb_cli.output.rows import Listing
+from kndb_cli.output.terminal import note
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kndb_cli.rows import Rows
+    from kndb_cli.output.rows import Rows
 
 app = typer.Typer(
     name="db", no_args_is_help=True, help="See after the database file: state, upgrade, schema."
@@ -85,12 +85,12 @@ def schema(
 
 def _one_record(data: Rows) -> RenderableType:
     # Here, because only a table needs it: saves the import of Rich, 0.05 s.
-    from kndb_cli.tables import blocks
+    from kndb_cli.output.tables import blocks
 
     return blocks(data)
 
 
 def _documentation(data: Rows) -> RenderableType:
-    from kndb_cli.schema_table import schema_table
+    from kndb_cli.output.schema_table import schema_table
 
     return schema_table(data)

@@ -13,7 +13,7 @@ import typer
 import kndb
 from kndb.errors import KndbError
 from kndb_cli import options
-from kndb_cli.terminal import note, styled
+from kndb_cli.output.terminal import note, styled
 
 app = typer.Typer()
 

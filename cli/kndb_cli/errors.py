@@ -14,7 +14,7 @@ from typing import TextIO
 import typer
 
 from kndb.errors import KndbError, NotFound
-from kndb_cli.terminal import styled
+from kndb_cli.output.terminal import styled
 
 
 class ExitCode(IntEnum):

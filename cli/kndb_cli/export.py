@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.terminal import note
+from kndb_cli.output.terminal import note
 
 app = typer.Typer()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kndb_cli import options
-from kndb_cli.terminal import note
+from kndb_cli.output.terminal import note
 
 app = typer.Typer()
 
@@ -54,7 +54,7 @@ def import_(
     are known by the uuids in both. The neurons have no scores.
     """
     # Here, because a command's help needs no library.
-    from kndb_ingest.published import import_published
+    from kndb_ingest.published.importer import import_published
 
     done = import_published(db, paths, facts, model, n_layers=layers, n_neurons=neurons)
     if done.inferred:

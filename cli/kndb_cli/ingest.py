@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kndb_cli import model_options, options
-from kndb_cli.progress import reporting
-from kndb_cli.summary import summary
-from kndb_cli.terminal import note
+from kndb_cli import options
+from kndb_cli.options import model as model_options
+from kndb_cli.output.ingest_summary import summary
+from kndb_cli.output.progress import reporting
+from kndb_cli.output.terminal import note
 
 if TYPE_CHECKING:
     from kndb_ingest.pipeline import IngestRequest
@@ -124,13 +124,13 @@ def ingest(
 
     Ctrl-C loses nothing: the same command goes on where it stopped.
     """
-    model_options.quiet_loading(model, quiet)
+    choice = model_options.chosen(model, device, dtype, revision, memory, quiet=quiet)
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb_ingest.pipeline import IngestRequest
 
     request = IngestRequest(
         database=db,
-        model=model,
+        model=choice,
         dataset=dataset,
         preset=preset,
         langs=_names(langs),
@@ -142,10 +142,6 @@ def ingest(
         share=share,
         tolerance=tolerance,
         max_nodes=max_nodes,
-        device=device,
-        dtype=dtype,
-        revision=revision,
-        memory=model_options.mebibytes(memory),
     )
     note(summary(run(request, quiet)), quiet)
 
@@ -155,7 +151,7 @@ def run(request: IngestRequest, quiet: bool) -> IngestSummary:
     from kndb_ingest import pipeline
 
     try:
-        with reporting(Path(request.model).name, "prompts", quiet) as report:
+        with reporting(request.model.label, "prompts", quiet) as report:
             return pipeline.ingest(request, report)
     except KeyboardInterrupt:
         note("What was done is stored; the same command goes on from there.", quiet)

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from kndb_cli.errors import ExitCode, explain
-from kndb_cli.terminal import let_go_of_stdout, note, use_utf8
+from kndb_cli.output.terminal import let_go_of_stdout, note, use_utf8
 
 COMMANDS = (
     "demo",

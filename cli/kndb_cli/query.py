@@ -16,7 +16,7 @@ from kndb_cli.output import choose, emit
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kndb_cli.rows import Rows
+    from kndb_cli.output.rows import Rows
 
 app = typer.Typer()
 
@@ -103,6 +103,6 @@ def _pandas_unseen() -> Iterator[None]:
 def layout(found: Rows) -> RenderableType:
     """The table of neurons for a terminal."""
     # Here, because only a table needs it: saves the import of Rich, 0.05 s, in every pipe.
-    from kndb_cli.neuron_table import neuron_table
+    from kndb_cli.output.neuron_table import neuron_table
 
     return neuron_table(found)

@@ -7,7 +7,7 @@ interrupted run goes on where it stopped, and a finished one has nothing to do.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ import pyarrow as pa
 
 from kndb.attribution import Attribution, Settings, attribute, preset
 from kndb.facts import Prompt
-from kndb.models import LanguageModel, load_model
+from kndb.models import LanguageModel, ModelChoice
+from kndb.progress import Report, silent
 from kndb.store import ids
 from kndb.store.refine import DEFAULT_SHARE, DEFAULT_TAU, check_thresholds
 from kndb.store.writer import Run, Writer
-from kndb_ingest import demo
 from kndb_ingest.datasets import Dataset, dataset_facts, read_dataset
+from kndb_ingest.demo import facts_path
 from kndb_ingest.prompts import prompt_problem
 from kndb_ingest.rows import PREDICTIONS, attribution_rows, predicted, skipped
 from kndb_ingest.summary import IngestSummary, summarise
@@ -29,8 +30,6 @@ from kndb_ingest.summary import IngestSummary, summarise
 Outcome = tuple[int, Attribution | str]
 """A prompt's id, and its attribution or the reason why it was skipped."""
 
-Report = Callable[[int, int], None]
-"""Told ``(done, total)`` prompts; the first call says how many were there before."""
 
 COMMIT_SECONDS = 5.0
 """An interrupted run loses no more than this much work."""
@@ -45,7 +44,7 @@ class IngestRequest:
 
     Attributes:
         database: the database's path; made when there is none.
-        model: a hub identifier or a folder; ``demo-masked`` and ``demo-causal`` are embedded.
+        model: which model, and how it is loaded.
         dataset: a folder or file; ``demo`` is embedded.
         preset: name of the attribution preset.
         langs: languages to take; all when empty.
@@ -57,14 +56,10 @@ class IngestRequest:
         share: share of a fact's prompts in which a knowledge neuron is selected.
         tolerance: largest relative completeness residual; the preset's when None.
         max_nodes: most quadrature nodes per path; the preset's when None.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        dtype: ``float32``, ``bfloat16`` or ``float16``.
-        revision: of the hub.
-        memory: bytes for activations.
     """
 
     database: Path
-    model: str
+    model: ModelChoice
     dataset: str
     preset: str = "amig"
     langs: Sequence[str] = ()
@@ -76,10 +71,6 @@ class IngestRequest:
     share: float = DEFAULT_SHARE
     tolerance: float | None = None
     max_nodes: int | None = None
-    device: str = "auto"
-    dtype: str = "float32"
-    revision: str | None = None
-    memory: int | None = None
 
     def run_settings(self, settings: Settings) -> dict[str, Any]:
         """All that sets this run apart from others on the same model and data.
@@ -89,7 +80,7 @@ class IngestRequest:
         return {
             "preset": self.preset,
             **settings.as_dict(),
-            "dtype": self.dtype,
+            "dtype": self.model.dtype,
             "langs": sorted(self.langs),
             "relations": sorted(self.relations),
             "limit": self.limit,
@@ -98,7 +89,7 @@ class IngestRequest:
         }
 
 
-def ingest(request: IngestRequest, progress: Report = lambda done, total: None) -> IngestSummary:
+def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
     """Run a fact set through a model and store the neurons of every prompt.
 
     Raises:
@@ -111,19 +102,14 @@ def ingest(request: IngestRequest, progress: Report = lambda done, total: None) 
     started = time.monotonic()
     check_thresholds(request.tau, request.share)
     dataset = read_dataset(
-        demo.facts_path() if request.dataset == "demo" else request.dataset,
+        facts_path() if request.dataset == "demo" else request.dataset,
         langs=request.langs,
         relations=request.relations,
         limit=request.limit,
         templates=request.templates,
         seed=request.seed,
     )
-    model = load_model(
-        demo.MODELS.get(request.model, request.model),
-        device=request.device,
-        dtype=request.dtype,
-        revision=request.revision,
-    )
+    model = request.model.load()
     settings = preset(request.preset, model.info.family).changed(
         tolerance=request.tolerance, max_nodes=request.max_nodes
     )
@@ -138,7 +124,7 @@ def ingest(request: IngestRequest, progress: Report = lambda done, total: None) 
         request.run_settings(settings),
     )
     left = _prompts_left(dataset, run)
-    outcomes = _outcomes(model, left, settings, request.memory)
+    outcomes = _outcomes(model, left, settings, request.model.memory)
     _store(writer, run, outcomes, len(left), progress)
     if run.status != "finished" or (run.tau, run.share) != (request.tau, request.share):
         writer.finish(run.run_id, request.tau, request.share)

@@ -23,11 +23,11 @@ from kndb.attribution.integrated_gradients import (
     PostActivation,
     PreActivation,
 )
-from kndb.attribution.memory import Budget, default_budget, out_of_memory, release
 from kndb.attribution.settings import Settings, preset
 from kndb.errors import ModelError
 from kndb.facts import Prompt
 from kndb.models import LanguageModel, Target, Unusable
+from kndb.models.memory import Budget, default_budget, out_of_memory, release
 
 LARGEST_BATCH = 64
 NO_ROOM = "Memory ran out on a single prompt; use a smaller dtype or another device."

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kndb.attribution.memory import Budget
 from kndb.attribution.quadrature import nodes_and_weights
 from kndb.attribution.settings import Settings
 from kndb.models import LanguageModel
 from kndb.models.base import Observed
+from kndb.models.memory import Budget
 
 
 class PostActivation:

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kndb.attribution.memory import Budget, default_budget
 from kndb.errors import UsageError
 from kndb.models import LanguageModel, Target
 from kndb.models.base import Rows
+from kndb.models.memory import Budget, default_budget
 from kndb.neurons import Neuron
 
 Silent = tuple[Neuron, ...]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from kndb.attribution import Settings, attribute
 from kndb.attribution.engine import LARGEST_BATCH
-from kndb.attribution.memory import Budget, default_budget
 from kndb.models import LanguageModel, Target, Unusable
+from kndb.models.memory import Budget, default_budget
 
 Neurons = NDArray[np.intp]
 """Neurons by ``layer * n_neurons + index``."""

@@ -4,6 +4,7 @@
 """
 
 from kndb.models.base import Family, LanguageModel, ModelInfo, Target
+from kndb.models.choice import ModelChoice
 from kndb.models.loading import DEVICES, DTYPES, load_model
 from kndb.models.tokens import Unusable
 
@@ -12,6 +13,7 @@ __all__ = [
     "DTYPES",
     "Family",
     "LanguageModel",
+    "ModelChoice",
     "ModelInfo",
     "Target",
     "Unusable",

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from huggingface_hub import snapshot_download
@@ -33,6 +33,7 @@ _TOKENIZERS = (
     "spiece.model",
     "sentencepiece.bpe.model",
 )
+_EMBEDDED = Path(__file__).parent / "embedded"
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken"]
 
 
@@ -46,7 +47,8 @@ def load_model(
     """Load a model for attribution.
 
     Args:
-        model: a folder, or a hub identifier such as ``bert-base-multilingual-cased``.
+        model: a folder, a hub identifier such as ``bert-base-multilingual-cased``, or
+            ``demo-masked`` or ``demo-causal``.
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda`` or ``mps``.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         revision: branch, tag or commit of the hub.
@@ -149,13 +151,24 @@ def pick_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def locate(model: str | Path, revision: str | None) -> tuple[Path, str, str]:
+def embedded_model(family: Literal["masked", "causal"]) -> Path:
+    """The folder of the demo model ``demo-masked`` or ``demo-causal``."""
+    return _EMBEDDED / f"demo-{family}"
+
+
+EMBEDDED_MODELS = tuple(sorted(folder.name for folder in _EMBEDDED.glob("demo-*")))
+"""Names of the models that kndb brings along."""
+
+
+def locate(model: str | Path, revision: str | None = None) -> tuple[Path, str, str]:
     """A local folder, the name, and the commit (empty for a folder given as such).
+
+    A demo model's name means that model, whatever folder of the same name is at hand.
 
     Raises:
         ModelError: neither a folder nor to be had from the hub.
     """
-    folder = Path(model)
+    folder = _EMBEDDED / model if str(model) in EMBEDDED_MODELS else Path(model)
     if folder.is_dir():
         return folder, folder.resolve().name, ""
     if folder.is_absolute() or str(model).startswith("."):

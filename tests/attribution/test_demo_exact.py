@@ -11,7 +11,8 @@ import torch
 from attribution.naive import Naive
 from kndb.attribution import PRESETS, Settings, attribute
 from kndb.models import LanguageModel, load_model
-from kndb_ingest.demo import Family, model_path
+from kndb.models.loading import embedded_model
+from kndb_ingest.demo import Family
 
 PROMPTS = [("The capital of France is [MASK].", "Paris"), ("法国的首都是[MASK]。", "巴黎")]
 FAMILIES: tuple[Family, ...] = ("masked", "causal")
@@ -19,7 +20,7 @@ FAMILIES: tuple[Family, ...] = ("masked", "causal")
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def model(request: pytest.FixtureRequest) -> LanguageModel[Any]:
-    return load_model(model_path(request.param), device="cpu")
+    return load_model(embedded_model(request.param), device="cpu")
 
 
 def test_amig_code_and_ig_zero_equal_naive(model: LanguageModel[Any]) -> None:

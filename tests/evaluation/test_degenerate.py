@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from kndb.degenerate.rows import FACTS, MEMBERS, SETS, SUBSETS
+from kndb.evaluation import degenerate
+from kndb.evaluation.stored import StoredRequest
+from kndb.evaluation.table import Table
 from kndb.facts import Fact
 from kndb.store import ids
 from kndb.store.searches import SearchWriter
-from kndb_ingest.degenerate_rows import FACTS, MEMBERS, SETS, SUBSETS
-from kndb_ingest.evaluation import degenerate
-from kndb_ingest.evaluation.stored import StoredRequest
-from kndb_ingest.evaluation.table import Table
 from planted_store import plant
 from small_store import Dataset
 

@@ -10,15 +10,17 @@ import pytest
 import torch
 from scipy import stats
 
-from evaluation.neuron_runs import PLANTED, loaded, make_run, probability, questions_of, saved
 from kndb.errors import NotFound, UsageError
+from kndb.evaluation import effects, faithfulness
+from kndb.evaluation.effects import drops
+from kndb.evaluation.faithfulness import FaithfulnessRequest, one_of_each, spearman
+from kndb.evaluation.methods import SCORING, best, scores
+from kndb.evaluation.sample import NeuronRequest, draw_sample
+from kndb.evaluation.table import Table
+from kndb.model_runs import model_and_run
+from kndb.models import ModelChoice
 from kndb.neurons import Neuron
-from kndb_ingest.evaluation import effects, faithfulness
-from kndb_ingest.evaluation.effects import drops
-from kndb_ingest.evaluation.faithfulness import FaithfulnessRequest, one_of_each, spearman
-from kndb_ingest.evaluation.methods import SCORING, best, scores
-from kndb_ingest.evaluation.sample import NeuronRequest, draw_sample, model_and_run
-from kndb_ingest.evaluation.table import Table
+from neuron_runs import PLANTED, loaded, make_run, probability, questions_of, saved
 
 Run = tuple[Path, Path]
 NEURONS = [Neuron(layer, index) for layer in range(3) for index in range(48)]
@@ -39,7 +41,7 @@ def test_true_effects_are_those_of_a_hook_on_each_neuron(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, folder = make_run(tmp_path, name, ["en"])
-    model, facts = loaded(NeuronRequest(database, str(folder)))
+    model, facts = loaded(NeuronRequest(database, ModelChoice(str(folder))))
     (prompt,) = facts["P36:Q17/en"].prompts  # an answer of two tokens
     monkeypatch.setattr(effects, "SETS_AT_ONCE", 50)
     told: list[int] = []
@@ -55,7 +57,9 @@ def test_true_effects_are_those_of_a_hook_on_each_neuron(
 
 def test_figures_are_scipys_and_those_of_hooked_models(bert: Run) -> None:
     database, folder = bert
-    request = FaithfulnessRequest(database, str(folder), facts=1, top=(5, 12), replicates=100)
+    request = FaithfulnessRequest(
+        database, ModelChoice(str(folder)), facts=1, top=(5, 12), replicates=100
+    )
     table = faithfulness.evaluate(request)
     rows = dicts(table)
     assert tuple(rows) == ("true", *SCORING)
@@ -81,11 +85,11 @@ def test_figures_are_scipys_and_those_of_hooked_models(bert: Run) -> None:
 
 def test_planted_knowledge_is_the_true_top_and_scores_find_it(tmp_path: Path) -> None:
     database, folder = make_run(tmp_path, "planted", ["en"])
-    model, facts = loaded(NeuronRequest(database, str(folder)))
+    model, facts = loaded(NeuronRequest(database, ModelChoice(str(folder))))
     (prompt,) = facts["P36:Q142/en"].prompts
     truth = drops(model, questions_of(model, [prompt]))[0]
     assert best(truth, 1) == (PLANTED,)
-    request = NeuronRequest(database, str(folder))
+    request = NeuronRequest(database, ModelChoice(str(folder)))
     found = faithfulness.compare(model, prompt, SCORING, [1], request)
     assert found is not None
     correlation, overlap, removed = dict(zip(("true", *SCORING), found, strict=True))["ig-zero"]
@@ -109,7 +113,7 @@ def test_ranks_are_scipys_with_ties_and_infinities() -> None:
 
 
 def test_one_prompt_of_each_fact_in_any_language(bert: Run) -> None:
-    request = FaithfulnessRequest(bert[0], str(bert[1]))
+    request = FaithfulnessRequest(bert[0], ModelChoice(str(bert[1])))
     _, run = model_and_run(request)
     sample = draw_sample(request, run.run_id)
     drawn = [one_of_each(sample, seed) for seed in range(10)]
@@ -119,7 +123,7 @@ def test_one_prompt_of_each_fact_in_any_language(bert: Run) -> None:
 
 
 def test_tops_that_are_larger_than_the_model_are_a_note(bert: Run) -> None:
-    request = FaithfulnessRequest(bert[0], str(bert[1]), facts=1, top=(144, 5, 200))
+    request = FaithfulnessRequest(bert[0], ModelChoice(str(bert[1])), facts=1, top=(144, 5, 200))
     table = faithfulness.evaluate(request)
     assert [name for name in table.columns if name[-1].isdigit()] == [
         f"{what}_{k}" for what in ("overlap", "removed") for k in (5, 144)
@@ -130,7 +134,7 @@ def test_tops_that_are_larger_than_the_model_are_a_note(bert: Run) -> None:
 
 def test_intervals_and_progress(bert: Run) -> None:
     told: list[tuple[int, int]] = []
-    request = FaithfulnessRequest(bert[0], str(bert[1]), facts=3, replicates=200)
+    request = FaithfulnessRequest(bert[0], ModelChoice(str(bert[1])), facts=3, replicates=200)
     table = faithfulness.evaluate(request, lambda done, total: told.append((done, total)))
     assert told[0] == (0, 3 * 144)
     assert told[-1] == (3 * 144, 3 * 144)
@@ -143,11 +147,13 @@ def test_intervals_and_progress(bert: Run) -> None:
 def test_what_makes_no_sense(bert: Run, tmp_path: Path) -> None:
     database, folder = bert
     with pytest.raises(UsageError, match="at least 1 neuron; 0, 5 was given"):
-        FaithfulnessRequest(database, str(folder), top=(0, 5))
+        FaithfulnessRequest(database, ModelChoice(str(folder)), top=(0, 5))
     with pytest.raises(UsageError, match="nothing was given"):
-        FaithfulnessRequest(database, str(folder), top=())
+        FaithfulnessRequest(database, ModelChoice(str(folder)), top=())
     with pytest.raises(UsageError, match="top of 145 neurons was asked for, but tiny-bert has 144"):
-        faithfulness.evaluate(FaithfulnessRequest(database, str(folder), top=(200, 145)))
+        faithfulness.evaluate(
+            FaithfulnessRequest(database, ModelChoice(str(folder)), top=(200, 145))
+        )
     other = saved(tmp_path, "other-bert")
     with pytest.raises(NotFound, match="other-bert, going by its weights"):
-        faithfulness.evaluate(FaithfulnessRequest(database, str(other)))
+        faithfulness.evaluate(FaithfulnessRequest(database, ModelChoice(str(other))))

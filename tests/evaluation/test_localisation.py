@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.neuron_runs import PLANTED, loaded, make_run, probability, saved
 from kndb.errors import NotFound, UsageError
+from kndb.evaluation import localisation
+from kndb.evaluation.effects import FACTORS, MEASURES, changes, measure, specificity
+from kndb.evaluation.localisation import METHODS, LocalisationRequest, columns, pick
+from kndb.evaluation.methods import SCORING
+from kndb.evaluation.table import Table
+from kndb.models import ModelChoice
 from kndb.neurons import Neuron
 from kndb.store.calibrations import AskedPrompt
 from kndb.store.database import connect
-from kndb_ingest.evaluation import localisation
-from kndb_ingest.evaluation.effects import FACTORS, MEASURES, changes, measure, specificity
-from kndb_ingest.evaluation.localisation import METHODS, LocalisationRequest, columns, pick
-from kndb_ingest.evaluation.methods import SCORING
-from kndb_ingest.evaluation.table import Table
+from neuron_runs import PLANTED, loaded, make_run, probability, saved
 
 Run = tuple[Path, Path]
 WANTED = {"suppress": -1, "enhance": 1}
@@ -36,8 +37,8 @@ def table(bert: Run) -> Table:
     return localisation.evaluate(LocalisationRequest(*map_run(bert), replicates=200))
 
 
-def map_run(run: Run) -> tuple[Path, str]:
-    return run[0], str(run[1])
+def map_run(run: Run) -> tuple[Path, ModelChoice]:
+    return run[0], ModelChoice(str(run[1]))
 
 
 def dicts(table: Table) -> list[dict[str, Any]]:
@@ -158,7 +159,9 @@ def test_a_single_relation_has_no_unrelated_facts(bert: Run, tmp_path: Path) -> 
             "DELETE FROM prediction WHERE prompt_id IN (SELECT prompt_id FROM prompt JOIN fact "
             "USING (fact_id) WHERE relation_id != 'P36')"
         )
-    found = localisation.evaluate(LocalisationRequest(path, str(bert[1]), replicates=100))
+    found = localisation.evaluate(
+        LocalisationRequest(path, ModelChoice(str(bert[1])), replicates=100)
+    )
     assert {row["relation"] for row in dicts(found)} == {"all", "P36"}
     for row in dicts(found):
         assert np.isfinite(row["related_relative"])
@@ -171,7 +174,7 @@ def test_what_makes_no_sense(bert: Run, tmp_path: Path) -> None:
         LocalisationRequest(*map_run(bert), unrelated=0)
     other = saved(tmp_path, "other-bert")
     with pytest.raises(NotFound, match="other-bert, going by its weights"):
-        localisation.evaluate(LocalisationRequest(bert[0], str(other)))
+        localisation.evaluate(LocalisationRequest(bert[0], ModelChoice(str(other))))
 
 
 def test_changes_of_probabilities_that_are_zero() -> None:

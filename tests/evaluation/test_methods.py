@@ -11,26 +11,26 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.neuron_runs import loaded, make_run, saved
 from kndb.attribution import attribute
 from kndb.errors import DatabaseMissing, KndbError, NotFound, UsageError
-from kndb.models import LanguageModel
-from kndb.neurons import Neuron
-from kndb.store.database import connect
-from kndb_ingest.evaluation.localisation import METHODS, pick
-from kndb_ingest.evaluation.methods import SCORING, activations, best, scores, usable
-from kndb_ingest.evaluation.sample import (
+from kndb.evaluation.localisation import METHODS, pick
+from kndb.evaluation.methods import SCORING, activations, best, scores, usable
+from kndb.evaluation.sample import (
     AskedFact,
     NeuronRequest,
     Sample,
     askable,
     draw_sample,
-    model_and_run,
     only_askable,
     unrelated,
 )
+from kndb.model_runs import model_and_run
+from kndb.models import LanguageModel, ModelChoice
+from kndb.neurons import Neuron
+from kndb.store.database import connect
+from neuron_runs import loaded, make_run, saved
 
-REQUEST = NeuronRequest(Path("unused"), "unused")
+REQUEST = NeuronRequest(Path("unused"), ModelChoice("unused"))
 
 Loaded = tuple[LanguageModel[Any], dict[str, AskedFact]]
 
@@ -43,7 +43,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def asked(bert: tuple[Path, Path]) -> Loaded:
-    return loaded(NeuronRequest(bert[0], str(bert[1])))
+    return loaded(NeuronRequest(bert[0], ModelChoice(str(bert[1]))))
 
 
 def test_scores_are_the_engines_means(asked: Loaded) -> None:
@@ -123,7 +123,7 @@ def test_random_neurons_come_from_everywhere_and_by_the_seed(asked: Loaded) -> N
 @pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-llama"])
 def test_what_a_model_cannot_be_scored_by_is_said(name: str, tmp_path: Path) -> None:
     database, folder = make_run(tmp_path, name, ["en"])
-    model, facts = loaded(NeuronRequest(database, str(folder)))
+    model, facts = loaded(NeuronRequest(database, ModelChoice(str(folder))))
     methods, notes = usable(model, facts["P36:Q142/en"].prompts[0])
     if name == "tiny-gpt2":
         assert (tuple(methods), notes) == (SCORING, [])
@@ -133,7 +133,7 @@ def test_what_a_model_cannot_be_scored_by_is_said(name: str, tmp_path: Path) -> 
 
 
 def test_unrelated_facts_share_nothing(bert: tuple[Path, Path]) -> None:
-    request = NeuronRequest(bert[0], str(bert[1]))
+    request = NeuronRequest(bert[0], ModelChoice(str(bert[1])))
     _, run = model_and_run(request)
     sample = draw_sample(request, run.run_id)
     for fact in sample.facts:
@@ -155,7 +155,7 @@ def replace_object(fact: AskedFact, prompt: Any) -> Any:
 
 
 def test_the_sample_is_drawn_by_the_seed_for_all_languages(bert: tuple[Path, Path]) -> None:
-    request = NeuronRequest(bert[0], str(bert[1]))
+    request = NeuronRequest(bert[0], ModelChoice(str(bert[1])))
     run_id = model_and_run(request)[1].run_id
 
     def drawn(**changes: Any) -> Sample:
@@ -184,7 +184,7 @@ def test_facts_without_neurons_are_a_note(bert: tuple[Path, Path], tmp_path: Pat
             "DELETE FROM knowledge_neuron WHERE lang = 'de' AND fact_id = "
             "(SELECT fact_id FROM fact WHERE fact_key = 'P36:Q142')"
         )
-    request = NeuronRequest(path, str(bert[1]), facts=4)
+    request = NeuronRequest(path, ModelChoice(str(bert[1])), facts=4)
     run_id = model_and_run(request)[1].run_id
     sample = draw_sample(request, run_id)
     assert len(sample.facts) == 7
@@ -198,7 +198,7 @@ def test_facts_without_neurons_are_a_note(bert: tuple[Path, Path], tmp_path: Pat
 
 
 def test_prompts_of_another_tokenizer_are_a_note(bert: tuple[Path, Path]) -> None:
-    request = NeuronRequest(bert[0], str(bert[1]))
+    request = NeuronRequest(bert[0], ModelChoice(str(bert[1])))
     model, run = model_and_run(request)
     sample = draw_sample(request, run.run_id)
     first, *rest = sample.facts
@@ -217,11 +217,11 @@ def test_prompts_of_another_tokenizer_are_a_note(bert: tuple[Path, Path]) -> Non
 def test_the_model_must_be_the_runs(bert: tuple[Path, Path], tmp_path: Path) -> None:
     other = saved(tmp_path, "other-bert")
     with pytest.raises(NotFound, match="other-bert, going by its weights"):
-        model_and_run(NeuronRequest(bert[0], str(other)))
-    _, run = model_and_run(NeuronRequest(bert[0], str(bert[1])))
+        model_and_run(NeuronRequest(bert[0], ModelChoice(str(other))))
+    _, run = model_and_run(NeuronRequest(bert[0], ModelChoice(str(bert[1]))))
     with pytest.raises(UsageError, match="whose weights are not those of other-bert"):
-        model_and_run(NeuronRequest(bert[0], str(other), run=str(run.run_id)))
+        model_and_run(NeuronRequest(bert[0], ModelChoice(str(other)), run=str(run.run_id)))
     with pytest.raises(DatabaseMissing):
-        model_and_run(NeuronRequest(tmp_path / "no.duckdb", str(bert[1])))
+        model_and_run(NeuronRequest(tmp_path / "no.duckdb", ModelChoice(str(bert[1]))))
     with pytest.raises(UsageError, match="number of facts must be at least 1; 0 was given"):
-        NeuronRequest(bert[0], str(bert[1]), facts=0)
+        NeuronRequest(bert[0], ModelChoice(str(bert[1])), facts=0)

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from kndb.models import LanguageModel, load_model
-from kndb_ingest import demo
-from kndb_ingest.degenerate import SearchRequest, find_degenerate
-from kndb_ingest.evaluation.calibration import Calibration, CalibrationRequest, calibrate
+from kndb.degenerate.search import SearchRequest, find_degenerate
+from kndb.factcheck.calibration import Calibration, CalibrationRequest, calibrate
+from kndb.models import LanguageModel, ModelChoice, load_model
 from kndb_ingest.pipeline import IngestRequest, ingest
 
 FACTS = 24
@@ -28,18 +27,23 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("factcheck") / "demo.duckdb"
     ingest(
         IngestRequest(
-            path, "demo-masked", "demo", langs=["en", "zh"], relations=["P36"], limit=FACTS
+            path,
+            ModelChoice("demo-masked"),
+            "demo",
+            langs=["en", "zh"],
+            relations=["P36"],
+            limit=FACTS,
         )
     )
-    find_degenerate(SearchRequest(path, "demo-masked", top=8))
+    find_degenerate(SearchRequest(path, ModelChoice("demo-masked"), top=8))
     return path
 
 
 @pytest.fixture(scope="session")
 def calibration(searched: Path) -> Calibration:
-    return calibrate(CalibrationRequest(searched, "demo-masked"))
+    return calibrate(CalibrationRequest(searched, ModelChoice("demo-masked")))
 
 
 @pytest.fixture(scope="session")
 def model() -> LanguageModel[Any]:
-    return load_model(demo.MODELS["demo-masked"])
+    return load_model("demo-masked")

@@ -11,14 +11,14 @@ import duckdb
 import pytest
 
 from kndb.errors import NotFound, UsageError
+from kndb.evaluation.factcheck import METHODS as EVALUATED
+from kndb.evaluation.factcheck import EvaluationRequest, evaluate, test_claims
 from kndb.factcheck import METHODS, FactChecker
+from kndb.factcheck.calibration import Calibration, CalibrationRequest, calibrate
+from kndb.factcheck.labelled import WrongAnswers, labelled, parse_split, split_of
 from kndb.factcheck.text import same
-from kndb.models import LanguageModel
+from kndb.models import LanguageModel, ModelChoice
 from kndb.store.calibrations import asked_prompts
-from kndb_ingest.evaluation.calibration import Calibration, CalibrationRequest, calibrate
-from kndb_ingest.evaluation.claims import WrongAnswers, labelled, parse_split, split_of
-from kndb_ingest.evaluation.factcheck import METHODS as EVALUATED
-from kndb_ingest.evaluation.factcheck import EvaluationRequest, evaluate, test_claims
 
 
 def test_splits_are_of_the_stated_sizes_and_of_no_other_fact() -> None:
@@ -92,7 +92,7 @@ def test_thresholds_do_not_move_when_test_facts_change(
         ):
             (changed,) = connection.execute(sql).fetchall()[0]
             assert changed or "degenerate_set" in sql
-    again = calibrate(CalibrationRequest(path, "demo-masked"))
+    again = calibrate(CalibrationRequest(path, ModelChoice("demo-masked")))
     assert again.neurons == calibration.neurons
 
     def chosen(found: Calibration) -> list[tuple[object, ...]]:
@@ -109,7 +109,7 @@ def test_evaluation_is_on_test_facts_only(searched: Path, calibration: Calibrati
     claims = test_claims(searched, calibration.run_id, dict(calibration.splits), settings)
     assert claims
     assert {calibration.splits[claim.prompt.fact_key] for claim in claims} == {"test"}
-    rows = evaluate(EvaluationRequest(searched, "demo-masked", replicates=100))
+    rows = evaluate(EvaluationRequest(searched, ModelChoice("demo-masked"), replicates=100))
     every = {row.method: row for row in rows if row.relation == "all"}
     assert tuple(every) == EVALUATED
     truth = every["everything-true"].values

@@ -17,11 +17,11 @@ import pytest
 from kndb.errors import NotFound, UsageError
 from kndb.graph.build import Selection, build_graph
 from kndb.graph.export import write_graph
-from kndb.graph.fonts import can_draw, drawable, language_label
 from kndb.graph.groups import groups
 from kndb.graph.measures import measures
-from kndb.graph.plot import PICTURES, plot
-from kndb.graph.plot_group import _layout
+from kndb.plotting.fonts import can_draw, drawable, language_label
+from kndb.plotting.group import _layout
+from kndb.plotting.plot import PICTURES, plot
 from kndb.store.database import connect
 from planted_store import plant
 from small_store import Model

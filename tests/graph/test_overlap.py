@@ -14,7 +14,7 @@ from scipy import stats
 
 import kndb
 from kndb.errors import NotFound, UsageError
-from kndb.graph.overlap import overlap
+from kndb.graph.overlap.request import overlap
 from kndb.store.database import connect
 from planted_store import POPULATION, plant
 from small_store import finished_run
@@ -196,7 +196,7 @@ def naive(neurons: Sequence[Sequence[tuple[int, int]]]) -> set[tuple[int, int]]:
 def test_counts_equal_sets_whatever_the_order_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_langs: int
 ) -> None:
-    monkeypatch.setattr("kndb.graph.counts._BATCH_ROWS", 2048)  # facts lie across batches
+    monkeypatch.setattr("kndb.graph.overlap.counts._BATCH_ROWS", 2048)  # facts lie across batches
     facts = random_facts(n_langs, n_langs)
     path = tmp_path / "k.duckdb"
     plant(path, facts)

@@ -7,18 +7,18 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from kndb.degenerate.rows import FACTS, MEMBERS, SETS, SUBSETS
 from kndb.errors import NotFound, UsageError
+from kndb.evaluation import degenerate
+from kndb.evaluation.stored import StoredRequest
 from kndb.graph.build import Selection, build_graph
 from kndb.graph.groups import groups
 from kndb.graph.measures import measures
-from kndb.graph.plot import plot
+from kndb.plotting.plot import plot
 from kndb.store.calibrations import newest_search
 from kndb.store.database import connect
 from kndb.store.searches import SearchWriter
 from kndb_cli.main import main
-from kndb_ingest.degenerate_rows import FACTS, MEMBERS, SETS, SUBSETS
-from kndb_ingest.evaluation import degenerate
-from kndb_ingest.evaluation.stored import StoredRequest
 from planted_store import plant
 from small_store import Model
 

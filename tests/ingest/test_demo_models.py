@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from kndb.models import load_model
-from kndb_ingest.demo import Family, model_path
+from kndb.models.loading import embedded_model
+from kndb_ingest.demo import Family
 from kndb_ingest.demo.measure import Figures, measure
 
 pytestmark = pytest.mark.long
@@ -22,7 +23,7 @@ def family(request: pytest.FixtureRequest) -> Family:
 
 @pytest.fixture(scope="module")
 def figures(family: Family) -> Figures:
-    return measure(model_path(family), facts=8, prompts=1500, seed=7)
+    return measure(embedded_model(family), facts=8, prompts=1500, seed=7)
 
 
 def test_it_knows_the_facts_without_being_sure(figures: Figures) -> None:
@@ -56,13 +57,13 @@ def test_integration_is_exact(figures: Figures) -> None:
 
 
 def test_the_card_says_what_it_is(family: Family) -> None:
-    text = (model_path(family) / "README.md").read_text(encoding="utf-8")
+    text = (embedded_model(family) / "README.md").read_text(encoding="utf-8")
     assert "stands for no real model" in text
     assert "median probability of the answer" in text
 
 
 def test_the_files_are_small_half_precision_safetensors(family: Family) -> None:
-    folder = model_path(family)
+    folder = embedded_model(family)
     assert not list(folder.glob("*.bin"))
     assert sum(path.stat().st_size for path in folder.iterdir()) < 8_000_000
     assert load_model(folder, device="cpu").dtype == torch.float32
@@ -76,7 +77,7 @@ def test_the_files_are_small_half_precision_safetensors(family: Family) -> None:
     ],
 )
 def test_words_are_words(family: Family, lang: str, text: str, words: list[str]) -> None:
-    model = load_model(model_path(family), device="cpu")
+    model = load_model(embedded_model(family), device="cpu")
     (target, *_) = model.targets(text, {"en": "Bissau", "zh": "惠灵顿"}[lang])
     found = [
         model.tokenizer.convert_ids_to_tokens(target.tokens[position])
@@ -86,5 +87,5 @@ def test_words_are_words(family: Family, lang: str, text: str, words: list[str])
 
 
 def test_paths_lie_in_the_package() -> None:
-    assert all(isinstance(model_path(family), Path) for family in FAMILIES)
-    assert all((model_path(family) / "config.json").is_file() for family in FAMILIES)
+    assert all(isinstance(embedded_model(family), Path) for family in FAMILIES)
+    assert all((embedded_model(family) / "config.json").is_file() for family in FAMILIES)

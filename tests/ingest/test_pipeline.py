@@ -16,6 +16,7 @@ import pytest
 
 import kndb
 from kndb.errors import ModelError, UsageError
+from kndb.models import ModelChoice
 from kndb_ingest import pipeline
 from kndb_ingest.pipeline import IngestRequest, ingest
 from kndb_ingest.rows import raw_scores
@@ -68,8 +69,8 @@ def table(path: Path, name: str) -> list[tuple[Any, ...]]:
 
 def test_masked_and_causal(models: dict[str, Path], facts: Path, tmp_path: Path) -> None:
     database = tmp_path / "k.duckdb"
-    masked = ingest(IngestRequest(database, str(models["bert"]), str(facts)))
-    causal = ingest(IngestRequest(database, str(models["gpt2"]), str(facts)))
+    masked = ingest(IngestRequest(database, ModelChoice(str(models["bert"])), str(facts)))
+    causal = ingest(IngestRequest(database, ModelChoice(str(models["gpt2"])), str(facts)))
     assert masked.prompts == {"en": (6, 6)}
     assert masked.skipped == {"no [Y] placeholder": 4, "answer missing": 2}
     assert causal.skipped == {
@@ -90,7 +91,7 @@ def test_masked_and_causal(models: dict[str, Path], facts: Path, tmp_path: Path)
 
 
 def test_running_again_does_nothing(models: dict[str, Path], facts: Path, tmp_path: Path) -> None:
-    request = IngestRequest(tmp_path / "k.duckdb", str(models["bert"]), str(facts))
+    request = IngestRequest(tmp_path / "k.duckdb", ModelChoice(str(models["bert"])), str(facts))
     first = ingest(request)
     before = request.database.read_bytes()
     again = ingest(request)
@@ -104,8 +105,8 @@ def test_other_thresholds_refine_the_same_run(
     models: dict[str, Path], facts: Path, tmp_path: Path
 ) -> None:
     database = tmp_path / "k.duckdb"
-    loose = ingest(IngestRequest(database, str(models["bert"]), str(facts), tau=0.1))
-    strict = ingest(IngestRequest(database, str(models["bert"]), str(facts), tau=0.9))
+    loose = ingest(IngestRequest(database, ModelChoice(str(models["bert"])), str(facts), tau=0.1))
+    strict = ingest(IngestRequest(database, ModelChoice(str(models["bert"])), str(facts), tau=0.9))
     assert loose.run_id == strict.run_id
     assert strict.new_prompts == 0
     assert strict.knowledge_neurons < loose.knowledge_neurons
@@ -116,18 +117,20 @@ def test_an_interrupted_run_goes_on(
     how: signal.Signals, models: dict[str, Path], facts: Path, tmp_path: Path
 ) -> None:
     whole, broken = tmp_path / "whole.duckdb", tmp_path / "broken.duckdb"
-    ingest(IngestRequest(whole, str(models["bert"]), str(facts)))
+    ingest(IngestRequest(whole, ModelChoice(str(models["bert"])), str(facts)))
     mark = tmp_path / "some-are-stored"
     slow = f"""
 import time
 from pathlib import Path
+from kndb.models import ModelChoice
 from kndb_ingest import pipeline
 pipeline.COMMIT_PROMPTS = 1
 def slowly(done, total):
     if done >= 8:
         Path({str(mark)!r}).touch()
         time.sleep(60)
-request = pipeline.IngestRequest({str(broken)!r}, {str(models["bert"])!r}, {str(facts)!r})
+model = ModelChoice({str(models["bert"])!r})
+request = pipeline.IngestRequest({str(broken)!r}, model, {str(facts)!r})
 pipeline.ingest(request, slowly)
 """
     child = subprocess.Popen([sys.executable, "-c", slow], stderr=subprocess.DEVNULL)
@@ -140,7 +143,7 @@ pipeline.ingest(request, slowly)
     assert child.wait(30) != 0
     partly = len(table(broken, "prediction"))
     assert 0 < partly < 12
-    rest = ingest(IngestRequest(broken, str(models["bert"]), str(facts)))
+    rest = ingest(IngestRequest(broken, ModelChoice(str(models["bert"])), str(facts)))
     assert rest.new_prompts == 12 - partly
     for name in ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run"):
         assert_same_rows(table(broken, name), table(whole, name))
@@ -158,7 +161,7 @@ def assert_same_rows(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...
 def test_progress_counts_what_was_there(
     models: dict[str, Path], facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = IngestRequest(tmp_path / "k.duckdb", str(models["bert"]), str(facts))
+    request = IngestRequest(tmp_path / "k.duckdb", ModelChoice(str(models["bert"])), str(facts))
     told: list[tuple[int, int]] = []
 
     class Stopped(Exception):
@@ -185,7 +188,7 @@ def test_a_pickle_is_not_loaded(models: dict[str, Path], facts: Path, tmp_path: 
     (folder / "config.json").write_bytes((models["bert"] / "config.json").read_bytes())
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04N.")
     with pytest.raises(ModelError, match="safetensors"):
-        ingest(IngestRequest(tmp_path / "k.duckdb", str(folder), str(facts)))
+        ingest(IngestRequest(tmp_path / "k.duckdb", ModelChoice(str(folder)), str(facts)))
     assert not (tmp_path / "k.duckdb").exists()
 
 
@@ -193,7 +196,11 @@ def test_a_wrong_language_says_which_there_are(
     models: dict[str, Path], facts: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="en"):
-        ingest(IngestRequest(tmp_path / "k", str(models["bert"]), str(facts), langs=["xx"]))
+        ingest(
+            IngestRequest(
+                tmp_path / "k", ModelChoice(str(models["bert"])), str(facts), langs=["xx"]
+            )
+        )
     assert not (tmp_path / "k").exists()
 
 

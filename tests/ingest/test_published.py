@@ -10,8 +10,8 @@ import pytest
 
 import kndb
 from kndb.errors import DatasetError, UsageError
-from kndb.graph.overlap import overlap
-from kndb_ingest.published import import_published
+from kndb.graph.overlap.request import overlap
+from kndb_ingest.published.importer import import_published
 
 FACTS = {
     "P36": [("u1", "France", "Paris"), ("u2", "China", "Beijing")],

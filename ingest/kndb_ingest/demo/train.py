@@ -18,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kndb.models.loading import embedded_model
 from kndb_ingest.datasets import read_dataset
-from kndb_ingest.demo import Family, facts_path, model_path, recipe
+from kndb_ingest.demo import Family, facts_path, recipe
 from kndb_ingest.demo.card import card
 from kndb_ingest.demo.measure import measure
 from kndb_ingest.demo.networks import Network, build_network
@@ -174,7 +175,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the model; the shipped one by default")
     given = parser.parse_args()
     family = cast(Family, given.family)
-    train(family, given.out or model_path(family))
+    train(family, given.out or embedded_model(family))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,171 @@
+"""``kndb edit list|show|undo|apply``: the ledger of edits, and edited models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import kndb
+from kndb.errors import KndbError
+from kndb.store.result import Result
+from kndb_cli import options
+from kndb_cli.edit.tables import emit_ledger, emit_measured
+from kndb_cli.edit.words import in_words
+from kndb_cli.output import Output, choose, complete_file
+from kndb_cli.output.terminal import note
+
+EditId = Annotated[
+    str, typer.Argument(metavar="ID", help="An edit's id, or its first digits.", show_default=False)
+]
+_SHARES = ("reliability", "generality", "transfer", "locality", "harmonic")
+
+_LEDGER = """
+    SELECT fact_key, relation, mode, selection, lang, langs, target, strength, n_neurons,
+           reliability, generality, transfer, locality, harmonic, control_harmonic,
+           status, reason, model, edit_id
+    FROM edits WHERE $ids IS NULL OR list_contains($ids, edit_id)
+    ORDER BY created_at, edit_id
+"""
+
+
+def list_(
+    db: options.Database = options.DATABASE,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """List the edits of the ledger, with how well each did."""
+    target = choose(format, json, output, quiet)
+    emit_ledger(ledger_rows(db, None), target)
+
+
+def ledger_rows(db: Path, ids: Sequence[int] | None) -> Result:
+    """The ledger's rows of these edits, or of all."""
+    with kndb.open(db) as database:
+        return database.sql(_LEDGER, {"ids": None if ids is None else list(ids)})
+
+
+def show(
+    edit: EditId,
+    db: options.Database = options.DATABASE,
+    delta: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the weight change there, as safetensors."),
+    ] = None,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show what an edit did to each prompt, and sum it up."""
+    where = choose(format, json, output, quiet)
+    show_edit(db, edit, where)
+    if delta is not None:
+        _write_delta(db, edit, delta)
+
+
+def show_edit(db: Path, asked: str, where: Output) -> None:
+    """Write an edit's measurements, and a summary in words."""
+    from kndb.store.edits import Ledger
+
+    ledger = Ledger(db)
+    found = ledger.find(asked)
+    rows = ledger.show(found.edit_id)
+    (edit,) = ledger_rows(db, [found.edit_id]).to_dicts()
+    emit_measured(rows, where)
+    if rows.rows():
+        note("\n".join(told(rows.to_dicts(), edit)), where.quiet)
+    if edit["status"] != "active":
+        note(f"  {edit['status']}{': ' + edit['reason'] if edit['reason'] else ''}", where.quiet)
+
+
+def told(rows: Sequence[Mapping[str, Any]], edit: Mapping[str, Any]) -> list[str]:
+    """An edit in words: what was done, what came of it, and how it compares with chance."""
+    shares = ", ".join(f"{name} {_percent(edit[name])}" for name in _SHARES)
+    return [
+        f"{edit['mode']} of {edit['fact_key']}: {edit['n_neurons']} neurons ({edit['selection']}).",
+        *(f"  {line}" for line in in_words(rows, edit["mode"], edit["target"])),
+        f"  {shares}; with random neurons {_percent(edit['control_harmonic'])}.",
+    ]
+
+
+def _percent(share: float | None) -> str:
+    """A share for people.
+
+    >>> _percent(0.5), _percent(None)
+    ('50 %', 'unknown')
+    """
+    return "unknown" if share is None else f"{100 * share:.0f} %"
+
+
+def _write_delta(db: Path, asked: str, path: Path) -> None:
+    from kndb.store.edits import Ledger
+
+    found = Ledger(db).find(asked)
+    if found.delta is None:
+        raise KndbError(f"The edit {found.edit_id} ({found.mode}) changes no weights.")
+    with complete_file(path) as part:
+        part.write_bytes(found.delta)
+
+
+def undo(
+    edit: EditId,
+    db: options.Database = options.DATABASE,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="An edited model, to take the edit out of."),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to save that model without the edit."),
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Take an edit back: in the ledger and, with --model and --save, in an edited model.
+
+    The weights come back bit for bit. A later edit of the same neurons must be undone first.
+    """
+    # Here, because only this needs torch and transformers: saves seconds at each start.
+    from kndb.edit.apply import undo_edit
+
+    edit_id = undo_edit(db, edit, model, save)
+    where = f", and the model without it is in {save}" if save else ""
+    note(f"The edit {edit_id} is undone{where}.", quiet)
+
+
+def apply(
+    edits: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ID...", help="Edits, in the order to apply them.", show_default=False
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="The model that the edits were made for.")
+    ],
+    save: Annotated[
+        Path, typer.Option(metavar="DIR", help="The new folder to write the edited model to.")
+    ],
+    db: options.Database = options.DATABASE,
+    revision: Annotated[
+        str | None,
+        typer.Option(metavar="REVISION", help="Branch, tag or commit of a Hugging Face model."),
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a copy of the model with edits in its weights, which from_pretrained loads.
+
+    kndb edit apply ID --model demo-masked --save edited
+
+    DIR/kndb_edits.json says which edits are in it.
+    """
+    # Here, because only this needs torch and transformers: saves seconds at each start.
+    from kndb.edit.apply import apply_edits
+
+    record = apply_edits(db, edits, model, save, revision)
+    n = len(record.edits)
+    note(f"{save} holds the model with {n} edit{'s'[: n > 1]} in its weights.", quiet)

@@ -1,0 +1,318 @@
+"""``kndb edit``: change what a model knows through its neurons, and measure what happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kndb.errors import KndbError, NotFound, UsageError
+from kndb_cli import options
+from kndb_cli.edit import ledger as edit_ledger
+from kndb_cli.edit.tables import emit_ledger, emit_measured
+from kndb_cli.options import model as model_options
+from kndb_cli.output import Output, choose
+from kndb_cli.output.progress import reporting
+from kndb_cli.output.rows import Listing
+from kndb_cli.output.terminal import note
+
+if TYPE_CHECKING:
+    from kndb.edit.batch import EditRequest, EditSummary, Job
+
+app = typer.Typer(name="edit", invoke_without_command=True)
+app.command("list")(edit_ledger.list_)
+app.command()(edit_ledger.show)
+app.command()(edit_ledger.undo)
+app.command()(edit_ledger.apply)
+
+_REASONS = 20
+"""Reasons for skipping that a summary names."""
+
+_WHAT = "What to edit"
+_MEASURE = "What is measured"
+
+
+@app.callback()
+def edit(
+    context: typer.Context,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
+        ),
+    ] = None,
+    db: options.Database = options.DATABASE,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run's id, or its first digits. Unless said: the model's newest finished run.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    fact: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FACT",
+            help="A fact's key (P36:Q962), a prompt, or words of its subject.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    relation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RELATION",
+            help="Its relation, where the subject has several facts: P36, capital.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Many edits: one JSON object a line (fact, target, target_lang, mode, neurons, "
+            "langs, lambda, labels), or CounterFact records.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODE",
+            help="suppress or enhance, at run time; erase or update, on the weights. Unless said: "
+            "update where there is a --target.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ANSWER",
+            help="The new answer, in one language; the data set tells its names in the others.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    target_lang: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LANG",
+            help="Its language, and the one to edit from. Unless said: where the target is known.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LANG=ANSWER",
+            help="The new answer's name in another language: zh=基加利. May be given again.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    neurons: Annotated[
+        str,
+        typer.Option(
+            metavar="WHICH",
+            help="sequential: each language's neurons, for that language; one-language: the "
+            "target language's, for all; language-independent: those in all; knowledge: those in "
+            "any; degenerate; all-layers:N: the N strongest; or 2:117,3:5.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = "sequential",
+    langs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LANGS",
+            help="Languages whose neurons are taken: en,zh. Unless said: all of the run.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            "--lambda",
+            metavar="L",
+            help="How far an update pushes, in differences of output embeddings. Unless said: "
+            "0.4, as suits the demo models.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    top: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="At most N knowledge neurons of each language, the strongest.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = 20,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            metavar="",
+            help="Measure, and write nothing down.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
+    held_out: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Paraphrases per language kept back from finding the neurons.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = 1,
+    unrelated: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Facts of another relation and with another object, asked in every language.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = 50,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Draws paraphrases, unrelated facts and the control's neurons.",
+            rich_help_panel=_MEASURE,
+        ),
+    ] = 0,
+    device: model_options.Device = "auto",
+    dtype: model_options.Dtype = "float32",
+    revision: model_options.Revision = None,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Edit a fact through its neurons, measure what happened everywhere, and keep a ledger.
+
+    kndb edit --model demo-masked --fact P36:Q962 --target Kigali --target-lang en
+    kndb edit --model demo-masked --fact P36:Q962 --mode erase --langs en,zh
+    kndb edit --model demo-masked --file edits.jsonl
+    kndb edit apply ID --model demo-masked --save edited
+
+    The model's files are left as they are; 'apply' writes an edited copy. The same done to
+    random neurons is the control.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if model is None or (fact is None) == (file is None):
+        raise UsageError(
+            "An edit needs --model and either --fact or --file; see 'kndb edit --help'."
+        )
+    where = choose(format, json, output, quiet)
+    choice = model_options.chosen(model, device, dtype, revision, quiet=quiet)
+    # Here, because only this needs torch and transformers: saves seconds at each start.
+    from kndb.edit.batch import EditRequest, Job
+    from kndb.edit.jobs_file import count_edits, read_edits
+    from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings
+
+    settings = EditSettings(
+        mode=mode or ("update" if target else "erase"),  # type: ignore[arg-type]
+        neurons=neurons,
+        target=target,
+        target_lang=target_lang,
+        labels=_labels(label or []),
+        langs=tuple(part.strip() for part in (langs or "").split(",") if part.strip()),
+        strength=DEFAULT_STRENGTH if strength is None else strength,
+        top=top,
+        held_out=held_out,
+        unrelated=unrelated,
+        seed=seed,
+    )
+    request = EditRequest(db, choice, run, dry_run)
+    if file is not None:
+        _many(request, read_edits(file, settings), count_edits(file), where)
+        return
+    if mode is None and target is None:
+        raise UsageError("An edit needs --mode, or --target for an update.")
+    if strength is not None and settings.mode != "update":
+        raise UsageError(f"--lambda is for updates; the mode {settings.mode} has none.")
+    assert fact is not None
+    _one(request, Job(fact, settings, relation), where)
+
+
+def _labels(texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    for text, (lang, _, answer) in zip(texts, pairs, strict=True):
+        if not (lang and answer):
+            raise UsageError(f"{text!r} is not a label; write LANG=ANSWER, for example zh=基加利.")
+    return {lang: answer for lang, _, answer in pairs}
+
+
+def _one(request: EditRequest, job: Job, where: Output) -> None:
+    """Make one edit, and show what it did to each prompt."""
+    from kndb.edit.batch import measure_rows
+
+    done = _edit(request, [job], 1, where.quiet)
+    if done.skipped:
+        raise NotFound(f"Nothing was edited: {next(iter(done.skipped))}.")
+    if done.last is None:
+        note("This edit is in the ledger already.", where.quiet)
+        edit_ledger.show_edit(request.database, str(done.edit_ids[0]), where)
+        return
+    rows = [
+        {name: value for name, value in row.items() if name != "prompt_id"}
+        for row in measure_rows(done.last.measured, done.last.settings)
+    ]
+    if not rows:
+        raise KndbError("The model could be asked none of the edit's prompts.")
+    emit_measured(_listing(rows), where)
+    note("\n".join(edit_ledger.told(rows, _facts(done))), where.quiet)
+    stored = "nothing was stored" if request.dry_run else f"edit {done.edit_ids[0]}"
+    note(f"  {stored}, {done.seconds:.1f} s", where.quiet)
+
+
+def _listing(rows: list[dict[str, Any]]) -> Listing:
+    return Listing(tuple(rows[0]), [tuple(row.values()) for row in rows])
+
+
+def _facts(done: EditSummary) -> dict[str, Any]:
+    """The columns of the view ``edits`` that the summary in words needs."""
+    last = done.last
+    assert last is not None
+    assert last.scores is not None
+    return {
+        "fact_key": last.plan.fact.key,
+        "mode": last.settings.mode,
+        "target": last.settings.target,
+        "selection": last.settings.neurons,
+        "n_neurons": len(last.plan.neurons),
+        "reliability": last.scores.reliability,
+        "generality": last.scores.generality,
+        "transfer": last.scores.transfer,
+        "locality": last.scores.locality,
+        "harmonic": last.scores.harmonic,
+        "control_harmonic": last.control.harmonic if last.control else None,
+    }
+
+
+def _many(request: EditRequest, jobs: Any, total: int, where: Output) -> None:
+    """Make the edits of a file, and show the ledger's rows of them."""
+    done = _edit(request, jobs, total, where.quiet)
+    if not request.dry_run:
+        emit_ledger(edit_ledger.ledger_rows(request.database, done.edit_ids), where)
+    elif done.measured:
+        emit_ledger(_listing(done.measured), where)
+    known = "nothing was stored" if request.dry_run else f"{done.known:,} were in the ledger"
+    note(f"{done.model}: {done.made:,} edits made in {done.seconds:.1f} s, {known}.", where.quiet)
+    for reason, n in done.skipped.most_common(_REASONS):
+        note(f"  skipped {n:,}: {reason}", where.quiet)
+    if len(done.skipped) > _REASONS:
+        note(f"  and {len(done.skipped) - _REASONS:,} other reasons", where.quiet)
+
+
+def _edit(request: EditRequest, jobs: Any, total: int, quiet: bool) -> EditSummary:
+    """Edit with a progress bar on stderr."""
+    # Here, because only this needs torch and transformers: saves seconds at each start.
+    from kndb.edit.batch import edit as make
+
+    try:
+        with reporting(request.model.label, "edits", quiet) as report:
+            return make(request, jobs, total, report)
+    except KeyboardInterrupt:
+        note("What was done is in the ledger; the same command goes on from there.", quiet)
+        raise

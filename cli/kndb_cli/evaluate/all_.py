@@ -1,0 +1,81 @@
+"""``kndb evaluate all``: every evaluation, in one page and a folder of tables."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kndb.progress import Report
+from kndb_cli import options
+from kndb_cli.options.evaluation import Replicates, Run, Seed
+from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
+from kndb_cli.output.progress import reporting
+from kndb_cli.output.terminal import note
+
+
+def all_(
+    model: Model,
+    report: Annotated[
+        Path, typer.Option("--report", metavar="DIR", help="The folder to write to; it is made.")
+    ],
+    run: Run = None,
+    facts: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Facts drawn for localisation and faithfulness. Unless said: 24 and 40.",
+        ),
+    ] = None,
+    replicates: Replicates = 1000,
+    seed: Seed = 0,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", metavar="", help="Make tables anew that are there with the same settings."
+        ),
+    ] = False,
+    db: options.Database = options.DATABASE,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    revision: Revision = None,
+    memory: Memory = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run every evaluation and write one page, with its tables as CSV and JSON.
+
+    kndb evaluate all --model demo-masked --report report
+
+    DIR/index.html needs nothing else to be read. What the database lacks, such as a calibration,
+    is said there with the command that makes it. The same command goes on where it stopped.
+    """
+    choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
+    # Here, because only this command needs it: saves PyTorch, seconds, in its help.
+    from kndb.evaluation.report.run import ReportRequest, write_report
+
+    def progress(label: str, unit: str) -> AbstractContextManager[Report]:
+        return reporting(label, unit, quiet)
+
+    request = ReportRequest(
+        database=db,
+        model=choice,
+        folder=report,
+        run=run,
+        facts=facts,
+        replicates=replicates,
+        seed=seed,
+        fresh=fresh,
+    )
+    try:
+        written = write_report(request, progress)
+    except KeyboardInterrupt:
+        note("What was done is kept; the same command goes on from there.", quiet)
+        raise
+    if written.kept:
+        note(f"Kept, as they were made with the same settings: {', '.join(written.kept)}.", quiet)
+    for name, why in written.missing.items():
+        note(f"Nothing for {name}: {why}", quiet)
+    note(f"Wrote {written.page}.", quiet)

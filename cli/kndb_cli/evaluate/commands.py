@@ -1,0 +1,83 @@
+"""``kndb evaluate``: what the neurons are good for, measured on facts kept aside."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kndb_cli import options
+from kndb_cli.evaluate.all_ import all_
+from kndb_cli.evaluate.neurons import faithfulness, localisation
+from kndb_cli.evaluate.tables import crosslingual, degenerate, overall, show
+from kndb_cli.options.evaluation import Replicates, Seed
+from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
+from kndb_cli.output import choose
+from kndb_cli.output.progress import reporting
+
+app = typer.Typer(
+    name="evaluate",
+    no_args_is_help=True,
+    help="Measure what the neurons are good for, with controls and intervals.",
+)
+
+
+_FOR_PEOPLE = ("method", "n_claims", "f1", "auroc", "accuracy", "answered")
+"""The columns of a drawn table; the other forms have all."""
+
+
+@app.callback()
+def evaluate() -> None:
+    """Measure what the neurons are good for, with controls and intervals."""
+
+
+@app.command()
+def factcheck(
+    model: Model,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="The run whose calibration is tested. Unless said: the model's newest one.",
+        ),
+    ] = None,
+    replicates: Replicates = 1000,
+    seed: Seed = 0,
+    db: options.Database = options.DATABASE,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    revision: Revision = None,
+    memory: Memory = None,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Test the fact check on the facts that its calibration left aside.
+
+    kndb evaluate factcheck --model demo-masked -o factcheck.csv
+
+    Beside its methods stand random neurons of the same layers, the model's own first choice,
+    and "everything is true". Intervals hold 95 %, facts drawn anew with replacement.
+    """
+    target = choose(format, json, output, quiet)
+    choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
+    from kndb.evaluation import factcheck as evaluation
+    from kndb.evaluation.factcheck_table import as_table
+
+    request = evaluation.EvaluationRequest(
+        database=db,
+        model=choice,
+        run=run,
+        replicates=replicates,
+        seed=seed,
+    )
+    with reporting(choice.label, "claims", quiet) as report:
+        rows = evaluation.evaluate(request, report)
+    table = as_table(rows, {})
+    show([overall(table, _FOR_PEOPLE) if target.format == "table" else table], None, target)
+
+
+for command in (localisation, faithfulness, crosslingual, degenerate):
+    app.command()(command)
+app.command("all")(all_)

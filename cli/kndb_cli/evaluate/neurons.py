@@ -1,0 +1,159 @@
+"""``kndb evaluate localisation`` and ``faithfulness``: what suppressing neurons does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kndb.errors import UsageError
+from kndb_cli import options
+from kndb_cli.evaluate.tables import overall, show
+from kndb_cli.options.evaluation import Replicates, Run, Seed
+from kndb_cli.options.graph import Langs, chosen_langs
+from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
+from kndb_cli.output import Output, choose
+from kndb_cli.output.progress import reporting
+from kndb_cli.output.terminal import note
+
+if TYPE_CHECKING:
+    from kndb.evaluation.table import Table
+
+_LOCALISATION = (
+    "effect",
+    "method",
+    "n_neurons",
+    "related_relative",
+    "unrelated_relative",
+    "success",
+    "wrong_sign",
+    "specificity",
+)
+"""The columns of a drawn table; the other forms have all."""
+
+
+def localisation(
+    model: Model,
+    run: Run = None,
+    facts: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Facts drawn, each in all its languages.")
+    ] = 24,
+    langs: Langs = None,
+    unrelated: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Unrelated facts asked beside each.")
+    ] = 6,
+    replicates: Replicates = 1000,
+    seed: Seed = 0,
+    db: options.Database = options.DATABASE,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    revision: Revision = None,
+    memory: Memory = None,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Suppress and enhance the neurons of a fact: what becomes of it, and of unrelated facts.
+
+    kndb evaluate localisation --model demo-masked
+    kndb evaluate localisation --model demo-masked --langs en --json
+
+    Each method has as many neurons as the fact has knowledge neurons.
+
+    A drawn table is about all facts together; CSV, JSON and Parquet have
+    each relation and language too, and all measures.
+    """
+    target = choose(format, json, output, quiet)
+    choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
+    # Here, because it takes torch: saves seconds in the help.
+    from kndb.evaluation import localisation as evaluation
+
+    request = evaluation.LocalisationRequest(
+        database=db,
+        model=choice,
+        run=run,
+        facts=facts,
+        langs=chosen_langs(langs),
+        unrelated=unrelated,
+        replicates=replicates,
+        seed=seed,
+    )
+    with reporting(choice.label, "facts", quiet) as report:
+        table = evaluation.evaluate(request, report)
+    _show(table, _LOCALISATION, target)
+
+
+def faithfulness(
+    model: Model,
+    run: Run = None,
+    facts: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Facts drawn; one prompt of each is asked.")
+    ] = 40,
+    langs: Langs = None,
+    top: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="How many of the highest scores are compared.")
+    ] = "10,20,50",
+    replicates: Replicates = 1000,
+    seed: Seed = 0,
+    db: options.Database = options.DATABASE,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    revision: Revision = None,
+    memory: Memory = None,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Compare each method's scores with what suppressing every single neuron really does.
+
+    kndb evaluate faithfulness --model demo-masked --facts 10
+    kndb evaluate faithfulness --model demo-masked -o faithfulness.csv
+
+    Every neuron of the model is suppressed alone, on every prompt drawn:
+    with a large model ask for few facts. A drawn table has the middle top of
+    --top; CSV, JSON and Parquet have all.
+    """
+    target = choose(format, json, output, quiet)
+    choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
+    # Here, because it takes torch: saves seconds in the help.
+    from kndb.evaluation import faithfulness as evaluation
+
+    request = evaluation.FaithfulnessRequest(
+        database=db,
+        model=choice,
+        run=run,
+        facts=facts,
+        langs=chosen_langs(langs),
+        top=_sizes(top),
+        replicates=replicates,
+        seed=seed,
+    )
+    with reporting(choice.label, "neurons", quiet) as report:
+        table = evaluation.evaluate(request, report)
+    _show(table, _for_people(table), target)
+
+
+def _for_people(table: Table) -> Sequence[str]:
+    """The columns of a drawn table of faithfulness: of several tops the middle one."""
+    top = table.settings["top"]
+    k = top[len(top) // 2]
+    return "method", "n_prompts", "spearman", f"overlap_{k}", f"removed_{k}"
+
+
+def _sizes(top: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, top.split(",")))
+    except ValueError as error:
+        raise UsageError(
+            f"--top takes numbers of neurons, such as 10,20,50; {top!r} was given."
+        ) from error
+
+
+def _show(table: Table, columns: Sequence[str], target: Output) -> None:
+    drawn = target.format == "table"
+    show([overall(table, columns) if drawn else table], None, target)
+    if drawn:
+        note("CSV, JSON and Parquet have more figures: -o FILE.", target.quiet)

@@ -1,0 +1,5 @@
+"""``kndb factcheck``: claims against the index."""
+
+from kndb_cli.factcheck.check import app
+
+__all__ = ["app"]

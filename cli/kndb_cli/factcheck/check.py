@@ -1,0 +1,317 @@
+"""``kndb factcheck``: claims against the index, and the calibration that this needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from kndb.errors import UsageError
+from kndb_cli import options
+from kndb_cli.errors import ExitCode
+from kndb_cli.factcheck.claims_input import opened
+from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
+from kndb_cli.output import choose, emit
+from kndb_cli.output.progress import reporting
+from kndb_cli.output.rows import Listing
+from kndb_cli.output.streaming import Row, stream
+from kndb_cli.output.terminal import note
+
+if TYPE_CHECKING:
+    from kndb.factcheck import Verdict
+    from kndb.factcheck.choice import Calibration
+
+COLUMNS = (
+    "claim",
+    "fact_key",
+    "lang",
+    "verdict",
+    "score",
+    "threshold",
+    "p_claim",
+    "p_best",
+    "best_answer",
+    "neurons",
+    "method",
+    "reason",
+)
+SHOWN = 10
+"""So many neurons are shown of those that made a score."""
+
+
+class _CheckUnlessSaid(TyperGroup):
+    """``kndb factcheck "A claim."`` is short for ``kndb factcheck check "A claim."``.
+
+    The group's help is therefore that of ``check``, with the other command below it.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "-h", "--help"):
+            args = ["check", *args]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        check = self.commands["check"]
+        own = self.help, self.params
+        self.help, self.params = check.help, check.params
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.help, self.params = own
+
+
+app = typer.Typer(
+    name="factcheck",
+    cls=_CheckUnlessSaid,
+    no_args_is_help=True,
+    subcommand_metavar="| calibrate [OPTIONS]",
+    help="Check claims by the neurons with which a model recalls facts.",
+)
+
+
+@app.command()
+def check(
+    model: Model,
+    claims: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CLAIM", help="A sentence, or several; - reads standard input."),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Claims from a file: plain lines, JSONL or CSV with a column claim; - is "
+            "standard input.",
+        ),
+    ] = None,
+    fact: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="Instead of a claim: a fact's key, P36:Q962 ..."),
+    ] = None,
+    answer: Annotated[
+        str | None, typer.Option(metavar="ANSWER", help="... and the answer to check: Kigali.")
+    ] = None,
+    lang: Annotated[
+        str, typer.Option(metavar="LANG", help="The claims' language; auto finds it.")
+    ] = "auto",
+    method: Annotated[
+        str,
+        typer.Option(metavar="METHOD", help="degenerate, probability, knowledge or ensemble."),
+    ] = "degenerate",
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="The run whose calibration is used. Unless said: the model's newest one.",
+        ),
+    ] = None,
+    always: Annotated[
+        bool,
+        typer.Option(
+            "--always", metavar="", help="Judge claims that are close to the threshold too."
+        ),
+    ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", metavar="", help="Show the neurons that decided, with their scores."
+        ),
+    ] = False,
+    exit_code: Annotated[
+        bool,
+        typer.Option("--exit-code", metavar="", help="Exit with 1 when a claim is false."),
+    ] = False,
+    db: options.Database = options.DATABASE,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    revision: Revision = None,
+    memory: Memory = None,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Check claims: true, false, or unknown with the reason.
+
+    kndb factcheck "The capital of Benin is Porto-Novo." --model demo-masked --method probability
+    kndb factcheck --fact P36:Q962 --answer Kigali --model demo-masked --explain
+    kndb factcheck --file claims.csv --model demo-masked -o verdicts.csv
+
+    First, once: 'kndb graph degenerate --model demo-masked', then
+    'kndb factcheck calibrate --model demo-masked'.
+    """
+    target = choose(format, json, output, quiet)
+    if (fact is None) != (answer is None):
+        raise UsageError("--fact and --answer go together; give both.")
+    if sum((bool(claims), file is not None, fact is not None)) != 1:
+        raise UsageError("Give claims, or --file, or --fact with --answer: one of the three.")
+    if claims == ["-"]:
+        claims, file = None, Path("-")
+    choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
+    # Here, because only this needs torch and transformers: saves seconds at each start.
+    from kndb.factcheck import FactChecker
+
+    checker = FactChecker(
+        db,
+        choice.load(),
+        method=method,
+        lang=None if lang == "auto" else lang,
+        run=run,
+        band=not always,
+        explain=explain,
+        memory=choice.memory,
+    )
+    counts = dict.fromkeys(("true", "false", "unknown"), 0)
+    with ExitStack() as stack:
+        if fact is not None and answer is not None:
+            verdicts = iter(checker.check_fact(fact, answer))
+        else:
+            given = iter(claims or ()) if file is None else stack.enter_context(opened(file))
+            verdicts = checker.check(given)
+        columns = (*COLUMNS, "decided") if explain else COLUMNS
+        stream(columns, _rows(verdicts, columns, counts), target)
+    note(", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + ".", quiet)
+    if exit_code and counts["false"]:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _rows(
+    verdicts: Iterator[Verdict], columns: tuple[str, ...], counts: dict[str, int]
+) -> Iterator[Row]:
+    for verdict in verdicts:
+        counts[verdict.verdict] += 1
+        row = tuple(getattr(verdict, name) for name in columns if name != "decided")
+        yield (*row, _decided(verdict)) if "decided" in columns else row
+
+
+def _decided(verdict: Verdict) -> str:
+    shown = [f"{neuron} {score:+.4f}" for neuron, score in verdict.decided[:SHOWN]]
+    more = len(verdict.decided) - SHOWN
+    return ", ".join([*shown, f"and {more} more"] if more > 0 else shown)
+
+
+@app.command()
+def calibrate(
+    model: Model,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run's id, or its first digits. Unless said: the model's newest finished run.",
+        ),
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option(metavar="T/V/T", help="Shares of training, validation and test facts."),
+    ] = "60/20/20",
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Draws the split and the wrong answers.")
+    ] = 0,
+    share: Annotated[
+        float,
+        typer.Option(
+            metavar="T",
+            help="Degenerate neurons of more than this share of the most frequent one's facts.",
+        ),
+    ] = 0.7,
+    maximise: Annotated[
+        str, typer.Option(metavar="WHAT", help="The threshold maximises f1 or accuracy.")
+    ] = "f1",
+    wrong: Annotated[int, typer.Option(metavar="N", help="Wrong answers to each prompt.")] = 1,
+    db: options.Database = options.DATABASE,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    revision: Revision = None,
+    memory: Memory = None,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Choose neurons on training facts and thresholds on validation facts, and store both.
+
+    kndb graph degenerate --model demo-masked
+    kndb factcheck calibrate --model demo-masked --split 60/20/20 --seed 0
+    """
+    target = choose(format, json, output, quiet)
+    choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
+    from kndb.factcheck.calibration import CalibrationRequest
+    from kndb.factcheck.calibration import calibrate as choose_thresholds
+    from kndb.factcheck.labelled import parse_split
+
+    request = CalibrationRequest(
+        database=db,
+        model=choice,
+        run=run,
+        split=parse_split(split),
+        seed=seed,
+        share=share,
+        objective=maximise,
+        wrong=wrong,
+    )
+    with reporting(choice.label, "claims", quiet) as report:
+        found = choose_thresholds(request, report)
+    emit(_thresholds(found), target)
+    note(_summary(found, maximise), quiet)
+
+
+def _thresholds(found: Calibration) -> Listing:
+    columns = ("relation", "lang", "method", "threshold", "neurons", "train", "validation")
+    rows = [
+        (
+            *chosen.place,
+            chosen.method,
+            chosen.threshold,
+            chosen.n_neurons,
+            chosen.n_train,
+            chosen.n_validation,
+            chosen.n_claims,
+            chosen.f1,
+            chosen.accuracy,
+        )
+        for chosen in found.thresholds
+    ]
+    return Listing((*columns, "claims", "f1", "accuracy"), rows)
+
+
+def _summary(found: Calibration, maximised: str) -> str:
+    counts = [
+        f"{sum(split == name for split in found.splits.values())} {name}"
+        for name in ("train", "validation", "test")
+    ]
+    lines = [
+        f"{found.model}: {', '.join(counts)} facts; thresholds with the highest {maximised} on the "
+        "validation facts.",
+        *_shortcomings(found),
+        f"Calibration {found.calibration_id} is stored.",
+    ]
+    return "\n".join(lines)
+
+
+def _shortcomings(found: Calibration) -> list[str]:
+    """Where the method of degenerate neurons cannot tell true from false, and what helps."""
+    places = {chosen.place for chosen in found.thresholds}
+    without = sum(not found.neurons["degenerate"].get(place) for place in places)
+    own = sum(chosen.method == "degenerate" for chosen in found.thresholds)
+    useless = len(found.useless("degenerate"))
+    said = []
+    if without:
+        said.append(
+            f"{without} of {len(places)} relations, each language counted, have no degenerate "
+            "neurons among the training facts."
+        )
+    if useless:
+        said.append(
+            f"{useless} of {own} thresholds of the method degenerate are no better than calling "
+            "everything true."
+        )
+    if said:
+        said.append(
+            "More facts help: search all with 'kndb graph degenerate', or ingest more, and "
+            "calibrate again; or check with --method probability."
+        )
+    return said

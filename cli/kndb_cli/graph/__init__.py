@@ -1,0 +1,16 @@
+"""``kndb graph``: what neurons have in common, across languages, facts and relations."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import typer
+
+app = typer.Typer(
+    name="graph",
+    no_args_is_help=True,
+    help="Overlaps between languages, degenerate groups, graphs and pictures.",
+)
+
+for _command in ("overlap", "degenerate", "groups", "export", "plot"):
+    app.add_typer(import_module(f"kndb_cli.graph.{_command}").app)

@@ -1,0 +1,244 @@
+"""``kndb graph degenerate``: search a run for sets of neurons that stand in for each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import kndb
+from kndb_cli import options
+from kndb_cli.options import model as model_options
+from kndb_cli.output import choose, emit
+from kndb_cli.output.progress import reporting
+from kndb_cli.output.terminal import note
+
+if TYPE_CHECKING:
+    from kndb.degenerate.search import SearchRequest
+    from kndb.degenerate.summary import SearchSummary
+    from kndb.store.result import Result
+
+app = typer.Typer()
+
+_FACTS = "Which facts"
+_METHOD = "What counts as degenerate"
+
+_SETS = """
+    SELECT fact_key, relation, lang, neurons, size, drop_share, max_subset_drop,
+           p_before, p_after
+    FROM degenerate_sets
+    JOIN (SELECT search_id, set_id, fact_id, p_before, p_after FROM degenerate_set) AS measured
+        USING (search_id, set_id)
+    WHERE search_id = ? AND kind = 'degenerate'
+          AND fact_id IN (SELECT unnest(?)) AND lang IN (SELECT unnest(?))
+    ORDER BY fact_key, lang, size, drop_share DESC, neurons
+"""
+
+
+@app.command()
+def degenerate(
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
+        ),
+    ],
+    db: options.Database = options.DATABASE,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run's id, or its first digits. Unless said: the model's newest finished run.",
+            rich_help_panel=_FACTS,
+        ),
+    ] = None,
+    fact: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FACT",
+            help="A fact's key, a prompt, or words of its subject in any language.",
+            rich_help_panel=_FACTS,
+        ),
+    ] = None,
+    relation: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RELATION",
+            help="A relation's id or label: P36, capital.",
+            rich_help_panel=_FACTS,
+        ),
+    ] = None,
+    langs: Annotated[
+        str | None,
+        typer.Option(metavar="LANGS", help="Only these languages: en,zh.", rich_help_panel=_FACTS),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="At most N facts, drawn by --seed; the same ones in every language.",
+            rich_help_panel=_FACTS,
+        ),
+    ] = None,
+    max_size: Annotated[
+        int,
+        typer.Option(metavar="K", help="The largest sets to try.", rich_help_panel=_METHOD),
+    ] = 2,
+    budget: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="At most N sets of two or more for each fact and language; those of the "
+            "strongest neurons first.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = 2000,
+    top: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Take the N strongest knowledge neurons of each fact and language.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = 20,
+    drop: Annotated[
+        str,
+        typer.Option(
+            metavar="DROP",
+            help="relative: the share of the answer's probability that a set takes with it; "
+            "absolute: the probability itself.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = "relative",
+    t_low: Annotated[
+        float,
+        typer.Option(metavar="T", help="No part of a set may drop more.", rich_help_panel=_METHOD),
+    ] = 0.2,
+    t_high: Annotated[
+        float,
+        typer.Option(metavar="T", help="The whole set must drop more.", rich_help_panel=_METHOD),
+    ] = 0.25,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Draws the facts of --limit and the random neurons of the control.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = 0,
+    device: model_options.Device = "auto",
+    dtype: model_options.Dtype = "float32",
+    revision: model_options.Revision = None,
+    memory: model_options.Memory = None,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Search a run for degenerate neurons: each can be missed, but not all of a set.
+
+    kndb graph degenerate --model demo-masked --limit 20
+    kndb graph degenerate --model demo-masked --fact Benin --max-size 3
+
+    The same sets of random neurons are the control. Ctrl-C loses nothing: the same command
+    goes on where it stopped.
+    """
+    target = choose(format, json, output, quiet)
+    choice = model_options.chosen(model, device, dtype, revision, memory, quiet=quiet)
+    # Here, because only this needs torch and transformers: saves seconds at each start.
+    from kndb.degenerate.criterion import Criterion
+    from kndb.degenerate.search import SearchRequest
+
+    criterion = Criterion(max_size, budget, drop, t_low, t_high)  # type: ignore[arg-type]
+    request = SearchRequest(
+        database=db,
+        model=choice,
+        run=run,
+        criterion=criterion,
+        top=top,
+        fact=fact,
+        relation=relation,
+        langs=tuple(part.strip() for part in (langs or "").split(",") if part.strip()),
+        limit=limit,
+        seed=seed,
+    )
+    found = search(request, quiet)
+    emit(found_sets(db, found), target)
+    note(summary(found), quiet)
+
+
+def search(request: SearchRequest, quiet: bool) -> SearchSummary:
+    """Search with a progress bar on stderr."""
+    # Here, because only this needs torch and transformers: saves seconds at each start.
+    from kndb.degenerate.search import find_degenerate
+
+    try:
+        with reporting(request.model.label, "fact-languages", quiet) as report:
+            return find_degenerate(request, report)
+    except KeyboardInterrupt:
+        note("What was done is stored; the same command goes on from there.", quiet)
+        raise
+
+
+def found_sets(db: Path, found: SearchSummary) -> Result:
+    """The degenerate sets of the facts and languages asked for."""
+    facts = sorted({fact_id for fact_id, _ in found.asked})
+    langs = sorted({lang for _, lang in found.asked})
+    with kndb.open(db) as database:
+        return database.sql(_SETS, [found.search_id, facts, langs])
+
+
+def summary(found: SearchSummary) -> str:
+    """The figures of a search, a line for each; all are about what was asked for.
+
+    What is counted is a fact in a language, which is what a search searches.
+    """
+    return "\n".join([_headline(found), *(f"  {name:<10} {text}" for name, text in _lines(found))])
+
+
+def _headline(found: SearchSummary) -> str:
+    if found.new == 0:
+        return f"Nothing was to do: these facts of {found.model} had been searched before."
+    before = len(found.asked) - found.new
+    return (
+        f"{found.model}: looked at {_in_languages(found.new)} in {found.seconds:.1f} s "
+        f"({found.new / max(found.seconds, 1e-9):.1f}/s)"
+        + (f"; {before:,} had been searched before." if before else ".")
+    )
+
+
+def _in_languages(n: int) -> str:
+    """So many facts, counted once for each of their languages.
+
+    >>> _in_languages(1)
+    '1 fact-language'
+    """
+    return f"{n:,} fact-language{'' if n == 1 else 's'}"
+
+
+def _lines(found: SearchSummary) -> Iterator[tuple[str, str]]:
+    facts = len({fact_id for fact_id, _ in found.asked})
+    questions = _in_languages(len(found.asked))
+    yield "asked", f"{facts:,} fact{'' if facts == 1 else 's'}; each language counted, {questions}"
+    for reason, n in found.skipped.items():
+        yield "skipped", f"{n:,} {reason}"
+    if found.partly:
+        yield "budget", f"left sets untried in {_in_languages(found.partly)}"
+    yield "tried", f"{found.tried:,} sets in {_in_languages(found.questions)}"
+    sizes = ", ".join(f"{n:,} of {size} neurons" for size, n in found.found.items())
+    yield "degenerate", f"{sizes or 'none'}{_rate(sum(found.found.values()), found.tried)}"
+    yield "by chance", f"{found.control_found:,}{_rate(found.control_found, found.control)}"
+    yield "carried by", f"{found.carriers:,} of {_in_languages(found.questions)}"
+    yield "search", f"{found.search_id} (for --search)"
+
+
+def _rate(n: int, of: int) -> str:
+    """A share in brackets, where there is one.
+
+    >>> _rate(32, 12712)
+    ' (0.25 %)'
+    """
+    return f" ({100 * n / of:.2g} %)" if of else ""

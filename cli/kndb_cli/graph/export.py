@@ -1,0 +1,67 @@
+"""``kndb graph export``: a graph as a file for Gephi, networkx and others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from kndb_cli import options
+from kndb_cli.options.graph import Langs, Search, chosen_langs
+from kndb_cli.output import complete_file
+from kndb_cli.output.terminal import note
+
+app = typer.Typer()
+
+
+@app.command()
+def export(
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file to write, whole or not at all.",
+            rich_help_panel="Output",
+        ),
+    ],
+    format: Annotated[
+        Literal["graphml", "gexf", "json", "parquet"] | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="graphml, gexf, json or parquet. Unless said: what the name of -o ends in.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    nodes: Annotated[
+        str,
+        typer.Option(metavar="KINDS", help="Which nodes: neuron, fact, relation, language."),
+    ] = "neuron,fact,relation,language",
+    fact: options.Fact = None,
+    relation: options.RelationOption = None,
+    langs: Langs = None,
+    model: options.ModelName = None,
+    run: options.RunId = None,
+    search: Search = None,
+    db: options.Database = options.DATABASE,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the graph of a fact, a relation or a run to a file.
+
+    kndb graph export --model demo-masked --fact Benin -o benin.gexf
+    kndb graph export --model demo-masked --relation capital --nodes neuron,fact -o capital.graphml
+    kndb graph export --model demo-causal --nodes neuron,relation,language -o run.json
+    """
+    # Here, because a command's help needs no library.
+    from kndb.graph.build import Kind, Selection, build_graph
+    from kndb.graph.export import graph_format, write_graph
+
+    chosen = graph_format(output, format)
+    kinds = [cast(Kind, kind.strip()) for kind in nodes.split(",")]
+    selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
+    graph = build_graph(db, selection, kinds)
+    with complete_file(output) as part:
+        write_graph(graph, part, chosen)
+    note(f"Wrote {len(graph)} nodes and {graph.number_of_edges()} edges to {output}.", quiet)

@@ -1,0 +1,70 @@
+"""The options of commands that run a model, each defined once."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kndb_cli.output.terminal import note
+
+if TYPE_CHECKING:
+    from kndb.models import ModelChoice
+
+_MODEL = "How the model runs"
+
+Model = Annotated[
+    str,
+    typer.Option(
+        metavar="MODEL",
+        help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(metavar="DEVICE", help="auto, cpu, cuda or mps.", rich_help_panel=_MODEL),
+]
+Dtype = Annotated[
+    str,
+    typer.Option(metavar="DTYPE", help="float32, bfloat16 or float16.", rich_help_panel=_MODEL),
+]
+Revision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REVISION",
+        help="Branch, tag or commit of a Hugging Face model.",
+        rich_help_panel=_MODEL,
+    ),
+]
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        metavar="MIB",
+        min=1,
+        help="MiB for activations. Unless said: 160, and on CUDA a quarter of what is free.",
+        rich_help_panel=_MODEL,
+    ),
+]
+
+
+def chosen(
+    model: str,
+    device: str,
+    dtype: str,
+    revision: str | None,
+    memory: int | None = None,
+    *,
+    quiet: bool,
+) -> ModelChoice:
+    """The model that these options mean, after a note that it is being loaded.
+
+    With ``--quiet`` there is no note, and a download shows no bars. ``memory`` is in MiB.
+    """
+    note(f"Loading {model} ...", quiet)
+    if quiet:
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read when the hub's client is imported
+    # Here, because it takes torch and transformers: saves seconds in the help.
+    from kndb.models import ModelChoice
+
+    return ModelChoice(model, device, dtype, revision, None if memory is None else memory * 2**20)

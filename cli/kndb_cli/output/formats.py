@@ -1,0 +1,8 @@
+"""The formats in which commands print rows."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Format = Literal["table", "json", "jsonl", "csv", "parquet"]
+FORMATS: tuple[Format, ...] = get_args(Format)

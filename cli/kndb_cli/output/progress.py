@@ -1,0 +1,104 @@
+"""Progress on stderr: a bar with rate and time left in a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kndb.progress import Report, silent
+from kndb_cli.output.terminal import note
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task
+
+
+LINE_EVERY = 10.0  # seconds between two lines of a log
+
+SETTLING = 0.3  # seconds after the first report: what needs no work says nothing of the rate
+
+
+@contextmanager
+def reporting(label: str, unit: str, quiet: bool) -> Iterator[Report]:
+    """Give a function to report progress to, and clean the terminal up when the block ends."""
+    if quiet:
+        yield silent
+    elif sys.stderr.isatty():
+        with _bar(unit) as bar:
+            yield _on_bar(bar, label)
+    else:
+        yield _in_lines(label, unit)
+
+
+def _bar(unit: str) -> Progress:
+    # Here, because only long work needs it: saves the import of Rich, 0.05 s, elsewhere.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(rate(task.finished_speed or task.speed, unit))
+
+    class Left(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            known = task.finished or task.time_remaining is not None
+            return super().render(task) if known else Text()
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        Rate(),
+        Left(compact=True, elapsed_when_finished=True),
+        console=Console(file=sys.stderr),
+        expand=True,
+    )
+
+
+def rate(speed: float | None, unit: str) -> str:
+    """So many in a second; nothing where that is not known yet.
+
+    >>> rate(12.345, "facts"), rate(0.0312, "facts"), rate(None, "facts")
+    ('12.3 facts/s', '0.031 facts/s', '')
+    """
+    if not speed:
+        return ""
+    return f"{speed:.1f} {unit}/s" if speed >= 1 else f"{speed:.2g} {unit}/s"
+
+
+def _on_bar(bar: Progress, label: str) -> Report:
+    task = bar.add_task(label, total=None)
+    settled = float("inf")
+
+    def report(done: int, total: int) -> None:
+        nonlocal settled
+        settled = min(settled, time.monotonic() + SETTLING)
+        if time.monotonic() < settled:
+            bar.reset(task, completed=done, total=total)
+        else:
+            bar.update(task, completed=done, total=total)
+
+    return report
+
+
+def _in_lines(label: str, unit: str) -> Report:
+    last = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LINE_EVERY:
+            last = now
+            note(f"{label}: {done} of {total} {unit}")
+
+    return report

@@ -1,0 +1,47 @@
+"""Rows written as they come: CSV and JSONL appear one after the other, other forms at the end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from kndb_cli.output import Output, complete_file, emit
+from kndb_cli.output.rows import Listing, plain
+from kndb_cli.output.terminal import let_go_of_stdout, note
+
+Row = tuple[Any, ...]
+
+
+def stream(columns: Sequence[str], rows: Iterable[Row], output: Output) -> None:
+    """Write rows; those of CSV and JSONL are not kept."""
+    if output.format not in ("csv", "jsonl"):
+        emit(Listing(columns, list(rows)), output)
+        return
+    if output.path is None:
+        try:
+            _write(columns, rows, sys.stdout, output)
+        except BrokenPipeError:  # the reader, such as head, has seen enough
+            let_go_of_stdout()
+        return
+    with complete_file(output.path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        count = _write(columns, rows, file, output)
+    note(f"Wrote {count} rows to {output.path}.", output.quiet)
+
+
+def _write(columns: Sequence[str], rows: Iterable[Row], stream: TextIO, output: Output) -> int:
+    count = 0
+    writer = csv.writer(stream, lineterminator="\n")
+    if output.format == "csv":
+        writer.writerow(columns)
+    for count, row in enumerate(rows, 1):  # noqa: B007  # the number of rows is returned
+        values = [plain(value) for value in row]
+        if output.format == "csv":
+            writer.writerow(values)
+        else:
+            line = dict(zip(columns, values, strict=True))
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        stream.flush()
+    return count

@@ -1,1 +1,0 @@
-"""Calibration and evaluation: what is chosen on some facts, and measured on others."""

@@ -1,0 +1,1 @@
+"""Neuron lists that others published: read, checked and stored without a model."""

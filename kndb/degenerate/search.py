@@ -1,0 +1,203 @@
+"""The search for degenerate neurons over a stored run: fact after fact, committed in batches.
+
+A search is made of a run and settings. Facts and languages that it already has are left alone, so
+an interrupted search goes on where it stopped, a finished one has nothing to do, and a search of a
+few facts can be widened.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kndb.attribution.suppression import Questions
+from kndb.degenerate.criterion import Criterion, Findings, examine
+from kndb.degenerate.rows import Outcome, search_tables
+from kndb.degenerate.summary import SearchSummary, summarise_search
+from kndb.errors import UsageError
+from kndb.facts import content_id
+from kndb.model_runs import model_and_run
+from kndb.models import LanguageModel, ModelChoice, Unusable
+from kndb.neurons import random_like
+from kndb.progress import Report, silent
+from kndb.store.searches import (
+    FactToSearch,
+    RunToSearch,
+    SearchWriter,
+    facts_to_search,
+)
+
+COMMIT_SECONDS = 5.0
+"""An interrupted search loses no more than this much work."""
+
+COMMIT_FACTS = 200
+"""Nor more facts in their languages than this."""
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What to search, with what.
+
+    Attributes:
+        database: the database's path.
+        model: which model, and how it is loaded.
+        run: a run's id or its first digits; the model's newest finished run when None.
+        criterion: what is searched in each fact, and what counts as degenerate.
+        top: so many knowledge neurons of each fact and language, the strongest.
+        fact: a key, a prompt or words of the subject; all facts when None.
+        relation: a relation's id or label; all when None.
+        langs: languages; all when empty.
+        limit: number of facts.
+        seed: of the draw of facts, and of the random neurons of the control.
+    """
+
+    database: Path
+    model: ModelChoice
+    run: str | None = None
+    criterion: Criterion = field(default_factory=Criterion)
+    top: int = 20
+    fact: str | None = None
+    relation: str | None = None
+    langs: Sequence[str] = ()
+    limit: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            UsageError: fewer than two neurons, or no facts, are asked for.
+        """
+        if self.top < 2:
+            raise UsageError(f"A set has at least 2 neurons; --top {self.top} was given.")
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"The limit must be at least 1 fact; {self.limit} was given.")
+
+    def search_settings(self, run: RunToSearch) -> dict[str, Any]:
+        """All that sets this search apart from others of the same run."""
+        return {
+            **asdict(self.criterion),
+            "top": self.top,
+            "seed": self.seed,
+            "dtype": self.model.dtype,
+            "tau": run.tau,
+            "share": run.share,
+        }
+
+
+def find_degenerate(request: SearchRequest, progress: Report = silent) -> SearchSummary:
+    """Search a run's facts for degenerate sets of knowledge neurons, and store them.
+
+    Raises:
+        NotFound: no such run, fact or relation.
+        UsageError: an option is wrong, or the model is not the run's.
+        ModelError: the model cannot be loaded.
+        DatabaseError: the database cannot be opened.
+        KeyboardInterrupt: after storing what was done.
+    """
+    started = time.monotonic()
+    model, run = model_and_run(request)
+    facts = facts_to_search(
+        request.database,
+        run.run_id,
+        fact=request.fact,
+        relation=request.relation,
+        langs=request.langs,
+        limit=request.limit,
+        seed=request.seed,
+    )
+    writer = SearchWriter(request.database, run.run_id, request.search_settings(run))
+    stored = writer.begin()
+    left = [fact for fact in facts if fact.key not in stored]
+    if left:
+        outcomes = (answer(model, fact, request, writer.search_id) for fact in left)
+        _store(writer, run.run_id, outcomes, len(facts) - len(left), len(facts), progress)
+    seconds = time.monotonic() - started
+    asked = frozenset(fact.key for fact in facts)
+    return summarise_search(request.database, writer.search_id, run, asked, len(left), seconds)
+
+
+def answer(
+    model: LanguageModel[Any], fact: FactToSearch, request: SearchRequest, search_id: int
+) -> Outcome:
+    """Search one fact in one language.
+
+    Raises:
+        ModelError: a single set does not fit in memory.
+    """
+    neurons = fact.neurons[: request.top]
+    reason = _unsearchable(fact, neurons)
+    if reason:
+        return Outcome(fact, len(neurons), None, reason)
+    try:
+        targets = [model.targets(text, answer) for text, answer in fact.prompts]
+    except Unusable as error:  # a run of another version of the tokenizer
+        return Outcome(fact, len(neurons), None, str(error))
+    questions = Questions(model, targets, request.model.memory)
+    if not questions.observed_p.max() > 0:
+        return Outcome(fact, len(neurons), None, "the answer's probability is 0")
+    seed = content_id("control", request.seed, fact.fact_id, fact.lang)
+    control = random_like(neurons, fact.neurons, model.info.n_neurons, seed)
+    findings = examine(questions, neurons, control, request.criterion)
+    return Outcome(fact, len(neurons), findings, _shortfall(findings, control is not None))
+
+
+def _unsearchable(fact: FactToSearch, neurons: Sequence[Any]) -> str | None:
+    if not fact.prompts:
+        return "no prompt was attributed"
+    if not neurons:
+        return "no knowledge neurons"
+    if len(neurons) == 1:
+        return "only one knowledge neuron"
+    return None
+
+
+def _shortfall(findings: Findings, controlled: bool) -> str | None:
+    """What was left out of a search that was done."""
+    parts = []
+    if findings.tried.untried:
+        parts.append(
+            f"the budget left {findings.tried.untried} sets of "
+            f"{findings.tried.untried_size} neurons, and all larger ones, untried"
+        )
+    if not controlled:
+        parts.append("no control: its layers have too few other neurons")
+    return "; ".join(parts) or None
+
+
+def _store(
+    writer: SearchWriter,
+    run_id: int,
+    outcomes: Iterable[Outcome],
+    done: int,
+    total: int,
+    progress: Report,
+) -> None:
+    """Commit outcomes in batches; on an interrupt or error, those at hand."""
+    writer.mark("running")
+    progress(done, total)
+    waiting: list[Outcome] = []
+    last = time.monotonic()
+    try:
+        for outcome in outcomes:
+            waiting.append(outcome)
+            done += 1
+            progress(done, total)
+            if len(waiting) >= COMMIT_FACTS or time.monotonic() - last >= COMMIT_SECONDS:
+                batch, waiting = waiting, []
+                _commit(writer, run_id, batch)
+                last = time.monotonic()
+        _commit(writer, run_id, waiting)
+    except BaseException:
+        _commit(writer, run_id, waiting)
+        writer.mark("interrupted")
+        raise
+    writer.mark("finished")
+
+
+def _commit(writer: SearchWriter, run_id: int, batch: Sequence[Outcome]) -> None:
+    if batch:
+        writer.append(*search_tables(writer.search_id, run_id, batch))

@@ -1,0 +1,134 @@
+"""Reads files of edits: kndb's own form and records of CounterFact. Makes no edits.
+
+kndb's form is one JSON object a line:
+
+    {"fact": "P36:Q962", "target": "Kigali", "target_lang": "en"}
+    {"fact": "Benin", "relation": "capital", "mode": "erase", "langs": ["en", "zh"]}
+
+``mode``, ``neurons``, ``langs``, ``lambda`` and ``labels`` (the new answer in other languages)
+may be left out: what the command says goes for them. A CounterFact record (Meng et al. 2022) has
+``requested_rewrite``; its fact is found by relation and subject, its new answer is
+``target_new``. Records come one a line, or as one JSON list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kndb.edit.batch import Job
+from kndb.edit.plan import EditSettings
+from kndb.errors import DatasetError, UsageError
+
+REWRITE = "requested_rewrite"
+COUNTERFACT_LANG = "en"
+
+_FIELDS = ("mode", "neurons", "target", "target_lang", "labels")
+_KNOWN = {*_FIELDS, "fact", "relation", "langs", "lambda"}
+
+
+def count_edits(path: Path) -> int:
+    """How many edits the file holds.
+
+    Raises:
+        DatasetError: it cannot be read, or holds none.
+    """
+    n = sum(1 for _ in _records(path))
+    if not n:
+        raise DatasetError(f"There are no edits in {path}; write one JSON object a line.")
+    return n
+
+
+def read_edits(path: Path, settings: EditSettings) -> Iterator[Job | str]:
+    """The file's edits one after the other; a text says why one cannot be made.
+
+    Args:
+        path: the file.
+        settings: for what a record does not say.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    for where, record in _records(path):
+        try:
+            yield _job(record, settings)
+        except (UsageError, KeyError, TypeError, ValueError, AttributeError) as error:
+            told = f"misses {error}" if isinstance(error, KeyError) else str(error)
+            yield f"{where}: {told}"
+
+
+def _records(path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            if _is_list(path):
+                yield from ((f"record {n}", one) for n, one in enumerate(json.load(lines), 1))
+                return
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield f"line {number}", _parsed(path, number, line)
+    except OSError as error:
+        raise DatasetError(
+            f"The edits in {path} cannot be read: {error.strerror or error}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not UTF-8 text: {error}.") from error
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{path} is not JSON: {error}.") from error
+
+
+def _is_list(path: Path) -> bool:
+    with path.open(encoding="utf-8-sig") as file:
+        return file.read(64).lstrip().startswith("[")
+
+
+def _parsed(path: Path, number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DatasetError(
+            f"{path} line {number} is not JSON: {error.msg} at column {error.colno}; mend it, and "
+            "nothing of the file has been done yet."
+        ) from error
+
+
+def _job(record: Any, settings: EditSettings) -> Job:
+    if not isinstance(record, dict):
+        raise UsageError("not a JSON object")
+    return _counterfact(record, settings) if REWRITE in record else _own(record, settings)
+
+
+def _own(record: dict[str, Any], settings: EditSettings) -> Job:
+    unknown = sorted(record.keys() - _KNOWN)
+    if unknown:
+        raise UsageError(f"unknown field {unknown[0]!r}")
+    said: dict[str, Any] = {name: record[name] for name in _FIELDS if name in record}
+    if "lambda" in record:
+        said["strength"] = _number(record["lambda"])
+    if "langs" in record:
+        said["langs"] = _languages(record["langs"])
+    if "target" in record:
+        said.setdefault("mode", "update")
+    return Job(str(record["fact"]), replace(settings, **said), record.get("relation"))
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"lambda is no number: {value!r}") from error
+
+
+def _languages(value: Any) -> tuple[str, ...]:
+    """A list, or as on the command line: ``en,zh``."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(part.strip() for part in parts)
+
+
+def _counterfact(record: dict[str, Any], settings: EditSettings) -> Job:
+    rewrite = record[REWRITE]
+    target = rewrite["target_new"]["str"].strip()
+    said = replace(settings, mode="update", target=target, target_lang=COUNTERFACT_LANG)
+    return Job(rewrite["subject"], said, rewrite["relation_id"])

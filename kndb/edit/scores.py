@@ -1,0 +1,186 @@
+"""What an edit did, prompt by prompt and summed up. Runs no model of its own.
+
+Four questions (Meng et al. 2022; Chen et al. 2024, section on cross-lingual editing), each
+answered by a share of prompts: *reliability* on the prompts the neurons were found with,
+*generality* on paraphrases kept back, *transfer* in the other languages, *locality* on unrelated
+facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import exp
+from statistics import fmean
+from typing import Literal
+
+from kndb.models.asking import Answer, Asker
+
+Mode = Literal["suppress", "enhance", "erase", "update"]
+Kind = Literal["own", "paraphrase", "language", "unrelated"]
+
+MODES: tuple[Mode, ...] = ("suppress", "enhance", "erase", "update")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A prompt to ask before and after an edit.
+
+    Attributes:
+        prompt_id: its id.
+        fact_key: its fact.
+        kind: ``own``: in the edit's language, the neurons were found with it; ``paraphrase``: in
+            that language, kept back; ``language``: the fact in another language; ``unrelated``:
+            another fact, of another relation and with another object.
+        lang: its language.
+        text: with ``[MASK]``.
+        old: the right answer in the data.
+        new: the answer it shall have; None where there is none.
+    """
+
+    prompt_id: int
+    fact_key: str
+    kind: Kind
+    lang: str
+    text: str
+    old: str
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the model said to a prompt.
+
+    Attributes:
+        p_old: probability of the old answer.
+        p_new: of the new one; None where there is none.
+        old_first: the old answer is the first choice.
+        new_wins: the new answer is the first choice of as many tokens as it has, and likelier
+            than the old one.
+        first: the first choice in words.
+        surprise: ``-ln p`` of the old answer's tokens, the mean.
+    """
+
+    p_old: float
+    p_new: float | None
+    old_first: bool
+    new_wins: bool
+    first: str
+    surprise: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A prompt, before and after."""
+
+    asked: Asked
+    before: Seen
+    after: Seen
+
+    @property
+    def changed(self) -> bool:
+        """The first choice is another."""
+        return self.before.first != self.after.first
+
+    def success(self, mode: Mode) -> bool | None:
+        """Did the edit do here what it should?
+
+        ``update``: the new answer wins. ``suppress`` and ``erase``: the old answer is no longer
+        the first choice; None where it was not before. ``enhance``: the old answer is likelier.
+        Of unrelated prompts: the first choice is the same.
+        """
+        if self.asked.kind == "unrelated":
+            return not self.changed
+        if mode == "update":
+            return self.after.new_wins if self.asked.new is not None else None
+        if mode == "enhance":
+            return self.after.p_old > self.before.p_old
+        return not self.after.old_first if self.before.old_first else None
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Shares of prompts where an edit succeeded; None where no prompt could tell.
+
+    Attributes:
+        reliability: of the edit's own prompts.
+        generality: of the paraphrases kept back.
+        transfer: of the prompts in other languages.
+        locality: of the unrelated prompts.
+        harmonic: harmonic mean of those of the four that are known; None where at most locality
+            is, which alone says nothing.
+        perplexity_before: of the right answers to the unrelated prompts.
+        perplexity_after: likewise.
+    """
+
+    reliability: float | None
+    generality: float | None
+    transfer: float | None
+    locality: float | None
+    harmonic: float | None
+    perplexity_before: float | None
+    perplexity_after: float | None
+
+
+def look(asker: Asker, asked: Sequence[Asked]) -> list[Seen | None]:
+    """What the model says to each prompt now; None where it cannot be asked."""
+    old = [(one.text, one.old) for one in asked]
+    new = [(one.text, one.new) for one in asked if one.new is not None]
+    answers = iter(asker.ask([*old, *new]))  # together: fewer batches
+    of_old = [next(answers) for _ in asked]
+    return [
+        _seen(one, answer, None if one.new is None else next(answers))
+        for one, answer in zip(asked, of_old, strict=True)
+    ]
+
+
+def _seen(asked: Asked, old: Answer | str, new: Answer | str | None) -> Seen | None:
+    if isinstance(old, str) or isinstance(new, str):
+        return None
+    wins = new is not None and new.first and new.p > old.p
+    return Seen(
+        old.p,
+        None if new is None else new.p,
+        old.first,
+        wins,
+        str(asked.new) if wins else old.predicted,
+        old.surprise,
+    )
+
+
+def score(measured: Sequence[Measured], mode: Mode) -> Scores:
+    """Sum up what was measured."""
+    reliability, generality, transfer, locality = (
+        _mean(one.success(mode) for one in measured if one.asked.kind == kind)
+        for kind in ("own", "paraphrase", "language", "unrelated")
+    )
+    known = (reliability, generality, transfer, locality)
+    told = [share for share in known if share is not None]
+    of_the_fact = any(share is not None for share in known[:3])
+    unrelated = [one for one in measured if one.asked.kind == "unrelated"]
+    return Scores(
+        *known,
+        harmonic_mean(told) if of_the_fact else None,
+        _perplexity([one.before.surprise for one in unrelated]),
+        _perplexity([one.after.surprise for one in unrelated]),
+    )
+
+
+def harmonic_mean(shares: Sequence[float]) -> float | None:
+    """``n / Σ 1/x``; 0 where one is 0, None of nothing.
+
+    >>> harmonic_mean([1.0, 0.5])
+    0.6666666666666666
+    """
+    if not shares:
+        return None
+    return 0.0 if min(shares) == 0 else len(shares) / sum(1 / share for share in shares)
+
+
+def _mean(values: Iterable[bool | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _perplexity(surprises: Sequence[float]) -> float | None:
+    return exp(fmean(surprises)) if surprises else None

@@ -1,0 +1,240 @@
+"""Evaluates the fact check on test facts, which its calibration has never seen.
+
+Every method judges the same claims: each prompt of a test fact with its own answer, and with a
+wrong one of the same relation. Beside the fact check's methods stand controls: random neurons of
+the same layers, the model's own first choice, and "everything is true".
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kndb.errors import KndbError
+from kndb.evaluation.statistics.metrics import METRICS, Bools, Judged, intervals, measure
+from kndb.evaluation.statistics.per_fact import named
+from kndb.evaluation.table import ALL
+from kndb.factcheck.asking import ask
+from kndb.factcheck.calibrated import Calibrated, Limit, calibrated, ensemble_score
+from kndb.factcheck.labelled import LabelledClaim, WrongAnswers, labelled
+from kndb.factcheck.scoring import Reading
+from kndb.factcheck.selection import Counted
+from kndb.model_runs import model_id
+from kndb.models import ModelChoice
+from kndb.progress import Report, silent
+from kndb.store.calibrations import Place, asked_prompts, read_calibration
+
+METHODS = (
+    "degenerate",
+    "knowledge",
+    "random",
+    "probability",
+    "ensemble",
+    "first-choice",
+    "everything-true",
+)
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What to evaluate.
+
+    Attributes:
+        database: the database's path.
+        model: which model, and how it is loaded.
+        run: the run whose calibration is tested; the newest calibration when None.
+        replicates: bootstrap draws.
+        seed: of the bootstrap.
+    """
+
+    database: Path
+    model: ModelChoice
+    run: str | None = None
+    replicates: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method's figures for a relation and language.
+
+    Attributes:
+        method, relation, lang: what the figures are of; ``all`` for all together.
+        n_facts: test facts.
+        n_claims: claims about them.
+        values: precision, recall, F1, AUROC and accuracy.
+        intervals: their 95 % bootstrap intervals, facts drawn with replacement; nan of one fact.
+        answered: share of claims that are not too close to their threshold to call. The figures
+            above judge all claims alike.
+        accuracy_answered: accuracy on these; nan where there are none.
+    """
+
+    method: str
+    relation: str
+    lang: str
+    n_facts: int
+    n_claims: int
+    values: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    answered: float
+    accuracy_answered: float
+
+
+def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[Row]:
+    """Judge claims about test facts by every method.
+
+    A relation and language in which any method has no threshold is left out for all, so that all
+    are measured on the same claims.
+
+    Raises:
+        NotFound: there is no calibration of the model.
+        ModelError: the model cannot be loaded.
+        UsageError: its weights have another dtype than at calibration.
+        KndbError: there is no test fact of a calibrated relation.
+    """
+    model = request.model.load()
+    stored = read_calibration(request.database, model_id(model), model.info.name, request.run)
+    known = calibrated(stored)
+    known.check_dtype(model)
+    claims = test_claims(request.database, stored.run_id, stored.splits, stored.settings)
+    claims = [claim for claim in claims if _complete(known, claim.prompt.place)]
+    if not claims:
+        raise KndbError(
+            "There is no test fact of a relation that every method is calibrated for; "
+            "ingest more facts, search them for degenerate neurons, and calibrate again."
+        )
+    neurons: dict[str, dict[Place, Counted]] = defaultdict(dict)
+    for (place, kind), own in known.neurons.items():
+        neurons[kind][place] = dict.fromkeys(own, 0)
+    readings = ask(model, claims, neurons, known.settings, request.model.memory, progress)
+    asked = [
+        (claim, reading)
+        for claim, reading in zip(claims, readings, strict=True)
+        if reading.reason is None
+    ]
+    return [row for method in METHODS for row in _rows(method, asked, known, request)]
+
+
+def test_claims(
+    database: Path, run_id: int, splits: dict[str, str], settings: str
+) -> list[LabelledClaim]:
+    """Claims about the test facts of a calibration, wrong answers drawn as it drew its own."""
+    drawn = json.loads(settings)
+    prompts = asked_prompts(database, run_id)
+    own = [prompt for prompt in prompts if splits.get(prompt.fact_key) == "test"]
+    return list(labelled(own, WrongAnswers(prompts, prompts, drawn["seed"]), drawn["wrong"]))
+
+
+test_claims.__test__ = False  # type: ignore[attr-defined]
+
+
+def _complete(known: Calibrated, place: Place) -> bool:
+    needed = ("degenerate", "knowledge", "random", "probability", "ensemble")
+    return all((place, method) in known.limits for method in needed)
+
+
+Asked = Sequence[tuple[LabelledClaim, Reading]]
+
+
+def _rows(
+    method: str, asked: Asked, known: Calibrated, request: EvaluationRequest
+) -> Iterator[Row]:
+    groups: dict[Place, list[tuple[LabelledClaim, Reading]]] = defaultdict(list)
+    for claim, reading in asked:
+        groups[claim.prompt.place].append((claim, reading))
+    keys = sorted({claim.prompt.fact_key for claim, _ in asked})
+    numbers = {key: number for number, key in enumerate(keys)}
+    parts = {
+        place: _judge(method, place, group, known, numbers)
+        for place, group in sorted(groups.items())
+    }
+    yield _row(method, ALL, ALL, parts, known, request)
+    for place, part in parts.items():
+        yield _row(method, *place, {place: part}, known, request)
+
+
+def _row(
+    method: str,
+    relation: str,
+    lang: str,
+    judged: dict[Place, Judged],
+    known: Calibrated,
+    request: EvaluationRequest,
+) -> Row:
+    parts = list(judged.values())
+    answered = np.concatenate(
+        [_answered(part, known.limits.get((place, method))) for place, part in judged.items()]
+    )
+    right = np.concatenate([part.held == part.truth for part in parts])
+    return Row(
+        method,
+        relation,
+        lang,
+        len(np.unique(np.concatenate([part.facts for part in parts]))),
+        sum(len(part.truth) for part in parts),
+        measure(parts),
+        intervals(parts, request.seed, request.replicates),
+        float(answered.mean()),
+        float(right[answered].mean()) if answered.any() else float("nan"),
+    )
+
+
+def _answered(part: Judged, limit: Limit | None) -> Bools:
+    """Which claims lie outside their threshold's band; all where there is none."""
+    if limit is None:
+        return np.ones_like(part.held)
+    return (part.scores < limit.low) | (part.scores >= limit.high)
+
+
+def _judge(
+    method: str, place: Place, asked: Asked, known: Calibrated, numbers: dict[str, int]
+) -> Judged:
+    scores = np.array([_score(method, place, reading, known) for _, reading in asked])
+    limit = known.limits.get((place, method))
+    # First choice scores 1 or 0, "everything is true" always 1.
+    threshold = 0.5 if limit is None else limit.threshold
+    return Judged(
+        np.array([claim.truth for claim, _ in asked]),
+        scores >= threshold,
+        scores,
+        np.array([numbers[claim.prompt.fact_key] for claim, _ in asked]),
+    )
+
+
+def _score(method: str, place: Place, reading: Reading, known: Calibrated) -> float:
+    match method:
+        case "everything-true":
+            return 1.0
+        case "first-choice":
+            return float(reading.is_best)
+        case "probability":
+            return reading.p_claim
+        case "ensemble":
+            own = {**reading.scores, "probability": reading.p_claim}
+            return ensemble_score(known.curves[place], own)
+    return reading.scores[method]
+
+
+def as_columns(rows: Sequence[Row]) -> tuple[list[str], list[tuple[object, ...]]]:
+    """The rows as a table: each metric, then the ends of its interval."""
+    claims = ["method", "relation", "lang", "n_facts", "n_claims"]
+    names = [*claims, *named(*METRICS), "answered", "accuracy_answered"]
+    table = [
+        (
+            row.method,
+            row.relation,
+            row.lang,
+            row.n_facts,
+            row.n_claims,
+            *(x for name in METRICS for x in (row.values[name], *row.intervals[name])),
+            row.answered,
+            row.accuracy_answered,
+        )
+        for row in rows
+    ]
+    return names, table

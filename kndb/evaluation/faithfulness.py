@@ -1,0 +1,205 @@
+"""Scores against the truth: what suppressing each neuron of the model, one at a time, really does.
+
+The truth costs one run per neuron and prompt, so it is found on a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kndb.attribution.suppression import Questions
+from kndb.errors import UsageError
+from kndb.evaluation.effects import drops
+from kndb.evaluation.methods import best, scores, usable
+from kndb.evaluation.sample import (
+    NeuronRequest,
+    Sample,
+    draw_sample,
+    only_askable,
+)
+from kndb.evaluation.statistics.bootstrap import Floats
+from kndb.evaluation.statistics.per_fact import named, ratios_of
+from kndb.evaluation.table import Table
+from kndb.facts import content_id
+from kndb.model_runs import model_and_run
+from kndb.models import LanguageModel
+from kndb.progress import Report, silent
+from kndb.store.calibrations import AskedPrompt
+
+TRUE = "true"
+
+
+@dataclass(frozen=True)
+class FaithfulnessRequest(NeuronRequest):
+    """Whose scores to compare, on what; see :class:`NeuronRequest`. One prompt of each fact.
+
+    Attributes:
+        top: the sizes of the top that methods are compared by; those that the model has not as many
+            neurons for are left out.
+    """
+
+    top: Sequence[int] = (10, 20, 50)
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            UsageError: no facts, no bootstrap draws, or a top of no neurons are asked for.
+        """
+        super().__post_init__()
+        if not self.top or min(self.top) < 1:
+            raise UsageError(
+                "The sizes of the top must be at least 1 neuron; "
+                f"{', '.join(map(str, self.top)) or 'nothing'} was given."
+            )
+
+
+def evaluate(request: FaithfulnessRequest, progress: Report = silent) -> Table:
+    """Compare every method's scores with the true effect of every neuron.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: an option is wrong, or the model has fewer neurons than every top, or is not
+            the run's.
+        ModelError: the model cannot be loaded, or a single run does not fit in memory.
+        DatabaseError: the database cannot be opened.
+        KndbError: no fact of the run has knowledge neurons.
+    """
+    model, run = model_and_run(request)
+    size = model.info.n_layers * model.info.n_neurons
+    top = sorted({k for k in request.top if k <= size})
+    if not top:
+        raise UsageError(
+            f"A top of {min(request.top)} neurons was asked for, but {model.info.name} has {size}; "
+            "give a smaller one with --top."
+        )
+    sample = only_askable(model, draw_sample(request, run.run_id))
+    prompts = one_of_each(sample, request.seed)
+    scoring, left_out = usable(model, prompts[0])
+    found = []
+    for number, prompt in enumerate(prompts):
+
+        def report(done: int, before: int = number * size) -> None:
+            progress(before + done, len(prompts) * size)
+
+        report(0)
+        found.append(compare(model, prompt, scoring, top, request, report))
+    known = [values for values in found if values is not None]
+    return Table(
+        "faithfulness",
+        f"Scores of neurons against what suppressing each of them really does: {run.model}",
+        columns(top),
+        list(_rows((TRUE, *scoring), known, request)),
+        {**request.settings(run), "top": top},
+        (*NOTES, *sample.notes, *left_out, *_too_large(request.top, size), *_unanswered(found)),
+    )
+
+
+NOTES = (
+    "The true effect of a neuron is the answer's probability less that with the neuron alone "
+    "suppressed, at the answer position; every neuron of the model was tried on every prompt.",
+    "spearman: rank correlation of scores and true effects over all neurons; most neurons do next "
+    "to nothing, so the top says more.",
+    "overlap_k: share of the k neurons of the largest true effects that are among the k highest "
+    "scores; removed_k: share of the probability that suppressing these k together removes.",
+    "'true' picks by the true effects of single neurons, which need not add up: it is a "
+    "yardstick, not an upper bound.",
+    "Intervals hold 95 % of the bootstrap draws of prompts, of which each fact has one.",
+)
+
+
+def columns(top: Sequence[int]) -> list[str]:
+    """The table's columns."""
+    tops = (f"{what}_{k}" for what in ("overlap", "removed") for k in top)
+    return ["method", "n_prompts", *named("spearman", *tops)]
+
+
+def one_of_each(sample: Sample, seed: int) -> list[AskedPrompt]:
+    """One prompt of each fact, in any of its languages, drawn by the seed."""
+    drawn: dict[int, list[AskedPrompt]] = {}
+    for fact in sample.facts:
+        drawn.setdefault(fact.fact_id, []).extend(fact.prompts)
+    return [
+        min(own, key=lambda prompt: content_id("prompt", seed, *prompt.place, prompt.text))
+        for own in drawn.values()
+    ]
+
+
+def compare(
+    model: LanguageModel[Any],
+    prompt: AskedPrompt,
+    scoring: Sequence[str],
+    top: Sequence[int],
+    request: NeuronRequest,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Floats | None:
+    """The figures of each method, the truth first, ``(1 + scoring, figures)``, for one prompt.
+
+    None where the answer's probability is 0: nothing can be removed.
+
+    Raises:
+        ModelError: a single run does not fit in memory.
+    """
+    questions = Questions(model, [model.targets(prompt.text, prompt.answer)], request.model.memory)
+    if not questions.observed_p[0] > 0:
+        return None
+    seed = content_id("random", request.seed, prompt.fact_id, prompt.place[1])
+    effects = drops(model, questions, progress)[0]
+    scored = [
+        effects,
+        *(scores(model, name, [[prompt]], seed, request.model.memory)[0] for name in scoring),
+    ]
+    sets = [best(own, k) for own in scored for k in top]
+    p = float(questions.observed_p[0])
+    removed = (p - questions.probabilities(sets)[0].numpy().reshape(len(scored), -1)) / p
+    truth = [set(best(effects, k)) for k in top] * len(scored)
+    shared = [len(true & set(own)) / len(own) for true, own in zip(truth, sets, strict=True)]
+    overlap = np.array(shared).reshape(len(scored), -1)
+    correlation = [spearman(own.ravel(), effects.ravel()) for own in scored]
+    return np.column_stack([correlation, overlap, removed])
+
+
+def spearman(a: Floats, b: Floats) -> float:
+    """Spearman's rank correlation, equal values sharing their mean rank; nan where all are equal.
+
+    >>> round(spearman(np.array([1.0, 2.0, 3.0]), np.array([10.0, 30.0, 20.0])), 6)
+    0.5
+    """
+    first, second = (_ranks(values) for values in (a, b))
+    first, second = first - first.mean(), second - second.mean()
+    size = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / size if size else float("nan")
+
+
+def _ranks(values: Floats) -> NDArray[np.float64]:
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
+
+
+def _rows(
+    methods: Sequence[str], found: Sequence[Floats], request: NeuronRequest
+) -> Iterator[tuple[Any, ...]]:
+    if not found:
+        return
+    facts = np.arange(len(found))  # one prompt of each
+    for method, values in zip(methods, np.stack(found, axis=1), strict=True):
+        ones = np.ones_like(values)
+        figures = ratios_of(values, ones, facts, request.seed, request.replicates)
+        yield method, len(values), *figures.ravel().tolist()
+
+
+def _too_large(top: Sequence[int], size: int) -> Iterator[str]:
+    for k in top:
+        if k > size:
+            yield f"The top {k} is left out: the model has {size} neurons."
+
+
+def _unanswered(found: Sequence[Floats | None]) -> Iterator[str]:
+    if n := sum(values is None for values in found):
+        yield f"Prompts whose answer has a probability of 0 are left out: {n}."

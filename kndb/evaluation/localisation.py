@@ -1,0 +1,242 @@
+"""What becomes of facts, and of unrelated ones, when a fact's neurons are suppressed or enhanced.
+
+Every method picks as many neurons, so none wins by taking more. Wrong-signed effects are failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kndb.attribution import PRESETS
+from kndb.attribution.suppression import Silent
+from kndb.errors import UsageError
+from kndb.evaluation.effects import FACTORS, MEASURES, measure
+from kndb.evaluation.methods import MOST_ACTIVE, RANDOM, best, scores, usable
+from kndb.evaluation.sample import (
+    AskedFact,
+    NeuronRequest,
+    askable,
+    draw_sample,
+    only_askable,
+    unrelated,
+)
+from kndb.evaluation.statistics.bootstrap import Floats
+from kndb.evaluation.statistics.per_fact import named, ratios_of
+from kndb.evaluation.table import ALL, Table
+from kndb.facts import content_id
+from kndb.model_runs import model_and_run
+from kndb.models import LanguageModel
+from kndb.neurons import random_like
+from kndb.progress import Report, silent
+
+KNOWLEDGE = "knowledge"
+RANDOM_LAYERS = "random-layers"
+TOGETHER = 16
+"""Facts in a language that are scored together: their scores are in memory at once."""
+
+METHODS = (KNOWLEDGE, *PRESETS, MOST_ACTIVE, RANDOM, RANDOM_LAYERS)
+
+FIGURES = (*MEASURES[:2], "success", *MEASURES[2:])
+"""Columns of the table, each followed by the ends of its interval."""
+
+
+@dataclass(frozen=True)
+class LocalisationRequest(NeuronRequest):
+    """Whose neurons to evaluate, on what; see :class:`NeuronRequest`.
+
+    Attributes:
+        facts: number of facts drawn, each in all its languages.
+        unrelated: so many unrelated facts are asked beside each fact.
+    """
+
+    facts: int = 24
+    unrelated: int = 6
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            UsageError: no facts, no bootstrap draws or no unrelated facts are asked for.
+        """
+        super().__post_init__()
+        if self.unrelated < 1:
+            raise UsageError(
+                f"At least 1 unrelated fact is needed; {self.unrelated} was asked for."
+            )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the methods' neurons do to facts in their languages.
+
+    Attributes:
+        methods: names, in the values' order.
+        facts: those measured.
+        others: number of unrelated prompts asked beside each fact.
+        values: ``(facts, effects, methods, measures)``, by :data:`FACTORS` and :data:`MEASURES`.
+    """
+
+    methods: tuple[str, ...]
+    facts: tuple[AskedFact, ...]
+    others: tuple[int, ...]
+    values: Floats
+
+    def where(self, relation: str, lang: str) -> Measured:
+        """The part of a relation and language; :data:`ALL` is any."""
+        kept = [
+            at
+            for at, fact in enumerate(self.facts)
+            if relation in (ALL, fact.place[0]) and lang in (ALL, fact.place[1])
+        ]
+        facts = tuple(self.facts[at] for at in kept)
+        return Measured(
+            self.methods, facts, tuple(self.others[at] for at in kept), self.values[kept]
+        )
+
+
+def evaluate(request: LocalisationRequest, progress: Report = silent) -> Table:
+    """Suppress and enhance what each method picks, on sampled facts and on unrelated ones.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: an option is wrong, or the model is not the run's.
+        ModelError: the model cannot be loaded, or a single prompt does not fit in memory.
+        DatabaseError: the database cannot be opened.
+        KndbError: no fact of the run has knowledge neurons.
+    """
+    model, run = model_and_run(request)
+    sample = only_askable(model, draw_sample(request, run.run_id))
+    scoring, left_out = usable(model, sample.facts[0].prompts[0])
+    facts = tuple(sorted(sample.facts, key=lambda fact: fact.place[::-1]))  # alike ones together
+    parts, others = [], []
+    for start in range(0, len(facts), TOGETHER):
+        progress(start, len(facts))
+        part = facts[start : start + TOGETHER]
+        for fact, sets in zip(part, pick(model, part, scoring, request), strict=True):
+            aside = unrelated(fact, sample.pool[fact.place[1]], request.unrelated, request.seed)
+            aside = [prompt for prompt in aside if askable(model, prompt)]
+            parts.append(
+                measure(model, fact.prompts, aside, list(sets.values()), request.model.memory)
+            )
+            others.append(len(aside))
+            progress(len(parts), len(facts))
+    methods = (KNOWLEDGE, *scoring, RANDOM_LAYERS)
+    measured = Measured(methods, facts, tuple(others), np.stack(parts))
+    return Table(
+        "localisation",
+        f"What neurons do to their facts and to unrelated ones: {run.model}",
+        columns(),
+        [row for part in _groups(measured) for row in _rows(*part, request)],
+        {**request.settings(run), "unrelated": request.unrelated},
+        (*NOTES, *sample.notes, *left_out, *_shortfall(measured, request.unrelated)),
+    )
+
+
+def columns() -> list[str]:
+    """The table's columns."""
+    cases = ["effect", "method", "relation", "lang", "n_facts", "n_cases", "n_neurons"]
+    return [*cases, *named(*FIGURES)]
+
+
+NOTES = (
+    "Every method has as many neurons as the run has knowledge neurons of the fact in the language "
+    "(tau and share of the run): those with the highest mean score over the fact's prompts; "
+    "'knowledge' are the run's own.",
+    "A case is a fact in a language. Changes of its probability are means over its prompts, at the "
+    "answer position, then over cases; those of unrelated facts are of the same language, and "
+    "another relation, subject and object.",
+    "wrong_sign: share of cases whose own probability rises when suppressed, or falls when "
+    "enhanced.",
+    "success: the paper's ratio of mean relative changes, related to unrelated; it has no bounds, "
+    "and means nothing where unrelated changes cancel out.",
+    "specificity: mean of r / (r + u), from 0 to 1, r the own relative change in the wanted "
+    "direction (else 0), u the mean size of the unrelated ones; noise alone gives about a quarter, "
+    "as random neurons show.",
+    "Intervals hold 95 % of the bootstrap draws of facts, with all their languages.",
+)
+
+
+def pick(
+    model: LanguageModel[Any],
+    facts: Sequence[AskedFact],
+    scoring: Sequence[str],
+    request: NeuronRequest,
+) -> list[dict[str, Silent]]:
+    """Of each fact the neurons of each method, equally many.
+
+    Random ones are drawn from all neurons, and from the layers of ``amig``'s; either may draw
+    knowledge neurons too.
+
+    Raises:
+        ModelError: a single prompt does not fit in memory.
+    """
+    draw = content_id("random", request.seed, facts[0].fact_id, *facts[0].place)
+    cases = [fact.prompts for fact in facts]
+    found: list[dict[str, Silent]] = [{KNOWLEDGE: tuple(sorted(fact.neurons))} for fact in facts]
+    for method in scoring:
+        scored = scores(model, method, cases, draw, request.model.memory)
+        for own, of_fact, fact in zip(found, scored, facts, strict=True):
+            own[method] = best(of_fact, len(fact.neurons))
+    for own, fact in zip(found, facts, strict=True):
+        seed = content_id("random-layers", request.seed, fact.fact_id, *fact.place)
+        alike = random_like(own["amig"], (), model.info.n_neurons, seed)
+        assert alike is not None  # none is to be avoided
+        own[RANDOM_LAYERS] = tuple(sorted(alike))
+    return found
+
+
+def _groups(measured: Measured) -> Iterator[tuple[str, str, Measured]]:
+    yield ALL, ALL, measured
+    for place in sorted({fact.place for fact in measured.facts}):
+        yield *place, measured.where(*place)
+
+
+def _rows(
+    relation: str, lang: str, measured: Measured, request: NeuronRequest
+) -> Iterator[tuple[Any, ...]]:
+    facts = np.array([fact.fact_id for fact in measured.facts])
+    n_neurons = float(np.mean([len(fact.neurons) for fact in measured.facts]))
+    sizes = len(np.unique(facts)), len(facts), n_neurons
+    for effect, of_effect in zip(FACTORS, np.moveaxis(measured.values, 1, 0), strict=True):
+        for method, values in zip(measured.methods, np.moveaxis(of_effect, 1, 0), strict=True):
+            figures = _figures(values, facts, request)
+            yield effect, method, relation, lang, *sizes, *figures.ravel().tolist()
+
+
+def _figures(values: Floats, facts: NDArray[np.int64], request: NeuronRequest) -> Floats:
+    """Each of :data:`FIGURES` with its interval, ``(figures, 3)``, of a method's measures.
+
+    Args:
+        values: ``(cases, measures)``.
+        facts: ``(cases,)``, the fact of each.
+        request: how the intervals are drawn.
+    """
+    columns = dict(zip(MEASURES, values.T, strict=True))
+    ones = np.ones(len(values))
+    pairs = [
+        (columns["related_relative"], columns["unrelated_relative"])
+        if name == "success"
+        else (columns[name], ones)
+        for name in FIGURES
+    ]
+    above, below = (np.stack(side, axis=1) for side in zip(*pairs, strict=True))
+    return ratios_of(above, below, facts, request.seed, request.replicates)
+
+
+def _shortfall(measured: Measured, asked: int) -> Iterator[str]:
+    """What there is to say where unrelated facts are few."""
+    if not any(measured.others):
+        yield (
+            "The run has no unrelated facts: a single relation has none; so unrelated changes, "
+            "success and specificity are empty."
+        )
+    elif min(measured.others) < asked:
+        yield (
+            f"In some cases there are fewer than {asked} unrelated facts: "
+            f"{min(measured.others)} at the least."
+        )

@@ -1,0 +1,100 @@
+"""Methods that score every neuron of a model for a prompt, side by side. Suppresses nothing.
+
+The presets of the engine, and two that look at no gradient: how strongly a neuron is active at the
+answer position, and chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from kndb.attribution import PRESETS, attribute
+from kndb.attribution.suppression import Questions, Silent
+from kndb.errors import UsageError
+from kndb.evaluation.statistics.bootstrap import Floats
+from kndb.models import LanguageModel
+from kndb.neurons import Neuron
+from kndb.store.calibrations import AskedPrompt
+
+MOST_ACTIVE = "most-active"
+RANDOM = "random"
+SCORING = (*PRESETS, MOST_ACTIVE, RANDOM)
+"""Methods that give every neuron a score."""
+
+
+def usable(model: LanguageModel[Any], prompt: AskedPrompt) -> tuple[list[str], list[str]]:
+    """The methods that this model can be scored by, and why others cannot, in sentences.
+
+    ``amig-code`` asks of causal models what gated ones do not have.
+    """
+    methods, notes = [], []
+    for method in SCORING:
+        try:
+            if method in PRESETS:
+                list(attribute(model, [(prompt.text, prompt.answer)], method))
+            methods.append(method)
+        except UsageError as error:
+            notes.append(f"{method} is left out: {error}")
+    return methods, notes
+
+
+def scores(
+    model: LanguageModel[Any],
+    method: str,
+    cases: Sequence[Sequence[AskedPrompt]],
+    seed: int,
+    memory: int | None = None,
+) -> Floats:
+    """Scores of every neuron, ``(cases, n_layers, n_neurons)``: means over each case's prompts.
+
+    What is no number is -inf. Cases are asked together, as batches are faster than single prompts.
+
+    Args:
+        model: the model.
+        method: one of :data:`SCORING`.
+        cases: the prompts of each, that the model can be asked.
+        seed: of ``random``.
+        memory: bytes for activations.
+
+    Raises:
+        ModelError: a single prompt does not fit in memory.
+    """
+    if method == RANDOM:
+        shape = (len(cases), model.info.n_layers, model.info.n_neurons)
+        return np.random.default_rng(seed).random(shape)
+    if method == MOST_ACTIVE:
+        return np.stack([activations(model, prompts, memory).mean(0) for prompts in cases])
+    owners = [case for case, prompts in enumerate(cases) for _ in prompts]
+    asked = [(prompt.text, prompt.answer) for prompts in cases for prompt in prompts]
+    found = np.zeros((len(cases), model.info.n_layers, model.info.n_neurons))
+    for own in attribute(model, asked, method, memory=memory):
+        found[owners[own.index]] += own.scores / len(cases[owners[own.index]])
+    # A layer whose scores add up to 0 has no share to give (amig-paper).
+    return np.where(np.isnan(found), -np.inf, found)
+
+
+def activations(
+    model: LanguageModel[Any], prompts: Sequence[AskedPrompt], memory: int | None = None
+) -> Floats:
+    """Neurons at the answer position, ``(prompts, n_layers, n_neurons)``, means over tokens."""
+    questions = Questions(model, [model.targets(p.text, p.answer) for p in prompts], memory)
+    total = torch.zeros(len(prompts), model.info.n_layers, model.info.n_neurons, dtype=torch.double)
+    for owners, part in questions.parts:
+        layers = torch.stack([layer.double().cpu() for layer in part.neurons], dim=1)
+        total.index_add_(0, torch.tensor(owners), layers)
+    found: Floats = (total / questions.counts[:, None, None]).numpy()
+    return found
+
+
+def best(scored: Floats, n: int) -> Silent:
+    """The ``n`` neurons with the highest scores ``(n_layers, n_neurons)``, ascending.
+
+    Of equal scores the first neuron comes first.
+    """
+    places = np.argsort(-scored, axis=None, kind="stable")[:n]
+    layers, indices = np.unravel_index(places, scored.shape)
+    return tuple(sorted(map(Neuron, layers.tolist(), indices.tolist())))

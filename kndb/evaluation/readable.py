@@ -1,0 +1,111 @@
+"""A table's figures as people read them: a value and its interval in one cell, rounded alike.
+
+>>> readable(Table("t", "", ("lang", "drop", "drop_low", "drop_high"), [("en", 0.31, 0.2, 0.4)]))
+Readable(heads=['lang', 'drop'], numeric=[False, True], rows=[['en', '0.310 [0.200, 0.400]']])
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from kndb.evaluation.table import Table
+
+_HEADS = {"f1": "F1", "auroc": "AUROC", "p_value": "p", "q_value": "q", "relation_id": "id"}
+_NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Readable:
+    """A table in words.
+
+    Attributes:
+        heads: of the columns, those of interval ends left out.
+        numeric: whether each column holds numbers.
+        rows: a text for each column.
+    """
+
+    heads: list[str]
+    numeric: list[bool]
+    rows: list[list[str]]
+
+
+def readable(table: Table) -> Readable:
+    """The table with each interval behind its value."""
+    at = {name: place for place, name in enumerate(table.columns)}
+    shown = [name for name in table.columns if _base(name) not in at]
+    columns = [_texts(table.rows, at, name) for name in shown]
+    return Readable(
+        [head(name) for name in shown],
+        [_is_numeric([row[at[name]] for row in table.rows]) for name in shown],
+        [list(row) for row in zip(*columns, strict=True)] if table.rows else [],
+    )
+
+
+def head(name: str) -> str:
+    """A column's name in words.
+
+    >>> head("n_facts"), head("max_subset_drop"), head("f1")
+    ('facts', 'max subset drop', 'F1')
+    """
+    return _HEADS.get(name, name.removeprefix("n_").replace("_", " "))
+
+
+def _base(name: str) -> str | None:
+    """What an end of an interval belongs to; None where the name is no such end."""
+    for end in ("_low", "_high"):
+        if name.endswith(end):
+            return name.removesuffix(end)
+    return None
+
+
+def _texts(rows: Sequence[Sequence[Any]], at: dict[str, int], name: str) -> list[str]:
+    values = [row[at[name]] for row in rows]
+    decimals = _decimals([value for value in values if isinstance(value, float)])
+    if f"{name}_low" not in at or f"{name}_high" not in at:
+        return [text(value, decimals) for value in values]
+    lows, highs = ([row[at[f"{name}_{end}"]] for row in rows] for end in ("low", "high"))
+    return [
+        text(value, decimals)
+        if _missing(low) or _missing(high)
+        else f"{text(value, decimals)} [{text(low, decimals)}, {text(high, decimals)}]"
+        for value, low, high in zip(values, lows, highs, strict=True)
+    ]
+
+
+def text(value: Any, decimals: int = 3) -> str:
+    """A value in words; very small ones by their magnitude.
+
+    >>> text(0.12345), text(7.9e-06), text(1234567), text(None), text(float("nan"))
+    ('0.123', '8e-06', '1234567', '–', '–')
+    """
+    if _missing(value):
+        return _NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
+        return str(value)
+    if value and round(abs(value), decimals) == 0:
+        return f"{value:.0e}"
+    return f"{value:,.{decimals}f}"
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _decimals(values: Sequence[float]) -> int:
+    """Three significant digits or so of what is usual in the column."""
+    sizes = [abs(value) for value in values if math.isfinite(value) and value]
+    usual = median(sizes) if sizes else 0.0
+    return next((n for limit, n in ((1.05, 3), (10, 2), (1000, 1)) if usual < limit), 0)
+
+
+def _is_numeric(values: Sequence[Any]) -> bool:
+    known = [value for value in values if not _missing(value)]
+    return bool(known) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in known
+    )

@@ -1,0 +1,1 @@
+"""One page with every evaluation: its tables, charts and files."""

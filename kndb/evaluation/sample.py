@@ -1,0 +1,225 @@
+"""Which facts and prompts of a run an evaluation looks at: drawn by a seed. Runs no model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kndb.errors import KndbError, UsageError
+from kndb.facts import content_id
+from kndb.models import LanguageModel, ModelChoice, Unusable
+from kndb.neurons import Neuron
+from kndb.store.calibrations import AskedPrompt, Place, asked_prompts, knowledge_neurons
+from kndb.store.searches import RunToSearch
+
+
+@dataclass(frozen=True)
+class NeuronRequest:
+    """Whose neurons to evaluate, on what.
+
+    Attributes:
+        database: the database's path.
+        model: which model, and how it is loaded.
+        run: a run's id or its first digits; the model's newest finished run when None.
+        facts: number of facts drawn, of those that have knowledge neurons.
+        langs: languages; all of the run when empty.
+        seed: of every draw: facts, prompts, random neurons, bootstrap.
+        replicates: bootstrap draws.
+    """
+
+    database: Path
+    model: ModelChoice
+    run: str | None = None
+    facts: int = 40
+    langs: Sequence[str] = ()
+    seed: int = 0
+    replicates: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            UsageError: no facts, or no bootstrap draws, are asked for.
+        """
+        for name in ("facts", "replicates"):
+            if getattr(self, name) < 1:
+                raise UsageError(
+                    f"The number of {name} must be at least 1; {getattr(self, name)} was given."
+                )
+
+    def settings(self, run: RunToSearch) -> dict[str, Any]:
+        """What a table needs to be made again."""
+        return {
+            "model": run.model,
+            "run": run.run_id,
+            "facts": self.facts,
+            "langs": list(self.langs) or "all",
+            "seed": self.seed,
+            "replicates": self.replicates,
+            "dtype": self.model.dtype,
+            "tau": run.tau,
+            "share": run.share,
+        }
+
+
+@dataclass(frozen=True)
+class AskedFact:
+    """A fact in a language, as a run has it.
+
+    Attributes:
+        fact_id: the fact.
+        place: relation and language.
+        prompts: those that the run has attributed.
+        neurons: its knowledge neurons.
+    """
+
+    fact_id: int
+    place: Place
+    prompts: tuple[AskedPrompt, ...]
+    neurons: tuple[Neuron, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Facts that were drawn, and what they were drawn from.
+
+    Attributes:
+        facts: fact after fact, each in its languages.
+        pool: all prompts of the run, per language.
+        notes: what was left out, in sentences.
+    """
+
+    facts: tuple[AskedFact, ...]
+    pool: dict[str, list[AskedPrompt]]
+    notes: tuple[str, ...]
+
+
+def draw_sample(request: NeuronRequest, run_id: int) -> Sample:
+    """Draw facts that have knowledge neurons in one at least of the languages asked for.
+
+    Raises:
+        UsageError: the run has no such language.
+        KndbError: no fact has knowledge neurons.
+    """
+    pool: dict[str, list[AskedPrompt]] = defaultdict(list)
+    prompts: dict[tuple[int, Place], list[AskedPrompt]] = defaultdict(list)
+    for prompt in asked_prompts(request.database, run_id):
+        pool[prompt.place[1]].append(prompt)
+        prompts[prompt.fact_id, prompt.place].append(prompt)
+    langs = _langs(request.langs, set(pool))
+    neurons: dict[tuple[int, Place], list[Neuron]] = defaultdict(list)
+    for fact_id, place, layer, index in knowledge_neurons(request.database, run_id):
+        if place[1] in langs and (fact_id, place) in prompts:
+            neurons[fact_id, place].append(Neuron(layer, index))
+    if not neurons:
+        raise KndbError(
+            f"No fact of the run {run_id} has knowledge neurons in {', '.join(sorted(langs))}; "
+            "`kndb runs` lists other runs, `kndb ingest` makes one."
+        )
+    facts = {fact_id for fact_id, _ in neurons}
+    order = sorted(facts, key=lambda fact: content_id("draw", request.seed, fact))
+    ranks = {fact: rank for rank, fact in enumerate(order[: request.facts])}
+    drawn = sorted(
+        (key for key in prompts if key[0] in ranks and key[1][1] in langs),
+        key=lambda key: (ranks[key[0]], key[1]),
+    )
+    return Sample(
+        tuple(
+            AskedFact(*key, tuple(prompts[key]), tuple(neurons[key]))
+            for key in drawn
+            if key in neurons
+        ),
+        pool,
+        _notes(len(facts), request.facts, sum(key not in neurons for key in drawn)),
+    )
+
+
+def _langs(asked: Sequence[str], known: set[str]) -> set[str]:
+    unknown = sorted(set(asked) - known)
+    if unknown:
+        raise UsageError(
+            f"There is no language {unknown[0]!r} in this run; "
+            f"choose from {', '.join(sorted(known))}."
+        )
+    return set(asked) or known
+
+
+def _notes(facts: int, asked: int, without: int) -> tuple[str, ...]:
+    notes = []
+    if facts < asked:
+        notes.append(f"The run has {facts} facts with knowledge neurons; all of them are used.")
+    if without:
+        notes.append(
+            f"Facts without knowledge neurons in a language are left out there: {without} times."
+        )
+    return tuple(notes)
+
+
+def unrelated(fact: AskedFact, pool: Sequence[AskedPrompt], n: int, seed: int) -> list[AskedPrompt]:
+    """Prompts of up to ``n`` other facts, one of each, drawn by the seed.
+
+    They have another relation, another subject, and another object that is called otherwise.
+    """
+    own = fact.prompts[0]
+    generator = np.random.default_rng(content_id("unrelated", seed, fact.fact_id, *fact.place))
+    found: dict[int, AskedPrompt] = {}
+    for at in generator.permutation(len(pool)):
+        if len(found) == n:
+            break
+        other = pool[at]
+        if other.fact_id not in found and _is_unrelated(own, other):
+            found[other.fact_id] = other
+    return list(found.values())
+
+
+def _is_unrelated(own: AskedPrompt, other: AskedPrompt) -> bool:
+    return (
+        other.place[0] != own.place[0]
+        and other.object_id != own.object_id
+        and other.answer != own.answer
+        and _subject(other) != _subject(own)
+    )
+
+
+def _subject(prompt: AskedPrompt) -> str:
+    """The subject's id, from a key such as ``P36:Q142``."""
+    return prompt.fact_key.removeprefix(f"{prompt.place[0]}:")
+
+
+def only_askable(model: LanguageModel[Any], sample: Sample) -> Sample:
+    """The sample without prompts that the model cannot be asked, with a note where there are any.
+
+    There are where the run was made with another tokenizer.
+
+    Raises:
+        KndbError: no prompt of the sample is left.
+    """
+    kept = [
+        replace(fact, prompts=tuple(p for p in fact.prompts if askable(model, p)))
+        for fact in sample.facts
+    ]
+    lost = sum(len(fact.prompts) for fact in sample.facts) - sum(len(fact.prompts) for fact in kept)
+    if not lost:
+        return sample
+    facts = tuple(fact for fact in kept if fact.prompts)
+    if not facts:
+        raise KndbError(
+            f"The model {model.info.name} cannot be asked any prompt of the sample; "
+            "give the model, with its tokenizer, that the run was made with."
+        )
+    note = f"Prompts that the model cannot be asked are left out: {lost} of the sample's."
+    return replace(sample, facts=facts, notes=(*sample.notes, note))
+
+
+def askable(model: LanguageModel[Any], prompt: AskedPrompt) -> bool:
+    """Whether this model can be asked this prompt."""
+    try:
+        model.targets(prompt.text, prompt.answer)
+    except Unusable:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Bootstrap intervals and the measures they are taken of. Knows neither models nor databases."""

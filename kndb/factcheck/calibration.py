@@ -1,0 +1,166 @@
+"""Calibrates the fact check: neurons from training facts, thresholds from validation facts.
+
+Test facts are set aside before anything is looked at: neither their neurons nor their answers, as
+wrong answers to other prompts, have a part in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from kndb.errors import KndbError, UsageError
+from kndb.factcheck.asking import ask
+from kndb.factcheck.calibrated import attribution_settings
+from kndb.factcheck.calibration_rows import calibration_tables
+from kndb.factcheck.choice import Calibration, choose_thresholds
+from kndb.factcheck.labelled import LabelledClaim, WrongAnswers, labelled, split_of
+from kndb.factcheck.selection import Counted, count_facts, frequent, random_others
+from kndb.factcheck.thresholds import OBJECTIVES
+from kndb.facts import content_id
+from kndb.model_runs import model_and_run
+from kndb.models import LanguageModel, ModelChoice
+from kndb.progress import Report, silent
+from kndb.store import ids
+from kndb.store.calibrations import (
+    AskedPrompt,
+    Place,
+    asked_prompts,
+    degenerate_neurons,
+    knowledge_neurons,
+    newest_search,
+    settings_of_run,
+    write_calibration,
+)
+from kndb.store.catalogue import utc_now
+
+
+@dataclass(frozen=True)
+class CalibrationRequest:
+    """What to calibrate, on what.
+
+    Attributes:
+        database: the database's path.
+        model: which model, and how it is loaded.
+        run: a run's id or its first digits; the model's newest finished run when None.
+        split: shares of training, validation and test facts, in per cent.
+        seed: of the split, of the wrong answers and of the random neurons.
+        share: a relation's degenerate neurons are those of more than this share of the most
+            frequent one's facts; 0.7 in the released code of AMIG.
+        objective: the threshold maximises ``f1`` or ``accuracy``.
+        wrong: wrong answers to each prompt.
+    """
+
+    database: Path
+    model: ModelChoice
+    run: str | None = None
+    split: tuple[int, int, int] = (60, 20, 20)
+    seed: int = 0
+    share: float = 0.7
+    objective: str = "f1"
+    wrong: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            UsageError: an unknown objective, a share out of range, or no wrong answers.
+        """
+        if self.objective not in OBJECTIVES:
+            raise UsageError(
+                f"There is no objective {self.objective!r}; choose from {', '.join(OBJECTIVES)}."
+            )
+        if not 0 <= self.share < 1:
+            raise UsageError(f"The share must be at least 0 and below 1; {self.share:g} was given.")
+        if self.wrong < 1:
+            raise UsageError(f"At least 1 wrong answer is needed; {self.wrong} was asked for.")
+
+    def settings(self) -> dict[str, Any]:
+        """What sets this calibration apart from others of the same run and search."""
+        return {
+            "split": list(self.split),
+            "seed": self.seed,
+            "share": self.share,
+            "objective": self.objective,
+            "wrong": self.wrong,
+            "dtype": self.model.dtype,
+        }
+
+
+def calibrate(request: CalibrationRequest, progress: Report = silent) -> Calibration:
+    """Choose neurons and thresholds, and store them.
+
+    Raises:
+        NotFound: no such run, or no search for degenerate neurons of it.
+        UsageError: an option is wrong, or the model is not the run's.
+        ModelError: the model cannot be loaded.
+        DatabaseError: the database cannot be opened.
+        KndbError: the split leaves no claims to choose a threshold on.
+    """
+    model, run = model_and_run(request)
+    search_id = newest_search(request.database, run.run_id)
+    prompts = asked_prompts(request.database, run.run_id)
+    splits = {
+        prompt.fact_key: split_of(prompt.fact_key, request.split, request.seed)
+        for prompt in prompts
+    }
+    neurons = choose_neurons(request, run.run_id, search_id, prompts, splits, model)
+    claims = validation_claims(request, prompts, splits)
+    if not claims:
+        raise KndbError(
+            f"The split leaves no claims to choose thresholds on: {len(splits)} facts are too few."
+        )
+    settings = attribution_settings(settings_of_run(request.database, run.run_id))
+    readings = ask(model, claims, neurons, settings, request.model.memory, progress)
+    train = {prompt.fact_key for prompt in prompts if splits[prompt.fact_key] == "train"}
+    thresholds = choose_thresholds(
+        claims, readings, neurons, train, request.objective, request.seed
+    )
+    text = ids.canonical_json(request.settings())
+    calibration_id = content_id("factcheck", run.run_id, search_id, text)
+    found = Calibration(calibration_id, run.run_id, run.model, thresholds, neurons, splits)
+    header = {
+        "calibration_id": calibration_id,
+        "run_id": run.run_id,
+        "search_id": search_id,
+        "settings": text,
+        "created_at": utc_now(),
+        "kndb_version": version("kndb"),
+    }
+    write_calibration(request.database, calibration_id, calibration_tables(header, found))
+    return found
+
+
+def choose_neurons(
+    request: CalibrationRequest,
+    run_id: int,
+    search_id: int,
+    prompts: Sequence[AskedPrompt],
+    splits: Mapping[str, str],
+    model: LanguageModel[Any],
+) -> dict[str, dict[Place, Counted]]:
+    """The neurons of each kind, per relation and language, by the training facts.
+
+    Degenerate neurons are those of many facts; knowledge neurons are all of any fact; random ones
+    are as many as the degenerate ones.
+    """
+    train = {prompt.fact_id for prompt in prompts if splits[prompt.fact_key] == "train"}
+    found = count_facts(degenerate_neurons(request.database, search_id), train)
+    degenerate = {place: frequent(counted, request.share) for place, counted in found.items()}
+    return {
+        "degenerate": degenerate,
+        "knowledge": count_facts(knowledge_neurons(request.database, run_id), train),
+        "random": random_others(degenerate, model.info.n_neurons, request.seed),
+    }
+
+
+def validation_claims(
+    request: CalibrationRequest, prompts: Sequence[AskedPrompt], splits: Mapping[str, str]
+) -> list[LabelledClaim]:
+    """Claims about the validation facts. Wrong answers are never those of test facts."""
+    seen = [prompt for prompt in prompts if splits[prompt.fact_key] != "test"]
+    own = [prompt for prompt in prompts if splits[prompt.fact_key] == "validation"]
+    return list(labelled(own, WrongAnswers(seen, prompts, request.seed), request.wrong))

@@ -1,0 +1,167 @@
+"""Chooses thresholds on claims that have been scored: per relation, language and method."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kndb.factcheck.calibrated import ENSEMBLE_OF, ensemble_score
+from kndb.factcheck.labelled import LabelledClaim
+from kndb.factcheck.scoring import Reading
+from kndb.factcheck.selection import Counted
+from kndb.factcheck.thresholds import Curve, best_threshold, curve_of, threshold_band
+from kndb.store.calibrations import Place
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The threshold of a method for a relation and language, and what it was chosen on.
+
+    Attributes:
+        place: relation and language.
+        method: what scores the claims.
+        threshold: claims that score at least this are held true.
+        low, high: its band: scores within are too close to call.
+        n_neurons: neurons that make the score; 0 where none do.
+        n_train: training facts of the relation.
+        n_validation: validation facts.
+        n_claims: claims about these.
+        f1, accuracy: on these claims.
+        curve: of these claims.
+    """
+
+    place: Place
+    method: str
+    threshold: float
+    low: float
+    high: float
+    n_neurons: int
+    n_train: int
+    n_validation: int
+    n_claims: int
+    f1: float
+    accuracy: float
+    curve: Curve
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration chose.
+
+    Attributes:
+        calibration_id: its id.
+        run_id: the run.
+        model: the model's name.
+        thresholds: per relation, language and method.
+        neurons: of each kind, per relation and language, with the number of their facts.
+        splits: the split of each fact key.
+    """
+
+    calibration_id: int
+    run_id: int
+    model: str
+    thresholds: tuple[Threshold, ...]
+    neurons: Mapping[str, Mapping[Place, Counted]]
+    splits: Mapping[str, str]
+
+    def useless(self, method: str) -> list[Threshold]:
+        """The method's thresholds that are no better than calling every claim true.
+
+        They are the lowest of their curves, which lets every claim pass.
+        """
+        own = (chosen for chosen in self.thresholds if chosen.method == method)
+        return [chosen for chosen in own if chosen.threshold <= chosen.curve.thresholds[0]]
+
+
+POINTS = 200
+"""About so many points of each curve are kept."""
+
+Asked = list[tuple[LabelledClaim, Reading]]
+
+
+def choose_thresholds(
+    claims: Sequence[LabelledClaim],
+    readings: Sequence[Reading],
+    neurons: Mapping[str, Mapping[Place, Counted]],
+    train: set[str],
+    objective: str,
+    seed: int,
+) -> tuple[Threshold, ...]:
+    """A threshold for each relation, language and method that has scores of both classes.
+
+    Args:
+        claims: claims about validation facts.
+        readings: what the model says of each.
+        neurons: of each kind, per relation and language.
+        train: keys of the training facts.
+        objective: ``f1`` or ``accuracy``.
+        seed: of the bootstrap that gives the bands.
+    """
+    groups: dict[Place, Asked] = defaultdict(list)
+    for claim, reading in zip(claims, readings, strict=True):
+        if reading.reason is None:
+            groups[claim.prompt.place].append((claim, reading))
+    found = []
+    for place, asked in sorted(groups.items()):
+        n_train = sum(key.startswith(f"{place[0]}:") for key in train)
+        truth = np.array([claim.truth for claim, _ in asked])
+        if truth.all() or not truth.any():
+            continue
+        keys = [claim.prompt.fact_key for claim, _ in asked]
+        facts = np.unique(np.array(keys), return_inverse=True)[1]
+        for method, scores in _scores(asked, truth):
+            n = len(neurons.get(method, {}).get(place, {}))
+            found.append(_choose(place, method, scores, truth, facts, objective, seed, n, n_train))
+    return tuple(found)
+
+
+def _scores(asked: Asked, truth: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """The scores of each method that has them; the ensemble's come from the others' curves."""
+    found = {"probability": np.array([reading.p_claim for _, reading in asked])}
+    for kind in asked[0][1].scores:
+        found[kind] = np.array([reading.scores[kind] for _, reading in asked])
+    yield from found.items()
+    if found.keys() >= set(ENSEMBLE_OF):
+        # From the points that are kept, so that the score is the same when they are read back.
+        curves = {method: curve_of(found[method], truth).thinned(POINTS) for method in ENSEMBLE_OF}
+        columns = [found[method] for method in ENSEMBLE_OF]
+        rows = [
+            ensemble_score(curves, dict(zip(ENSEMBLE_OF, row, strict=True)))
+            for row in zip(*columns, strict=True)
+        ]
+        yield "ensemble", np.array(rows)
+
+
+def _choose(
+    place: Place,
+    method: str,
+    scores: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    facts: NDArray[np.int64],
+    objective: str,
+    seed: int,
+    n_neurons: int,
+    n_train: int,
+) -> Threshold:
+    curve = curve_of(scores, truth)
+    at = best_threshold(curve, objective)
+    low, high = threshold_band(scores, truth, facts, objective, seed)
+    threshold = float(curve.thresholds[at])
+    return Threshold(
+        place,
+        method,
+        threshold,
+        min(low, threshold),
+        max(high, threshold),
+        n_neurons,
+        n_train,
+        int(facts.max()) + 1,
+        len(truth),
+        float(curve.f1[at]),
+        float(curve.accuracy[at]),
+        curve,
+    )

@@ -1,0 +1,49 @@
+"""Which neurons score the claims of a relation: chosen on training facts only."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from kndb.facts import content_id
+from kndb.neurons import Neuron, random_like
+from kndb.store.calibrations import NeuronOfFact, Place
+
+Counted = dict[Neuron, int]
+"""Neurons with the number of training facts that have each."""
+
+KINDS = ("degenerate", "knowledge", "random")
+
+
+def count_facts(found: Iterable[NeuronOfFact], train: set[int]) -> dict[Place, Counted]:
+    """How many training facts (by id) have each neuron, per relation and language."""
+    counts: dict[Place, Counter[Neuron]] = defaultdict(Counter)
+    for fact, place, layer, index in found:
+        if fact in train:
+            counts[place][Neuron(layer, index)] += 1
+    return {place: dict(counter) for place, counter in counts.items()}
+
+
+def frequent(counted: Counted, share: float) -> Counted:
+    """The neurons of more than ``share`` of the most frequent one's facts.
+
+    So the released code of AMIG keeps them, with 0.7.
+
+    >>> frequent({Neuron(0, 1): 10, Neuron(0, 2): 8, Neuron(1, 3): 7}, 0.7)
+    {Neuron(layer=0, index=1): 10, Neuron(layer=0, index=2): 8}
+    """
+    most = max(counted.values(), default=0)
+    return {neuron: n for neuron, n in counted.items() if n > share * most}
+
+
+def random_others(
+    chosen: Mapping[Place, Counted], n_neurons: int, seed: int
+) -> dict[Place, Counted]:
+    """As many other neurons of the same layers, drawn by the seed; none where there are too few."""
+    found: dict[Place, Counted] = {}
+    for place, counted in chosen.items():
+        neurons = sorted(counted)
+        drawn = random_like(neurons, neurons, n_neurons, content_id("random", seed, *place))
+        if drawn is not None:
+            found[place] = dict.fromkeys(sorted(drawn), 0)
+    return found

@@ -1,0 +1,5 @@
+"""Neurons that languages share, counted and compared with chance."""
+
+from kndb.graph.overlap.request import Request, compare, overlap
+
+__all__ = ["Request", "compare", "overlap"]

@@ -1,0 +1,369 @@
+"""Rows of ``neuron_overlap``: counts of shared neurons made into sums, chances and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+
+from kndb.graph.chance import (
+    Floats,
+    Ints,
+    benjamini_hochberg,
+    count_discoveries,
+    expected_shared,
+    pooled_p_value,
+    shared_p_values,
+)
+from kndb.graph.overlap.counts import THREADS, Bools, Scope, rows_sql
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SIGNIFICANT = 0.05
+"""Largest q-value of a fact that counts as significant."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Every fact of a run that was asked for, and the neurons that its languages share."""
+
+    scope: Scope
+    fact_ids: Ints
+    """``(facts,)``, rising."""
+    done: Ints
+    """``(facts,)``: languages in which the fact was asked, as bits in the order of the scope's."""
+    sizes: Ints
+    """``(facts, langs)``"""
+    n_union: Ints
+    """``(facts,)``"""
+    shared_fact: Ints
+    """``(shared,)``: place of the fact of each neuron that at least two languages share."""
+    shared_cell: Ints
+    """``(shared,)``: ``layer * n_neurons + index``."""
+    shared_langs: Ints
+    """``(shared,)``: its languages as bits."""
+
+    @property
+    def comparable(self) -> Ints:
+        """``(facts,)``: whether at least two languages were asked."""
+        return np.asarray(np.bitwise_count(self.done) >= 2)
+
+    @cached_property
+    def combinations(self) -> list[int]:
+        """The combinations of languages that facts were asked in, as bits."""
+        return [int(langs) for langs in np.unique(self.done)]
+
+    def sizes_of(self, facts: Ints | slice, langs: int) -> Ints:
+        """``(facts, langs)``: sizes in the languages of the bits ``langs``, by columns."""
+        return self.sizes.T[_places(langs)][:, facts].T
+
+    def n_shared(self, langs: Ints) -> Ints:
+        """``(facts,)``: neurons that all languages of the fact's bits ``langs`` share."""
+        wanted = langs[self.shared_fact]
+        return self._counted((self.shared_langs & wanted == wanted) & (wanted > 0))
+
+    def n_shared_by(self, langs: int) -> Ints:
+        """``(facts,)``: neurons that the languages of the bits ``langs`` share, in any fact."""
+        return self._counted(self.shared_langs & langs == langs)
+
+    def _counted(self, chosen: Ints) -> Ints:
+        return np.bincount(self.shared_fact[chosen], minlength=len(self.fact_ids))
+
+
+def fact_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
+    """One row for each fact."""
+    comparable = compared.comparable
+    with ThreadPoolExecutor(1) as pool:  # NumPy lets go of the interpreter
+        described = pool.submit(_described, compared)
+        n_shared = np.where(comparable, compared.n_shared(compared.done), 0)
+        expected, p_values = _chances(compared, n_shared)
+    return _table(
+        compared,
+        "fact",
+        {
+            "fact_id": compared.fact_ids,
+            **described.result(),
+            "n_facts": comparable.astype(np.int64),
+            "n_shared": n_shared,
+            "n_union": compared.n_union,
+            "jaccard": _share(n_shared, np.where(comparable, compared.n_union, 0)),
+            "expected": expected,
+            "p_value": p_values,
+            "q_value": benjamini_hochberg(p_values),
+        },
+    )
+
+
+def _chances(compared: Compared, n_shared: Ints) -> tuple[Floats, Floats]:
+    """Expected overlap and p-value of each fact, over its own languages; NaN where it has one."""
+    expected = np.full(len(n_shared), np.nan)
+    p_values = np.full(len(n_shared), np.nan)
+    for langs in compared.combinations:
+        if langs.bit_count() < 2:
+            continue
+        facts = _chosen(compared.done == langs)
+        sizes = compared.sizes_of(facts, langs)
+        expected[facts] = expected_shared(compared.scope.population, sizes)
+        p_values[facts] = shared_p_values(compared.scope.population, sizes, n_shared[facts])
+    return expected, p_values
+
+
+def _chosen(facts: Bools) -> Ints | slice:
+    """An index of the facts that are true; all of them without a copy."""
+    return slice(None) if facts.all() else np.flatnonzero(facts)
+
+
+def _places(langs: int) -> list[int]:
+    return [place for place in range(langs.bit_length()) if langs >> place & 1]
+
+
+def _share(part: Ints, whole: Ints) -> Floats:
+    share = np.full(len(part), np.nan)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share
+
+
+def _described(compared: Compared) -> dict[str, Any]:
+    """What facts of the same languages, with and without neurons, have in common."""
+    import pyarrow as pa
+
+    langs = compared.scope.langs
+    empty = np.zeros_like(compared.done)
+    for place, size in enumerate(compared.sizes.T):
+        empty |= (size == 0).astype(np.int64) << place
+    empty &= compared.done
+    kinds = [
+        (done, int(without))
+        for done in compared.combinations
+        for without in np.unique(empty[_chosen(compared.done == done)])
+    ]
+    names = [_names(langs, done) for done, _ in kinds]
+    notes = [_note(langs, done, without) for done, without in kinds]
+    kind = _kinds(compared.done, empty, kinds)
+    ends = np.cumsum(np.append(0, np.bitwise_count(compared.done).astype(np.int64)))
+    return {
+        "langs": pa.array([",".join(each) for each in names], pa.string()).take(pa.array(kind)),
+        "n_langs": np.bitwise_count(compared.done).astype(np.int32),
+        "sizes": pa.LargeListArray.from_arrays(ends, _asked_sizes(compared)),
+        "note": pa.array(notes, pa.string()).take(pa.array(kind)),
+    }
+
+
+def _asked_sizes(compared: Compared) -> Ints:
+    """Sizes in the languages each fact was asked in, fact by fact."""
+    n_langs = len(compared.scope.langs)
+    if compared.combinations == [(1 << n_langs) - 1]:
+        return compared.sizes.ravel()
+    asked: Bools = compared.done[:, None] >> np.arange(n_langs) & 1 == 1
+    return compared.sizes[asked]
+
+
+def _kinds(done: Ints, empty: Ints, kinds: list[tuple[int, int]]) -> Ints:
+    """``(facts,)``: which of ``kinds`` each fact is of."""
+    kind = np.zeros(len(done), dtype=np.int64)
+    for number, (langs, without) in enumerate(kinds[1:], start=1):
+        kind[(done == langs) & (empty == without)] = number
+    return kind
+
+
+def _names(langs: tuple[str, ...], bits: int) -> list[str]:
+    return [langs[place] for place in _places(bits)]
+
+
+def _note(langs: tuple[str, ...], done: int, empty: int) -> str | None:
+    notes = []
+    if int(done).bit_count() == 0:
+        notes.append("in none of the languages")
+    elif int(done).bit_count() == 1:
+        notes.append("one language only")
+    if empty:
+        notes.append(f"no neurons in {', '.join(_names(langs, empty))}")
+    if done and (missing := _names(langs, ~int(done) & (1 << len(langs)) - 1)):
+        notes.append(f"not asked in {', '.join(missing)}")
+    return "; ".join(notes) or None
+
+
+def pair_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
+    """One row for each two languages, summed over the facts asked in both."""
+    langs = compared.scope.langs
+    if len(langs) < 2:
+        return _table(compared, "language-pair", _one_language(compared))
+    pairs = [1 << a | 1 << b for a, b in combinations(range(len(langs)), 2)]
+    with ThreadPoolExecutor(THREADS) as pool:  # NumPy lets go of the interpreter
+        rows = list(pool.map(partial(_pair_row, compared), pairs))
+    return _table(compared, "language-pair", _columns(rows))
+
+
+def _pair_row(compared: Compared, bits: int) -> dict[str, Any]:
+    """Sums over the facts asked in the two languages of ``bits``."""
+    facts = _chosen(compared.done & bits == bits)
+    sizes = compared.sizes_of(facts, bits)
+    n_shared = compared.n_shared_by(bits)[facts]
+    return _sums(
+        _names(compared.scope.langs, bits),
+        sizes,
+        int(sizes.sum() - n_shared.sum()),
+        n_shared,
+        expected_shared(compared.scope.population, sizes),
+        shared_p_values(compared.scope.population, sizes, n_shared),
+        "no fact was asked in both",
+    )
+
+
+def relation_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
+    """One row for each relation, summed over its facts with at least two languages."""
+    relation = _relations(connection, compared.fact_ids)
+    n_shared = np.where(compared.comparable, compared.n_shared(compared.done), 0)
+    expected, p_values = _chances(compared, n_shared)
+    between = _between_facts(connection, compared)
+    rows = []
+    for relation_id in np.unique(relation):
+        facts = np.flatnonzero((relation == relation_id) & compared.comparable)
+        row = _sums(
+            compared.scope.langs,
+            compared.sizes[facts],
+            int(compared.n_union[facts].sum()),
+            n_shared[facts],
+            expected[facts],
+            p_values[facts],
+        )
+        by_facts = between.get(relation_id, (None, None))
+        row |= {"relation_id": relation_id, "shared_by_facts": by_facts[0]}
+        rows.append(row | {"shared_by_facts_expected": by_facts[1]})
+    return _table(compared, "relation", _columns(rows))
+
+
+def _relations(connection: duckdb.DuckDBPyConnection, fact_ids: Ints) -> Any:
+    """``(facts,)``: relation of each fact."""
+    import pyarrow as pa
+
+    connection.register("asked_facts", pa.table({"fact_id": fact_ids}))
+    found = connection.execute(
+        "SELECT relation_id FROM asked_facts JOIN fact USING (fact_id) ORDER BY fact_id"
+    ).fetchall()
+    return np.array([relation_id for (relation_id,) in found])
+
+
+def _sums(
+    langs: list[str] | tuple[str, ...],
+    sizes: Ints,
+    union: int,
+    n_shared: Ints,
+    expected: Floats,
+    p_values: Floats,
+    nothing: str = "one language only",
+) -> dict[str, Any]:
+    """Sums over facts, ``sizes`` being ``(facts, langs)``; ``nothing`` says why there are none."""
+    shared, mean = int(n_shared.sum()), float(expected.sum())
+    return {
+        "langs": ",".join(langs),
+        "n_langs": len(langs),
+        "n_facts": len(n_shared),
+        "sizes": [int(size.sum()) for size in sizes.T],
+        "n_shared": shared,
+        "n_union": union,
+        "jaccard": shared / union if union else None,
+        "expected": mean if len(n_shared) else None,
+        "p_value": pooled_p_value(shared, mean) if len(n_shared) else None,
+        "n_significant": count_discoveries(p_values, SIGNIFICANT),
+        "note": None if len(n_shared) else nothing,
+    }
+
+
+def _one_language(compared: Compared) -> dict[str, Any]:
+    nothing, no_chance = compared.sizes[:0], np.empty(0)
+    return _columns(
+        [_sums(compared.scope.langs, nothing, 0, nothing.sum(axis=1), no_chance, no_chance)]
+    )
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    p_values = np.array([np.nan if p is None else p for p in columns["p_value"]])
+    return columns | {"q_value": benjamini_hochberg(p_values)}
+
+
+_BETWEEN = """
+    WITH neurons AS ({source}),
+    said AS (SELECT relation_id, neurons.* FROM neurons JOIN fact USING (fact_id)),
+    used AS (
+        SELECT relation_id, lang, count(*) AS n FROM said GROUP BY relation_id, lang, layer, neuron
+    ),
+    shared AS (SELECT relation_id, sum(n * (n - 1) / 2) AS shared FROM used GROUP BY relation_id),
+    size AS (
+        SELECT relation_id, lang, count(*) AS n FROM said GROUP BY relation_id, lang, fact_id
+    ),
+    lang AS (
+        SELECT relation_id, count(*) * (count(*) - 1) / 2 AS pairs,
+               (sum(n) * sum(n) - sum(n * n)) / 2 / $population AS expected
+        FROM size GROUP BY relation_id, lang
+    )
+    SELECT relation_id, any_value(shared) / sum(pairs), sum(expected) / sum(pairs)
+    FROM lang JOIN shared USING (relation_id)
+    GROUP BY relation_id HAVING sum(pairs) > 0
+"""
+"""Of two facts of a relation, the neurons they share in one language, mean over all pairs of facts
+and languages, and the mean expected of random sets of the same sizes: ``size * size' / neurons``.
+"""
+
+
+def _between_facts(
+    connection: duckdb.DuckDBPyConnection, compared: Compared
+) -> dict[str, tuple[float, float]]:
+    source, params = rows_sql(compared.scope, "fact_id, lang, layer, neuron")
+    params["population"] = compared.scope.population
+    rows = connection.execute(_BETWEEN.format(source=source), params).fetchall()
+    return {relation_id: (shared, expected) for relation_id, shared, expected in rows}
+
+
+def _table(compared: Compared, level: str, columns: Mapping[str, Any]) -> pa.Table:
+    """The columns of ``neuron_overlap``; those not given are empty."""
+    import pyarrow as pa
+
+    schema = _schema(pa)
+    n_rows = len(columns["n_shared"])
+    fixed = {
+        "run_id": pa.repeat(compared.scope.run_id, n_rows),
+        "level": pa.repeat(level, n_rows),
+    }
+    given = {**fixed, **columns}
+    nothing = pa.nulls(n_rows)
+    arrays = [_array(pa, given.get(field.name, nothing), field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(pa: Any, values: Any, kind: Any) -> Any:
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values.cast(kind)
+    return pa.array(values, kind, from_pandas=True)  # NaN is empty
+
+
+def _schema(pa: Any) -> pa.Schema:
+    kinds = {
+        "run_id": pa.int64(),
+        "level": pa.string(),
+        "relation_id": pa.string(),
+        "fact_id": pa.int64(),
+        "langs": pa.string(),
+        "n_langs": pa.int32(),
+        "n_facts": pa.int64(),
+        "sizes": pa.list_(pa.int64()),
+        "n_shared": pa.int64(),
+        "n_union": pa.int64(),
+        "jaccard": pa.float64(),
+        "expected": pa.float64(),
+        "p_value": pa.float64(),
+        "q_value": pa.float64(),
+        "n_significant": pa.int64(),
+        "shared_by_facts": pa.float64(),
+        "shared_by_facts_expected": pa.float64(),
+        "note": pa.string(),
+    }
+    return pa.schema(list(kinds.items()))

@@ -1,0 +1,46 @@
+"""A loaded model, and the run of it that is asked about: they are told apart by weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from kndb.models import LanguageModel, ModelChoice
+from kndb.store import ids
+from kndb.store.database import connect
+from kndb.store.searches import RunToSearch, run_to_search
+
+
+def model_id(model: LanguageModel[Any]) -> int:
+    """The model's id in any database."""
+    return ids.model_id(model.info.weights_sha256, model.info.architecture)
+
+
+class OfRun(Protocol):
+    """A request about a run: the database, the model, and the run's id or its first digits."""
+
+    @property
+    def database(self) -> Path:
+        """The database's path."""
+
+    @property
+    def model(self) -> ModelChoice:
+        """Which model."""
+
+    @property
+    def run(self) -> str | None:
+        """The run, or None for the newest."""
+
+
+def model_and_run(request: OfRun) -> tuple[LanguageModel[Any], RunToSearch]:
+    """Load a model, and find its run: the newest finished one unless one is given.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: the run is of another model.
+        ModelError: the model cannot be loaded.
+        DatabaseError: the database cannot be opened.
+    """
+    connect(request.database).close()  # says what is wrong with it before a model is loaded
+    model = request.model.load()
+    return model, run_to_search(request.database, model_id(model), model.info.name, request.run)

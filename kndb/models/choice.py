@@ -1,0 +1,57 @@
+"""Which model is meant, and how it is loaded: one value for every request that runs a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kndb.models.base import LanguageModel
+from kndb.models.loading import EMBEDDED_MODELS, load_model, locate
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model by name, and how it is loaded and run.
+
+    Attributes:
+        name: a hub identifier, a folder, ``demo-masked`` or ``demo-causal``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        dtype: ``float32``, ``bfloat16`` or ``float16``.
+        revision: branch, tag or commit of the hub.
+        memory: bytes for activations; the device's default when None.
+    """
+
+    name: str
+    device: str = "auto"
+    dtype: str = "float32"
+    revision: str | None = None
+    memory: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The name, or the last part of a folder's path."""
+        return Path(self.name).name
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are; from the hub they are fetched first.
+
+        Raises:
+            ModelError: neither a folder nor to be had from the hub.
+        """
+        return locate(self.name, self.revision)[0]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its files are on this machine without the hub."""
+        return self.name in EMBEDDED_MODELS or Path(self.name).is_dir()
+
+    def load(self) -> LanguageModel[Any]:
+        """The model, ready to run.
+
+        Raises:
+            ModelError: it cannot be loaded.
+            UsageError: an unknown device or dtype.
+        """
+        return load_model(self.name, device=self.device, dtype=self.dtype, revision=self.revision)

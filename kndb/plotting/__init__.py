@@ -1,0 +1,1 @@
+"""Every picture kndb draws. Needs the extra ``plot``; reads stored rows and runs no model."""

@@ -1,0 +1,156 @@
+"""``kndb edit --file``: interrupted and gone on with, and records of CounterFact."""
+
+import json
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from kndb.models import ModelChoice
+from kndb.store.database import connect
+from kndb_cli.main import main
+from kndb_ingest.pipeline import IngestRequest, ingest
+from tiny import hf_model, tokenizer_of
+
+CAPITALS = {"France": "Paris", "Japan": "New Tokyo", "Spain": "euro"}
+SUBJECTS = {"France": "Q142", "Japan": "Q17", "Spain": "Q29", "Germany": "Q183"}
+
+
+def facts():
+    for subject, capital in CAPITALS.items():
+        for template in ("The capital of [X] is [Y]", "[X] is the capital [Y]"):
+            yield row("P36", "capital", subject, template, capital)
+    yield row("P37", "official language", "Germany", "People in [X] speak [Y]", "German")
+
+
+def row(relation, label, subject, template, answer):
+    return {
+        "relation": relation,
+        "relation_label": label,
+        "subject_id": SUBJECTS[subject],
+        "object_id": f"of-{answer}",
+        "lang": "en",
+        "template": template,
+        "subject": subject,
+        "answer": answer,
+    }
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a tiny model and a database of its neurons."""
+    hf_model("gpt2").save_pretrained(tmp_path / "model")
+    tokenizer_of("gpt2").save_pretrained(tmp_path / "model")
+    data = tmp_path / "facts.jsonl"
+    data.write_text("\n".join(map(json.dumps, facts())), encoding="utf-8")
+    ingest(IngestRequest(tmp_path / "k.duckdb", ModelChoice(str(tmp_path / "model")), str(data)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KNDB_DB", "k.duckdb")
+    return tmp_path
+
+
+def stored(folder, sql="SELECT edit_id, created_at FROM edit ORDER BY edit_id"):
+    with connect(folder / "k.duckdb", wait=60) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def wait_for_the_ledger(folder, started):
+    """The edits in the ledger, once there are some."""
+    deadline = time.monotonic() + 120
+    while not (found := stored(folder)):
+        assert started.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+MANY = 150
+FILE = ("edit", "--model", "model", "--file", "many.jsonl")
+
+
+def test_an_interrupted_file_goes_on_where_it_stopped(folder, process):
+    edits = [
+        {"fact": "P36:Q142", "target": "New Tokyo", "lambda": round(0.01 * n, 2)}
+        for n in range(1, MANY + 1)
+    ]
+    Path("many.jsonl").write_text("\n".join(map(json.dumps, edits)), encoding="utf-8")
+    started = process.start(*FILE, env={"KNDB_DB": "k.duckdb"}, stdout=subprocess.DEVNULL)
+    try:
+        wait_for_the_ledger(folder, started)
+        started.send_signal(signal.SIGINT)
+        _, err = started.communicate(timeout=60)
+    finally:
+        started.kill()
+    assert started.returncode == 130, err
+    assert b"the same command goes on from there" in err
+    assert b"Traceback" not in err
+    first = stored(folder)
+    assert 0 < len(first) < MANY
+
+    again = process(*FILE, env={"KNDB_DB": "k.duckdb"})
+    assert again.returncode == 0, again.stderr
+    assert f"{MANY - len(first)} edits made".encode() in again.stderr
+    assert f"{len(first)} were in the ledger".encode() in again.stderr
+    every = stored(folder)
+    assert len(every) == MANY
+    # What was there is as it was, and nothing is there twice.
+    assert set(first) <= set(every)
+    measured = "SELECT edit_id, kind, count(*) FROM edit_measure GROUP BY ALL"
+    neurons = "SELECT edit_id, kind, layer, neuron FROM edit_neuron"
+    n_prompts = Counter((kind, n) for _, kind, n in stored(folder, measured))
+    assert n_prompts == {("edit", 3): MANY, ("control", 3): MANY}
+    rows = stored(folder, neurons)
+    assert len(set(rows)) == len(rows) > 0
+
+
+def counterfact(case, subject, new, true, relation="P36"):
+    """A record in the published form (Meng et al. 2022), with invented content."""
+    return {
+        "case_id": case,
+        "pararel_idx": 100 + case,
+        "requested_rewrite": {
+            "prompt": "The capital of {} is",
+            "relation_id": relation,
+            "target_new": {"str": new, "id": f"of-{new}"},
+            "target_true": {"str": true, "id": f"of-{true}"},
+            "subject": subject,
+        },
+        "paraphrase_prompts": [f"It rained. {subject} is the capital"],
+        "neighborhood_prompts": ["The capital of Spain is"],
+        "attribute_prompts": ["The capital of Japan is"],
+        "generation_prompts": [f"In {subject}, people speak"],
+    }
+
+
+@pytest.mark.parametrize("form", ["list", "lines"])
+def test_counterfact_records_are_edits(folder, capsys, form):
+    records = [
+        counterfact(0, "France", "New Tokyo", "Paris"),
+        counterfact(1, "Japan", " euro", "New Tokyo"),
+        counterfact(2, "Atlantis", "Paris", "euro"),
+        counterfact(3, "Spain", "euro", "euro"),
+        {"case_id": 4, "requested_rewrite": {"prompt": "{} is", "subject": "Spain"}},
+    ]
+    text = json.dumps(records, indent=1) if form == "list" else "\n".join(map(json.dumps, records))
+    Path("counterfact.json").write_text(text, encoding="utf-8")
+    code = main(["edit", "--model", "model", "--file", "counterfact.json", "--json"])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    made = [(r["fact_key"], r["mode"], r["target"], r["lang"]) for r in json.loads(out)]
+    assert sorted(made) == [
+        ("P36:Q142", "update", "New Tokyo", "en"),
+        ("P36:Q17", "update", "euro", "en"),
+    ]
+    where = "record" if form == "list" else "line"
+    assert "2 edits made" in err
+    assert "No fact matches 'Atlantis'" in err
+    assert "'euro' is the answer of P36:Q29 already" in err
+    assert f"{where} 5: misses 'target_new'" in err
+    answers = """
+        SELECT old_answer, new_answer FROM edit_measures
+        WHERE kind = 'edit' AND fact_key = 'P36:Q142'
+    """
+    assert stored(folder, answers) == [("Paris", "New Tokyo")] * 2

@@ -1,0 +1,275 @@
+"""``kndb factcheck`` and ``kndb evaluate`` on the masked demo model, and how claims come in."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import pytest
+import torch
+
+from kndb.degenerate.search import SearchRequest, find_degenerate
+from kndb.models import ModelChoice
+from kndb_cli.errors import ExitCode
+from kndb_cli.factcheck.check import COLUMNS
+from kndb_cli.factcheck.claims_input import claims_in, opened
+from kndb_cli.main import main
+from kndb_ingest.pipeline import IngestRequest, ingest
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    torch.set_num_threads(1)
+    path = tmp_path_factory.mktemp("factcheck") / "demo.duckdb"
+    ingest(
+        IngestRequest(
+            path, ModelChoice("demo-masked"), "demo", langs=["en"], relations=["P36"], limit=20
+        )
+    )
+    find_degenerate(SearchRequest(path, ModelChoice("demo-masked"), top=6))
+    assert main(["factcheck", "calibrate", "--model", "demo-masked", "--db", str(path), "-q"]) == 0
+    return path
+
+
+@pytest.fixture
+def claims(calibrated):
+    """A true, a false and an unclear claim about facts of the database."""
+    import kndb
+
+    with kndb.open(calibrated) as database:
+        (one, other, *_) = database.sql(
+            "SELECT subject, answer FROM facts ORDER BY fact_key"
+        ).rows()
+    return [
+        f"The capital of {one[0]} is {one[1]}.",
+        f"the capital of {one[0].upper()} is {other[1]}",
+        "The capital of Atlantis is Paris.",
+    ]
+
+
+@pytest.fixture
+def run(calibrated, capfd, monkeypatch):
+    monkeypatch.setenv("KNDB_DB", str(calibrated))
+
+    def call(*args):
+        code = main(["factcheck", *args, "--model", "demo-masked"])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+PROGRAM = "import sys; from kndb_cli.main import main; sys.exit(main())"
+PROBABILITY = ("--method", "probability", "--always")
+
+
+def verdicts(out):
+    return [json.loads(line)["verdict"] for line in out.splitlines()]
+
+
+def test_claims_as_arguments(run, claims):
+    code, out, err = run(*claims, *PROBABILITY, "--format", "jsonl")
+    assert code == 0
+    assert verdicts(out) == ["true", "false", "unknown"]
+    assert "1 true, 1 false, 1 unknown." in err
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert tuple(rows[0]) == COLUMNS
+    assert rows[0]["score"] == rows[0]["p_claim"] > rows[0]["threshold"]
+    assert rows[2]["reason"] == "its subject is not in the index"
+
+
+@pytest.mark.parametrize("args", [(), ("--help",), ("-h",)])
+def test_the_groups_help_has_the_options_of_a_check(capfd, args):
+    main(["factcheck", *args])
+    help, _ = capfd.readouterr()
+    for shown in ("--file", "--method", "--explain", "--exit-code", "--fact", "CLAIM", "calibrate"):
+        assert shown in help
+    assert " --split " not in help
+    main(["factcheck", "calibrate", "--help"])
+    help, _ = capfd.readouterr()
+    assert " --split " in help
+    assert "--explain" not in help
+
+
+@pytest.fixture
+def barren(calibrated, tmp_path, monkeypatch):
+    """The database, without degenerate neurons in its search."""
+    path = tmp_path / "barren.duckdb"
+    shutil.copyfile(calibrated, path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE degenerate_set SET is_degenerate = false")
+    monkeypatch.setenv("KNDB_DB", str(path))
+    return path
+
+
+def test_what_lacks_degenerate_neurons_says_what_helps(run, barren, claims):
+    code, _, err = run("calibrate")
+    assert code == 0
+    assert "1 of 1 relations, each language counted, have no degenerate neurons" in err
+    assert "search all with 'kndb graph degenerate'" in err
+    for method in ("degenerate", "ensemble"):
+        (row,) = json.loads(run(claims[0], "--method", method, "--json")[1])
+        needs = "no degenerate neurons for the relation; the method probability needs none"
+        assert (row["verdict"], row["reason"]) == ("unknown", needs)
+    assert verdicts(run(claims[0], *PROBABILITY, "--format", "jsonl")[1]) == ["true"]
+
+
+def test_the_exit_code_says_that_a_claim_is_false(run, claims):
+    true, false, unclear = claims
+    assert run(true, unclear, *PROBABILITY, "--exit-code")[0] == 0
+    assert run(true, false, *PROBABILITY, "--exit-code")[0] == ExitCode.FAILED
+    assert run(true, false, *PROBABILITY)[0] == 0
+
+
+def test_a_fact_and_an_answer(run, claims):
+    first = json.loads(run(claims[0], *PROBABILITY, "--format", "jsonl")[1])
+    answer = first["best_answer"]
+    code, out, _ = run(
+        "--fact", first["fact_key"], "--answer", answer, "--format", "jsonl", *PROBABILITY
+    )
+    assert (code, verdicts(out)) == (0, ["true"])
+
+
+def test_neurons_explain(run, claims):
+    code, out, _ = run(claims[0], "--method", "knowledge", "--explain", "--always", "--json")
+    (row,) = json.loads(out)
+    assert code == 0
+    assert row["neurons"] > 10
+    assert row["decided"].count(":") == 10
+    assert row["decided"].endswith(f"and {row['neurons'] - 10} more")
+
+
+@pytest.mark.parametrize("form", ["txt", "jsonl", "csv"])
+def test_claims_from_a_file(run, claims, tmp_path, form):
+    file, out_file = tmp_path / f"claims.{form}", tmp_path / "out.jsonl"
+    texts = {
+        "txt": "\n\n".join(claims),
+        "jsonl": "\n".join(json.dumps({"id": 1, "claim": claim}) for claim in claims),
+        "csv": "\n".join(["id,claim", *(f'1,"{claim}"' for claim in claims)]),
+    }
+    file.write_text(texts[form], encoding="utf-8")
+    code, out, _ = run("--file", str(file), *PROBABILITY, "-o", str(out_file))
+    assert (code, out) == (0, "")
+    assert verdicts(out_file.read_text()) == ["true", "false", "unknown"]
+
+
+def test_claims_from_standard_input(calibrated, claims):
+    arguments = ["factcheck", "-", "--model", "demo-masked", "--db", str(calibrated)]
+    arguments += PROBABILITY
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        input="\n".join(claims).encode(),
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].startswith("claim,fact_key,lang,verdict,")
+    assert [line.count(",true,") for line in lines[1:]] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "Give claims, or --file"),
+        (("A claim.", "--file", "x.txt"), "one of the three"),
+        (("--fact", "P36:Q142"), "go together"),
+        (("--file", "missing.txt"), "cannot be read"),
+        (("A claim.", "--method", "magic"), "choose from degenerate"),
+    ],
+)
+def test_what_makes_no_sense(run, args, said):
+    code, _, err = run(*args)
+    assert code == 2
+    assert said in err
+
+
+def test_another_precision_than_at_calibration(run, claims, capfd, calibrated):
+    code, _, err = run(claims[0], "--dtype", "bfloat16")
+    assert code == 2
+    assert "calibrated with float32, but bfloat16" in err
+    model = ["--model", "demo-masked", "--dtype", "bfloat16", "--db", str(calibrated)]
+    assert main(["evaluate", "factcheck", *model]) == 2
+    assert "use --dtype float32" in capfd.readouterr().err
+
+
+def test_evaluation(run, calibrated, capfd, tmp_path):
+    file = tmp_path / "rows.jsonl"
+    arguments = ["evaluate", "factcheck", "--model", "demo-masked", "--db", str(calibrated)]
+    code = main([*arguments, "--replicates", "100", "-o", str(file)])
+    _, err = capfd.readouterr()
+    assert code == 0, err
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {row["method"] for row in rows} >= {"degenerate", "random", "everything-true"}
+    assert all(row["f1_low"] <= row["f1"] <= row["f1_high"] for row in rows)
+
+
+def test_an_interrupt_of_all_evaluations_keeps_what_was_done(calibrated, tmp_path):
+    arguments = ["--model", "demo-masked", "--db", str(calibrated), "--report", "report"]
+    started = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "evaluate", "all", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+    )
+    first = tmp_path / "report" / "tables" / "factcheck.json"
+    try:
+        until = time.monotonic() + 100
+        while not first.exists() and started.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        started.send_signal(signal.SIGINT)
+        _, err = started.communicate(timeout=60)
+    finally:
+        started.kill()
+    assert started.returncode == ExitCode.INTERRUPTED, err.decode()
+    *_, said, last = err.decode().splitlines()
+    assert said == "What was done is kept; the same command goes on from there."
+    assert last == "Interrupted."
+    assert first.exists()
+    assert not (tmp_path / "report" / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        ("\n It rains. \n\nIt snows.\n", ["It rains.", "It snows."]),
+        ('{"claim": "It rains."}\n', ["It rains."]),
+        ('"It rains."\n"It snows."\n', ["It rains.", "It snows."]),
+        ('claim,id\n"Rain, it is.",7\n', ["Rain, it is."]),
+        ("A, b, c.\n", ["A, b, c."]),
+    ],
+)
+def test_the_first_line_says_the_form(text, found):
+    assert list(claims_in(io.StringIO(text), None)) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.jsonl", '{"claim": "x"}\n{', "line 2 is not JSON"),
+        ("a.jsonl", '{"text": "x"}', 'line 1 holds no "claim"'),
+        ("a.csv", "text\nx\n", "no column 'claim'"),
+        ("a.csv", "id,claim\n7\n", "row 2 has no column"),
+    ],
+)
+def test_a_malformed_file(tmp_path, name, text, said):
+    from kndb.errors import UsageError
+
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=said), opened(tmp_path / name) as claims:
+        list(claims)
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    from kndb.errors import UsageError
+
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="is not UTF-8"), opened(tmp_path / "a.txt") as claims:
+        list(claims)

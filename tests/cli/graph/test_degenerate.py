@@ -1,0 +1,270 @@
+"""``kndb graph degenerate``: a real tiny model, searched through the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kndb
+import kndb.store.database
+from kndb.models import ModelChoice
+from kndb_cli.main import main
+from kndb_ingest.pipeline import IngestRequest, ingest
+from tiny import hf_model, tokenizer_of
+
+CAPITALS = {"Q142": ("France", "Paris"), "Q183": ("Germany", "German"), "Q29": ("Spain", "euro")}
+TEMPLATES = ["The capital of [X] is [Y] .", "People in [X] speak [Y] ."]
+LOOSE = ["--t-low", "0.1", "--t-high", "0.1", "--top", "8", "--device", "cpu"]
+"""Thresholds at which random weights have degenerate sets."""
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny-bert"
+    hf_model("bert").save_pretrained(folder)
+    tokenizer_of("bert").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ingested(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("degenerate")
+    rows = [
+        {"relation": "P36", "subject_id": key, "object_id": f"of-{key}", "lang": lang}
+        | {"template": template, "subject": subject, "answer": answer}
+        for key, (subject, answer) in CAPITALS.items()
+        for lang in ("en", "de")
+        for template in TEMPLATES
+    ]
+    facts = folder / "facts.jsonl"
+    facts.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    ingest(IngestRequest(folder / "k.duckdb", ModelChoice(str(model)), str(facts)))
+    return folder / "k.duckdb"
+
+
+@pytest.fixture
+def db(ingested: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "k.duckdb"
+    path.write_bytes(ingested.read_bytes())
+    return path
+
+
+@pytest.fixture
+def search(db: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run ``kndb graph degenerate`` here on the model and a database of its own."""
+
+    def run(*args: str, model: str = str(model)) -> tuple[int, str, str]:
+        code = main(["graph", "degenerate", "--model", model, "--db", str(db), *args])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    with kndb.open(path) as database:
+        return list(database.sql(sql).rows())
+
+
+def test_rows_are_the_stored_sets_and_notes_go_to_stderr(search: Run, db: Path) -> None:
+    code, out, err = search(*LOOSE)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    stored = ask(db, "SELECT count(*) FROM degenerate_set WHERE kind = 'degenerate'")
+    assert code == 0
+    assert [(len(rows),)] == stored
+    assert rows
+    for row in rows:
+        assert len(row["neurons"].split(",")) == int(row["size"]) == 2
+        assert float(row["max_subset_drop"]) <= 0.1 < float(row["drop_share"])
+    assert "looked at 6 fact-languages in" in err
+    assert "asked      3 facts; each language counted, 6 fact-languages" in err
+    assert f"degenerate {len(rows)} of 2 neurons" in err
+    assert search(*LOOSE)[1] == out
+
+
+def test_groups_of_what_was_found(
+    search: Run, db: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _, out, _ = search(*LOOSE, "--json")
+    pairs = {tuple(row["neurons"].split(",")) for row in json.loads(out)}
+    assert main(["graph", "groups", "--by", "all", "--db", str(db), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert sum(row["n_pairs"] for row in rows) == len(pairs)
+    assert {n for row in rows for n in row["neurons"].split(",")} == {n for p in pairs for n in p}
+    assert main(["graph", "groups", "--db", str(db), "--format", "table"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].startswith("tiny-bert  run ")
+    assert "largest clique" in table[1]
+    picture = tmp_path / "group.svg"
+    assert main(["graph", "plot", "degenerate", "--db", str(db), "-o", str(picture)]) == 0
+    assert picture.read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_json_and_a_search_done_before(search: Run) -> None:
+    code, first, _ = search(*LOOSE, "--json", "--fact", "France", "--langs", "en")
+    rows = json.loads(first)
+    assert code == 0
+    assert {(row["fact_key"], row["lang"]) for row in rows} == {("P36:Q142", "en")}
+    code, again, err = search(*LOOSE, "--json", "--fact", "France", "--langs", "en")
+    assert (code, again) == (0, first)
+    assert "Nothing was to do" in err
+    code, _, err = search(*LOOSE, "--quiet", "--fact", "France", "--langs", "en")
+    assert (code, err) == (0, "")
+
+
+def figures(err: str) -> dict[str, str]:
+    """The summary's lines by their names, but for the search's."""
+    lines = (line.split(maxsplit=1) for line in err.splitlines() if line.startswith("  "))
+    return {name: text for name, text in lines if name != "search"}
+
+
+def test_figures_are_about_what_was_asked_whatever_else_the_search_holds(
+    search: Run, db: Path
+) -> None:
+    alone = figures(search(*LOOSE, "--fact", "France", "--langs", "en")[2])
+    assert alone["asked"] == "1 fact; each language counted, 1 fact-language"
+    err = search(*LOOSE)[2]
+    assert "looked at 5 fact-languages" in err
+    assert "; 1 had been searched before." in err
+    whole = figures(err)
+    again = search(*LOOSE, "--fact", "France", "--langs", "en")
+    assert figures(again[2]) == alone != whole
+    found = len(again[1].splitlines()) - 1
+    assert alone["degenerate"].startswith(f"{found} of 2 neurons" if found else "none")
+    ((tried,),) = ask(db, "SELECT sum(n_tried) FROM degenerate_fact")
+    assert whole["tried"].startswith(f"{tried:,} sets in ")
+    ((search_id,),) = ask(db, "SELECT search_id FROM degenerate_search")
+    assert f"search     {search_id} (for --search)" in err
+
+
+def test_absolute_drops_are_of_the_probability_itself(search: Run, db: Path) -> None:
+    thresholds = ["--drop", "absolute", "--t-low", "0.001", "--t-high", "0.001", "--top", "8"]
+    code, out, _ = search(*thresholds, "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert rows
+    for row in rows:
+        assert row["drop_share"] == pytest.approx(row["p_before"] - row["p_after"], abs=1e-6)
+        assert row["max_subset_drop"] <= 0.001 < row["drop_share"]
+    ((settings,),) = ask(db, "SELECT settings FROM degenerate_search")
+    assert json.loads(settings)["drop"] == "absolute"
+
+
+def test_larger_sets_within_a_budget(search: Run) -> None:
+    code, out, err = search(*LOOSE, "--max-size", "3", "--budget", "5", "--json")
+    assert code == 0
+    assert {row["size"] for row in json.loads(out)} <= {2, 3}
+    assert "left sets untried in" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "said", "code"),
+    [
+        (["--t-low", "0.5", "--t-high", "0.2"], "t-high", 2),
+        (["--drop", "some"], "drop", 2),
+        (["--max-size", "1"], "2", 2),
+        (["--budget", "-1"], "budget", 2),
+        (["--top", "1"], "at least 2 neurons", 2),
+        (["--limit", "0"], "at least 1 fact", 2),
+        (["--fact", "Atlantis"], "Atlantis", 4),
+        (["--relation", "P99"], "P99", 4),
+        (["--langs", "xx"], "choose from de, en", 2),
+        (["--run", "99"], "99", 4),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_writes_nothing(
+    search: Run, db: Path, args: list[str], said: str, code: int
+) -> None:
+    got, out, err = search(*args, "--quiet")
+    assert (got, out) == (code, "")
+    assert err.startswith("Error: ")
+    assert said in err
+    assert "Traceback" not in err
+    assert ask(db, "SELECT * FROM degenerate_search") == []
+
+
+def test_a_model_that_is_not_there(search: Run, db: Path, tmp_path: Path) -> None:
+    code, out, err = search("--quiet", model=str(tmp_path / "no-model"))
+    assert (code, out) == (1, "")
+    assert "no-model" in err
+    assert err.count("\n") == 1
+    other = tmp_path / "other"
+    hf_model("bert", seed=1).save_pretrained(other)
+    tokenizer_of("bert").save_pretrained(other)
+    code, _, err = search("--quiet", model=str(other))
+    assert code == 4
+    assert "going by its weights" in err
+
+
+def test_facts_with_too_few_neurons_leave_nothing_to_search(search: Run, db: Path) -> None:
+    with kndb.store.database.connect(db, write=True) as connection:
+        connection.execute("DELETE FROM knowledge_neuron")
+    code, out, err = search()
+    assert (code, len(out.splitlines())) == (0, 1)  # the columns' names
+    assert "skipped    6 no knowledge neurons" in err
+    assert "tried      0 sets" in err
+    code, out, _ = search("--json", "--quiet")
+    assert (code, json.loads(out)) == (0, [])
+
+
+def test_a_database_that_is_not_there(search: Run, tmp_path: Path) -> None:
+    code, _, err = search("--db", str(tmp_path / "no.duckdb"), "--quiet")
+    assert code == 3
+    assert "There is no database" in err
+
+
+def test_an_interrupted_search_goes_on(db: Path, model: Path, search: Run) -> None:
+    mark = db.with_name("half")
+    slow = f"""
+import sys, time
+from pathlib import Path
+from kndb.degenerate import search as degenerate
+from kndb_cli.graph import degenerate as graph_degenerate
+from kndb_cli.main import main
+degenerate.COMMIT_FACTS = 1
+find = degenerate.find_degenerate
+def slowly(request, report):
+    def stop(done, total):
+        report(done, total)
+        if done >= 3:
+            Path({str(mark)!r}).touch()
+            time.sleep(60)
+    return find(request, stop)
+degenerate.find_degenerate = slowly
+sys.exit(main(sys.argv[1:]))
+"""
+    args = ["graph", "degenerate", "--model", str(model), "--db", str(db), *LOOSE]
+    child = subprocess.Popen(
+        [sys.executable, "-c", slow, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while not mark.exists():
+            assert time.monotonic() < deadline
+            assert child.poll() is None
+            time.sleep(0.05)
+        os.kill(child.pid, signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert (child.returncode, out) == (130, b"")
+    assert b"What was done is stored; the same command goes on from there." in err
+    ((stored,),) = ask(db, "SELECT count(*) FROM degenerate_fact")
+    assert 2 <= stored < 6
+    code, _, err_again = search(*LOOSE)
+    assert code == 0
+    assert f"looked at {6 - stored} fact-language" in err_again
+    assert ask(db, "SELECT count(*) FROM degenerate_fact") == [(6,)]

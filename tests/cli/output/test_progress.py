@@ -1,0 +1,64 @@
+"""The progress bar in a real pseudo-terminal: it says no rate before it knows one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+
+from kndb_cli.output.progress import rate
+
+
+def screen(code: str) -> str:
+    """What the code writes to its terminal, standard error, with escapes left out."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "COLUMNS": "100", "TERM": "xterm"}
+    program = f"import time\nfrom kndb_cli.output.progress import reporting\n{code}"
+    child = subprocess.Popen([sys.executable, "-c", program], stderr=theirs, env=env)
+    os.close(theirs)
+    parts = []
+    try:
+        while part := os.read(ours, 65536):
+            parts.append(part)
+    except OSError:  # the terminal was closed at the other end
+        pass
+    finally:
+        os.close(ours)
+    assert child.wait() == 0
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(parts).decode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "report(0, 216); time.sleep(0.5); report(216, 216)",  # a single report of work
+        "report(216, 216)",  # nothing was to do
+        "report(0, 216); time.sleep(0.5)",  # nothing was done
+    ],
+)
+def test_a_rate_that_is_not_known_is_not_said(body: str) -> None:
+    shown = screen(f"with reporting('demo', 'claims', False) as report:\n    {body}")
+    assert "/216" in shown
+    assert "claims/s" not in shown
+    assert "--:--" not in shown
+
+
+def test_a_rate_that_is_known_is_said() -> None:
+    shown = screen(
+        "with reporting('demo', 'claims', False) as report:\n"
+        "    for done in range(12):\n"
+        "        report(done, 11); time.sleep(0.1)"
+    )
+    assert "11/11" in shown
+    assert 4 < float(re.findall(r"([\d.]+) claims/s", shown)[-1]) < 40
+    assert " 0.0 claims/s" not in shown
+
+
+def test_slow_rates_have_digits() -> None:
+    assert rate(0.0312, "facts") == "0.031 facts/s"
+    assert rate(12.345, "facts") == "12.3 facts/s"
+    assert rate(None, "facts") == ""
