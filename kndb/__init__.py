@@ -4,7 +4,7 @@
 >>> with kndb.open("demo.duckdb") as db:  # doctest: +SKIP
 ...     db.query(fact="Benin", lang="en").to_dicts()
 
-Importing it imports nothing heavy: every public name is loaded when it is first used. Asking a
+Importing it imports nothing heavy: every public name is loaded when it is first used. Querying a
 database never imports torch, transformers, SQLAlchemy or Arrow.
 """
 
@@ -13,79 +13,80 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kndb.attribution import PRESETS, Attribution, Settings, attribute
-    from kndb.edit import enhance, suppress
-    from kndb.errors import (
-        DatabaseCorrupt,
-        DatabaseError,
-        DatabaseLocked,
-        DatabaseMissing,
-        DatabaseVersion,
-        DatasetError,
-        KndbError,
-        ModelError,
-        NotFound,
-        UsageError,
-    )
-    from kndb.factcheck import FactChecker, Verdict
-    from kndb.facts import Fact, Prompt, Relation
-    from kndb.models import load_model
-    from kndb.neurons import Neuron
-    from kndb.query import Database
-    from kndb.query import open_database as open
-    from kndb.store.result import Result
-
-__all__ = [
-    "PRESETS",
-    "Attribution",
-    "Database",
-    "DatabaseCorrupt",
-    "DatabaseError",
-    "DatabaseLocked",
-    "DatabaseMissing",
-    "DatabaseVersion",
-    "DatasetError",
-    "Fact",
-    "FactChecker",
-    "KndbError",
-    "ModelError",
-    "Neuron",
-    "NotFound",
-    "Prompt",
-    "Relation",
-    "Result",
-    "Settings",
-    "UsageError",
-    "Verdict",
-    "attribute",
-    "enhance",
-    "load_model",
-    "open",
-    "suppress",
-]
-
-_HOMES = {
+PUBLIC = {
     "kndb.attribution": ("PRESETS", "Attribution", "Settings", "attribute"),
+    "kndb.edit": ("Delta", "Editor", "edited", "enhance", "suppress"),
+    "kndb.errors": (
+        "DatabaseCorrupt",
+        "DatabaseError",
+        "DatabaseLocked",
+        "DatabaseMissing",
+        "DatabaseVersion",
+        "DatasetError",
+        "KndbError",
+        "ModelError",
+        "NotFound",
+        "UsageError",
+    ),
     "kndb.factcheck": ("FactChecker", "Verdict"),
-    "kndb.edit": ("enhance", "suppress"),
     "kndb.facts": ("Fact", "Prompt", "Relation"),
-    "kndb.models": ("load_model",),
+    "kndb.graph.overlap": ("overlap",),
+    "kndb.models": ("ModelChoice", "load_model"),
     "kndb.neurons": ("Neuron",),
-    "kndb.query": ("Database",),
+    "kndb.query": ("Database", "open"),
     "kndb.store.result": ("Result",),
+    "kndb_ingest.pipeline": ("IngestRequest", "ingest"),
+    "kndb_ingest.summary": ("IngestSummary",),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
+"""The public names by the module that documents each."""
+
+_HOME = {name: module for module, names in PUBLIC.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+if TYPE_CHECKING:  # type checkers do not follow __getattr__; a test compares the two lists
+    from kndb.attribution import PRESETS as PRESETS
+    from kndb.attribution import Attribution as Attribution
+    from kndb.attribution import Settings as Settings
+    from kndb.attribution import attribute as attribute
+    from kndb.edit import Delta as Delta
+    from kndb.edit import Editor as Editor
+    from kndb.edit import edited as edited
+    from kndb.edit import enhance as enhance
+    from kndb.edit import suppress as suppress
+    from kndb.errors import DatabaseCorrupt as DatabaseCorrupt
+    from kndb.errors import DatabaseError as DatabaseError
+    from kndb.errors import DatabaseLocked as DatabaseLocked
+    from kndb.errors import DatabaseMissing as DatabaseMissing
+    from kndb.errors import DatabaseVersion as DatabaseVersion
+    from kndb.errors import DatasetError as DatasetError
+    from kndb.errors import KndbError as KndbError
+    from kndb.errors import ModelError as ModelError
+    from kndb.errors import NotFound as NotFound
+    from kndb.errors import UsageError as UsageError
+    from kndb.factcheck import FactChecker as FactChecker
+    from kndb.factcheck import Verdict as Verdict
+    from kndb.facts import Fact as Fact
+    from kndb.facts import Prompt as Prompt
+    from kndb.facts import Relation as Relation
+    from kndb.graph.overlap import overlap as overlap
+    from kndb.models import ModelChoice as ModelChoice
+    from kndb.models import load_model as load_model
+    from kndb.neurons import Neuron as Neuron
+    from kndb.query import Database as Database
+    from kndb.query import open as open
+    from kndb.store.result import Result as Result
+    from kndb_ingest.pipeline import IngestRequest as IngestRequest
+    from kndb_ingest.pipeline import ingest as ingest
+    from kndb_ingest.summary import IngestSummary as IngestSummary
 
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is first used (PEP 562)."""
-    if name == "open":
-        return import_module("kndb.query").open_database
-    if name not in __all__:
+    if name not in _HOME:
         raise AttributeError(f"module 'kndb' has no attribute {name!r}")
-    return getattr(import_module(_HOME.get(name, "kndb.errors")), name)
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

@@ -191,7 +191,7 @@ class Database:
         return [find_run(self._connection, str(run), models)]
 
 
-def open_database(path: str | Path, *, wait: float = 10.0) -> Database:
+def open(path: str | Path, *, wait: float = 10.0) -> Database:
     """Open a database for reading: ``kndb.open``. An older one is upgraded first.
 
     Args:

@@ -15,24 +15,26 @@ from small_store import finished_run
 HEAVY = ("torch", "transformers", "sqlalchemy", "alembic", "pyarrow", "networkx", "numpy", "pandas")
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_is_there_and_documented() -> None:
+    assert dir(kndb) == kndb.__all__ == sorted(kndb.__all__)
     for name in kndb.__all__:
-        assert getattr(kndb, name) is not None
-    assert sorted(kndb.__all__, key=str) == dir(kndb)
+        value = getattr(kndb, name)
+        if name != "PRESETS":
+            assert value.__doc__, name
 
 
 def test_type_checkers_and_python_see_the_same_names() -> None:
     tree = ast.parse(Path(kndb.__file__).read_text(encoding="utf-8"))
     imported = {
-        alias.asname or alias.name: node.module
+        alias.asname: node.module
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kndb.")
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kndb")
         for alias in node.names
     }
-    assert imported.keys() == set(kndb.__all__)
-    for name, module in imported.items():
-        expected = kndb.query.open_database if name == "open" else None
-        assert getattr(kndb, name) is (expected or getattr(sys.modules[module], name))
+    homes = {name: module for module, names in kndb.PUBLIC.items() for name in names}
+    assert imported == homes
+    for name, module in homes.items():
+        assert getattr(kndb, name) is getattr(sys.modules[module], name)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -9,7 +9,7 @@ The ledger of edits is kept by ``kndb edit``; see ``kndb.edit.batch``.
 
 from kndb.edit.deltas import Delta, erase, update
 from kndb.edit.directions import direction
-from kndb.edit.editor import Applied, Editor
+from kndb.edit.editor import Applied, Editor, edited
 from kndb.edit.scaling import enhance, scale, suppress
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Delta",
     "Editor",
     "direction",
+    "edited",
     "enhance",
     "erase",
     "scale",

@@ -6,7 +6,7 @@ It changes memory only; ``kndb.edit.saved_models`` changes files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,24 @@ class Editor:
             yield
         finally:
             self.undo(applied)
+
+
+@contextmanager
+def edited(model: LanguageModel[Any], *deltas: Delta) -> Iterator[None]:
+    """A model with edited weights for the length of a block; afterwards every bit is as before.
+
+    >>> with edited(model, erase(model, [Neuron(2, 117)])):           # doctest: +SKIP
+    ...     model.hf(**inputs)
+
+    Raises:
+        ModelError: a delta was made against other weights.
+        UsageError: two deltas change the same neuron.
+    """
+    editor = Editor(model)
+    with ExitStack() as stack:
+        for delta in deltas:
+            stack.enter_context(editor.applied(delta))
+        yield
 
 
 def check_weights(delta: Delta, weights_sha256: str, name: str) -> None:

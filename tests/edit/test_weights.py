@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kndb.edit.deltas import Delta, erase, update
 from kndb.edit.directions import direction
-from kndb.edit.editor import Editor
+from kndb.edit.editor import Editor, edited
 from kndb.edit.weight_rows import read_rows
 from kndb.errors import KndbError, ModelError, UsageError
 from kndb.models import LanguageModel
@@ -185,3 +185,19 @@ def test_a_delta_survives_its_file(dtype: torch.dtype) -> None:
 def test_a_damaged_delta_is_told(data: bytes) -> None:
     with pytest.raises(KndbError, match="damaged"):
         Delta.from_bytes(data)
+
+
+def test_edited_holds_for_a_block_and_leaves_no_bit_behind() -> None:
+    model = fresh("llama")
+    before = bits(model)
+    first, second = both(model)
+    with edited(model, first, second):
+        assert torch.equal(read_rows(model, first.neurons), first.after)
+        assert torch.equal(read_rows(model, second.neurons), second.after)
+    assert same(bits(model), before)
+    with pytest.raises(ZeroDivisionError), edited(model, first, second):
+        _ = 1 / 0
+    assert same(bits(model), before)
+    with pytest.raises(UsageError), edited(model, first, first):
+        pass
+    assert same(bits(model), before)
