@@ -69,13 +69,8 @@ class Words:
         found = list(re.finditer(r"\[MASK\]|w\d+", text))
         ids = [4 if match[0] == "[MASK]" else int(match[0][1:]) for match in found]
         spans = [match.span() for match in found]
-        # A number that follows another without a space belongs to the same word.
-        numbers: list[int | None] = []
-        for start, _ in spans:
-            numbers.append(len(numbers) and numbers[-1] + (text[start - 1] == " "))  # type: ignore[operator]
         if self.masked and options.get("add_special_tokens", True):
             ids, spans = [2, *ids, 3], [(0, 0), *spans, (0, 0)]
-            numbers = [None, *numbers, None]
         if options.get("return_tensors"):
             mask = torch.ones(1, len(ids), dtype=torch.long)
             return BatchEncoding({"input_ids": torch.tensor([ids]), "attention_mask": mask})
@@ -86,7 +81,7 @@ class Words:
                 "special_tokens_mask": [int(i in (2, 3)) for i in ids],
             }
         )
-        encoded.word_ids = lambda: numbers
+        encoded.tokens = lambda: [f"w{i}" for i in ids]
         return encoded
 
     def encode(self, answer: str) -> list[int]:

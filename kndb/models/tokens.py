@@ -1,7 +1,8 @@
 """From a prompt's text to token sequences and answer positions. Knows tokenizers, no weights.
 
 The answer is tokenized where it stands, so that it gets the leading space, the case and the word
-pieces that the model saw in training, and never a special token.
+pieces that the model saw in training, and never a special token. The prompt's words are those of
+its text, whatever the tokenizer takes for a word.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kndb.facts import MASK_PLACEHOLDER
+from kndb.models.alignment import align, is_space
 from kndb.models.base import Target
+from kndb.models.words import Span, group_words
 
-# Scripts that put no space between words: a pre-token of theirs can be a whole phrase.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
-)
 _END_OF_SENTENCE = re.compile(r"\s*[.。．।!！…]?\s*")
 
 
@@ -26,67 +25,94 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A tokenized text: identifiers, ``(start, end)`` characters, word numbers, special or not."""
+    """A tokenized text.
+
+    Attributes:
+        ids: token identifiers.
+        spans: ``(start, end)`` characters of each token; None if the tokenizer gives none and the
+            tokens are not found in the text.
+        special: whether a token is a special one.
+        blank: whether a token is white space only.
+    """
 
     ids: list[int]
-    spans: list[tuple[int, int]]
-    words: list[int | None]
+    spans: list[Span] | None
     special: list[bool]
+    blank: list[bool]
+
+    def until(self, end: int) -> Tokens:
+        """The first tokens."""
+        spans = None if self.spans is None else self.spans[:end]
+        return Tokens(self.ids[:end], spans, self.special[:end], self.blank[:end])
 
 
-def tokenize(tokenizer: Any, text: str, *, special: bool) -> Tokens:
-    """Tokenize with positions. Tokenizers without them give empty spans and no words."""
+def tokenize(tokenizer: Any, text: str) -> Tokens:
+    """Tokenize a prompt, with the special tokens that the tokenizer puts around it."""
+    ids, spans, names, added = _encode(tokenizer, text, special=True)
+    every_special = set(tokenizer.all_special_ids)
+    shown = [text[start:end] for start, end in spans] if spans else [""] * len(ids)
+    return Tokens(
+        ids,
+        spans,
+        [bool(flag) or i in every_special for i, flag in zip(ids, added, strict=True)],
+        # The "▁" or "Ġ" put before a word has the span of the word's first letter.
+        [is_space(name) and name != seen for name, seen in zip(names, shown, strict=True)],
+    )
+
+
+def _encode(
+    tokenizer: Any, text: str, *, special: bool
+) -> tuple[list[int], list[Span] | None, list[str], list[int]]:
+    """Identifiers, positions, names, and 1 for each token that the tokenizer added."""
     if not tokenizer.is_fast:
         ids = tokenizer(text, add_special_tokens=special)["input_ids"]
-        added = set(tokenizer.all_special_ids)
-        return Tokens(ids, [(0, 0)] * len(ids), [None] * len(ids), [i in added for i in ids])
+        names = tokenizer.convert_ids_to_tokens(ids)
+        return ids, align(tokenizer, text, ids), names, [0] * len(ids)
     encoded = tokenizer(
         text,
         add_special_tokens=special,
         return_offsets_mapping=True,
         return_special_tokens_mask=True,
     )
-    return Tokens(
-        encoded["input_ids"],
-        encoded["offset_mapping"],
-        encoded.word_ids(),
-        [bool(flag) for flag in encoded["special_tokens_mask"]],
-    )
+    spans, added = encoded["offset_mapping"], encoded["special_tokens_mask"]
+    return encoded["input_ids"], spans, encoded.tokens(), added
 
 
 def answer_tokens(tokenizer: Any, before: str, answer: str, after: str = "") -> list[int]:
     """The answer's tokens as they stand between ``before`` and ``after``.
 
-    Where a token reaches over the answer's border, the answer is tokenized by itself, with the
-    space in front of it.
+    Where a token reaches over the answer's border, or none has a position, the answer is tokenized
+    by itself, with the space in front of it.
     """
     start, end = len(before), len(before) + len(answer)
-    tokens = tokenize(tokenizer, before + answer + after, special=False)
-    inside = [i for i, (a, b) in enumerate(tokens.spans) if a < end and b > start and a < b]
     text = before + answer + after
-    if inside and all(_within(text, tokens.spans[i], start, end) for i in inside):
-        return [tokens.ids[i] for i in inside]
+    ids, spans, _, _ = _encode(tokenizer, text, special=False)
+    spans = spans or []
+    inside = [i for i, (a, b) in enumerate(spans) if a < end and b > start and a < b]
+    if inside and all(_within(text, spans[i], start, end) for i in inside):
+        return [ids[i] for i in inside]
     space = " " if before[-1:].isspace() else ""
-    return tokenize(tokenizer, space + answer, special=False).ids
+    return _encode(tokenizer, space + answer, special=False)[0]
 
 
-def _within(text: str, span: tuple[int, int], start: int, end: int) -> bool:
+def _within(text: str, span: Span, start: int, end: int) -> bool:
     return not (text[span[0] : start].strip() or text[end : span[1]].strip())
 
 
-def prompt_words(tokens: Tokens, text: str, offset: int = 0) -> list[tuple[int, ...]]:
-    """Positions of the tokens of each word, special tokens left out.
+def prompt_words(tokens: Tokens, text: str, hole: Span | None = None) -> list[tuple[int, ...]]:
+    """Positions of the tokens of each word, special tokens left out; see :func:`group_words`.
 
-    A word is a pre-token of the tokenizer; where there is none, or it holds letters of a script
-    without spaces, each token is a word.
+    Where the tokens have no positions in the text, each token is a word.
     """
-    words: dict[object, list[int]] = {}
-    for i, (word, (start, end)) in enumerate(zip(tokens.words, tokens.spans, strict=True)):
-        if tokens.special[i]:
-            continue
-        alone = word is None or _UNSPACED.search(text[start:end])
-        words.setdefault(("token", i) if alone else word, []).append(i + offset)
-    return [tuple(positions) for positions in words.values()]
+    if tokens.spans is None:
+        return [(i,) for i, special in enumerate(tokens.special) if not special]
+    spans = [
+        None if special else (start, start if blank else end)
+        for (start, end), special, blank in zip(
+            tokens.spans, tokens.special, tokens.blank, strict=True
+        )
+    ]
+    return group_words(text, spans, hole)
 
 
 def split_prompt(text: str, answer: str) -> tuple[str, str]:
@@ -114,23 +140,18 @@ def masked_targets(tokenizer: Any, text: str, answer: str, longest: int) -> tupl
     before, after = split_prompt(text, answer)
     answer = answer.strip()
     ids = answer_tokens(tokenizer, before, answer, after)
-    filled = before + tokenizer.mask_token * len(ids) + after
-    tokens = tokenize(tokenizer, filled, special=True)
-    masks = [i for i, token in enumerate(tokens.ids) if token == tokenizer.mask_token_id]
-    if len(masks) != len(ids):
+    masks = tokenizer.mask_token * len(ids)
+    filled = before + masks + after
+    tokens = tokenize(tokenizer, filled)
+    positions = [i for i, token in enumerate(tokens.ids) if token == tokenizer.mask_token_id]
+    if len(positions) != len(ids):
         raise Unusable("the subject holds the mask token")
-    shown = Tokens(
-        tokens.ids,
-        tokens.spans,
-        tokens.words,
-        [s or i in masks for i, s in enumerate(tokens.special)],
-    )
-    words = prompt_words(shown, filled)
-    _check(tokenizer, [t for i, t in enumerate(tokens.ids) if i not in masks], ids, words)
+    words = prompt_words(tokens, filled, (len(before), len(before) + len(masks)))
+    _check(tokenizer, [t for i, t in enumerate(tokens.ids) if i not in positions], ids, words)
     _check_length(len(tokens.ids), longest)
     return tuple(
         Target(tuple(tokens.ids), position, token, tuple(words), tokenizer.mask_token_id)
-        for position, token in zip(masks, ids, strict=True)
+        for position, token in zip(positions, ids, strict=True)
     )
 
 
@@ -146,7 +167,7 @@ def causal_targets(tokenizer: Any, text: str, answer: str, longest: int) -> tupl
     if tokenizer.eos_token_id is None:
         raise Unusable("the tokenizer has no end-of-sequence token")
     ids = answer_tokens(tokenizer, before, answer.strip())
-    prompt = _without_special_end(tokenize(tokenizer, before.rstrip(), special=True))
+    prompt = _without_special_end(tokenize(tokenizer, before.rstrip()))
     words = prompt_words(prompt, before)
     _check(tokenizer, prompt.ids, ids, words)
     _check_length(len(prompt.ids) + len(ids) - 1, longest)
@@ -166,7 +187,7 @@ def _without_special_end(tokens: Tokens) -> Tokens:
     end = len(tokens.ids)
     while end and tokens.special[end - 1]:
         end -= 1
-    return Tokens(tokens.ids[:end], tokens.spans[:end], tokens.words[:end], tokens.special[:end])
+    return tokens.until(end)
 
 
 def _check(tokenizer: Any, prompt: list[int], answer: list[int], words: list[Any]) -> None:

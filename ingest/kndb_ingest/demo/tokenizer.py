@@ -1,7 +1,7 @@
 """The demo models' tokenizers: one token a word, made from the words of the demo text.
 
 Chinese, written without spaces, is cut by the names in the facts, and into single characters
-elsewhere; ``word_ids()`` therefore gives words in every language. A word of neither facts nor
+elsewhere; each token is therefore a word in every language. A word of neither facts nor
 templates is unknown.
 """
 
