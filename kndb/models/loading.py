@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,21 +17,15 @@ from transformers.activations import NewGELUActivation
 from transformers.utils import logging
 
 from kndb.errors import ModelError, UsageError
-from kndb.models.architectures import ARCHITECTURES, Decoder, Encoder
+from kndb.models.architectures import Decoder, Encoder
 from kndb.models.base import LanguageModel, ModelInfo
 from kndb.models.causal_lm import CausalLM
+from kndb.models.checkpoint import check_loaded, check_window, one_line, read_checkpoint
 from kndb.models.masked_lm import MaskedLM
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = ("auto", "cpu", "cuda", "mps")
-_TOKENIZERS = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "vocab.txt",
-    "vocab.json",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
+_CLASSES = {Encoder: AutoModelForMaskedLM, Decoder: AutoModelForCausalLM}
 _EMBEDDED = Path(__file__).parent / "embedded"
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken"]
 
@@ -54,24 +47,34 @@ def load_model(
         revision: branch, tag or commit of the hub.
 
     Raises:
-        ModelError: not found, not readable, of an unknown architecture, without safetensors, or
-            with weights that are not finite.
+        ModelError: not found, not readable, of an unknown architecture, without safetensors, with
+            weights that are missing, of another shape or not finite, or without a mask token
+            (masked) or end token (causal).
         UsageError: an unknown device or dtype, or a device this machine lacks.
     """
     if dtype not in DTYPES:
         raise UsageError(f"There is no dtype {dtype!r}; choose from {', '.join(DTYPES)}.")
     where = pick_device(device)
     folder, name, commit = locate(model, revision)
-    names = _architecture(folder, name)
-    kind = AutoModelForMaskedLM if isinstance(names, Encoder) else AutoModelForCausalLM
+    checkpoint = read_checkpoint(folder, name, _CLASSES)
     try:
         with _without_bars():
-            hf = kind.from_pretrained(
-                folder, use_safetensors=True, trust_remote_code=False, dtype=DTYPES[dtype]
+            hf, report = _CLASSES[type(checkpoint.names)].from_pretrained(
+                folder,
+                config=checkpoint.config,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=DTYPES[dtype],
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are in the report, and refused
             )
+        check_loaded(report, hf, name)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, ImportError) as error:
-        raise ModelError(f"The model {name} cannot be loaded: {_first_line(error)}") from error
+    except ModelError:
+        raise
+    except Exception as error:  # of any kind: what the folder holds decides
+        raise ModelError(f"The model {name} cannot be loaded: {one_line(error)}") from error
+    names = checkpoint.names
     return adapt(hf.to(where), tokenizer, names, name, commit, weights_hash(folder))
 
 
@@ -98,8 +101,11 @@ def adapt(
     """Wrap a loaded Transformers model. Its weights are frozen and it is put in evaluation mode.
 
     Raises:
-        ModelError: a weight is not a finite number.
+        ModelError: a weight is not a finite number, the tokenizer lacks the
+            token that baselines are made of, or there is no position for an answer.
     """
+    _check_tokenizer(hf, tokenizer, names, name)
+    check_window(hf.config, name)
     hf.eval().requires_grad_(False)
     fuse_activations(hf)
     for parameter, value in hf.named_parameters():
@@ -119,6 +125,19 @@ def adapt(
     if isinstance(names, Encoder):
         return MaskedLM(hf, tokenizer, info, names)
     return CausalLM(hf, tokenizer, info, names)
+
+
+def _check_tokenizer(hf: Any, tokenizer: Any, names: Encoder | Decoder, name: str) -> None:
+    masked = isinstance(names, Encoder)
+    kind, token = (
+        ("mask", tokenizer.mask_token_id) if masked else ("end-of-sequence", tokenizer.eos_token_id)
+    )
+    if token is None or token >= hf.get_input_embeddings().num_embeddings:
+        raise ModelError(
+            f"The tokenizer of the model {name} has no {kind} token that the model knows, and "
+            f"baselines are made of it; give a {'masked' if masked else 'causal'} language model "
+            "with its own tokenizer."
+        )
 
 
 def fuse_activations(hf: torch.nn.Module) -> None:
@@ -178,29 +197,9 @@ def locate(model: str | Path, revision: str | None = None) -> tuple[Path, str, s
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as e:
         raise ModelError(
             f"There is no folder {model}, and no such model could be had from the hub: "
-            f"{_first_line(e)}"
+            f"{one_line(e)}"
         ) from e
     return found, str(model), found.name
-
-
-def _architecture(folder: Path, name: str) -> Encoder | Decoder:
-    try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"The model {name} has no usable config.json: {_first_line(error)}"
-        ) from error
-    if kind not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise ModelError(f"The model {name} is of the architecture {kind}; kndb knows {known}.")
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(
-            f"The model {name} has no .safetensors weights, and kndb does not unpickle files; "
-            "save it again with save_pretrained."
-        )
-    if not any((folder / file).exists() for file in _TOKENIZERS):
-        raise ModelError(f"The model {name} has no tokenizer beside it, such as tokenizer.json.")
-    return ARCHITECTURES[kind]
 
 
 def weights_hash(folder: Path) -> str:
@@ -225,9 +224,5 @@ def weights_hash(folder: Path) -> str:
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             digest.update(tensor.view(-1).view(torch.uint8).numpy().data)
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"The weights file {path} cannot be read: {_first_line(error)}") from error
+        raise ModelError(f"The weights file {path} cannot be read: {one_line(error)}") from error
     return digest.hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -164,8 +164,6 @@ def causal_targets(tokenizer: Any, text: str, answer: str, longest: int) -> tupl
     before, after = split_prompt(text, answer)
     if not _END_OF_SENTENCE.fullmatch(after):
         raise Unusable("the object is not last")
-    if tokenizer.eos_token_id is None:
-        raise Unusable("the tokenizer has no end-of-sequence token")
     ids = answer_tokens(tokenizer, before, answer.strip())
     prompt = _without_special_end(tokenize(tokenizer, before.rstrip()))
     words = prompt_words(prompt, before)

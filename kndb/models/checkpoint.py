@@ -1,0 +1,232 @@
+"""What a model's folder has to hold: refused before anything large is built, and after loading.
+
+A configuration is checked against the tensors that the files hold, by their headers alone. Weights
+that a checkpoint lacks would be random numbers, and are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from kndb.errors import ModelError
+from kndb.models.architectures import ARCHITECTURES, Decoder, Encoder
+
+_TOKENIZERS = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+# A checkpoint without its head, or with tied embeddings, holds half of the model's numbers at
+# least; a small one may lack buffers, which are computed.
+_MOST_NUMBERS_PER_STORED = 2
+_MOST_BUFFERS = 10_000_000
+_NAMED = 3  # tensors that an error names
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that can be loaded, as far as its small files tell.
+
+    Attributes:
+        names: where the architecture keeps its modules.
+        config: the configuration, as Transformers reads it.
+    """
+
+    names: Encoder | Decoder
+    config: Any
+
+
+def read_checkpoint(folder: Path, name: str, model_class: Mapping[type, Any]) -> Checkpoint:
+    """Check a folder's files without reading the weights.
+
+    Args:
+        folder: with ``config.json``, safetensors and a tokenizer.
+        name: of the model, for messages.
+        model_class: for each kind of architecture, the class that Transformers loads it by.
+
+    Raises:
+        ModelError: a file is missing or damaged, the architecture is unknown, or the configuration
+            does not fit the tensors in the files.
+    """
+    content = _read_config(folder, name)
+    kind = content["model_type"]
+    names = ARCHITECTURES[kind]
+    shapes = _stored_shapes(folder, name)
+    if not any((folder / file).exists() for file in _TOKENIZERS):
+        raise ModelError(f"The model {name} has no tokenizer beside it, such as tokenizer.json.")
+    _check_layers(content, names, shapes, name)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        with torch.device("meta"):
+            model = model_class[type(names)].from_config(config)
+        needed = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
+    except Exception as error:  # of any kind: Transformers trusts a configuration
+        raise ModelError(
+            f"The config.json of the model {name} describes no {kind} model: {one_line(error)}"
+        ) from error
+    held = sum(math.prod(shape) for shape in shapes.values())
+    if needed > _MOST_NUMBERS_PER_STORED * held + _MOST_BUFFERS:
+        raise ModelError(
+            f"The config.json of the model {name} describes {needed:,} numbers, but its weights "
+            f"are {held:,}; give the config.json that belongs to them."
+        )
+    return Checkpoint(names, config)
+
+
+def _read_config(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind = content["model_type"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(
+            f"The model {name} has no usable config.json: {one_line(error)}"
+        ) from error
+    if not isinstance(kind, str) or kind not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ModelError(
+            f"The model {name} is of the architecture {str(kind)[:40]}; kndb knows {known}."
+        )
+    return content  # type: ignore[no-any-return]
+
+
+def _stored_shapes(folder: Path, name: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tensors in the files that Transformers reads, from the files' headers."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    path = folder / "model.safetensors.index.json"
+    try:
+        files = [folder / "model.safetensors"]
+        if not files[0].exists() and path.exists():
+            index = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+            files = [folder / file for file in sorted(set(index.values()))]
+        elif not files[0].exists():
+            raise ModelError(
+                f"The model {name} has no .safetensors weights, and kndb does not unpickle files; "
+                "save it again with save_pretrained."
+            )
+        for path in files:
+            with safe_open(path, framework="pt") as opened:
+                for key in opened.keys():  # noqa: SIM118 - no mapping
+                    shapes[key] = tuple(opened.get_slice(key).get_shape())
+    except (
+        *(SafetensorError, OSError, ValueError, KeyError),
+        *(TypeError, AttributeError, RecursionError),
+    ) as error:
+        raise ModelError(
+            f"The file {path.name} of the model {name} cannot be read, perhaps as it was cut "
+            f"short; copy it again: {one_line(error)}"
+        ) from error
+    return shapes
+
+
+def _check_layers(
+    content: Mapping[str, Any],
+    names: Encoder | Decoder,
+    shapes: Collection[str],
+    name: str,
+) -> None:
+    """The layers that the configuration declares are those of the files.
+
+    Raises:
+        ModelError: they are not.
+    """
+    key = CONFIG_MAPPING[content["model_type"]].attribute_map.get("num_hidden_layers", "")
+    declared = content.get(key, content.get("num_hidden_layers"))
+    base, _, layers = names.layers.partition(".")
+    numbered = re.compile(rf"(?:{re.escape(base)}\.)?{re.escape(layers)}\.(\d+)\.")
+    found = {int(match[1]) for match in map(numbered.match, shapes) if match}
+    held = max(found) + 1 if found else len(shapes)
+    if declared is None:
+        return
+    if not isinstance(declared, int) or isinstance(declared, bool) or declared < 1:
+        raise ModelError(
+            f"The config.json of the model {name} gives {str(declared)[:40]!r} as the number of "
+            "layers; it has to be a whole number from 1 on."
+        )
+    if declared > held or (found and declared != held):
+        raise ModelError(
+            f"The config.json of the model {name} declares {declared} layers, but its weights "
+            f"hold {held if found else 'none'}; give the config.json that belongs to them."
+        )
+
+
+def check_loaded(report: Mapping[str, Any], hf: Any, name: str) -> None:
+    """Refuse a model with weights that its checkpoint does not hold.
+
+    Args:
+        report: Transformers' ``output_loading_info``.
+        hf: the loaded model.
+        name: of the model, for messages.
+
+    Raises:
+        ModelError: tensors are missing, or have another shape.
+    """
+    wrong = sorted(report["mismatched_keys"])
+    if wrong:
+        shapes = [f"{key} is {tuple(held)}, not {tuple(due)}" for key, held, due in wrong]
+        raise ModelError(
+            f"The weights of the model {name} do not fit its config.json: {_some(shapes)}; give "
+            "the config.json that belongs to them."
+        )
+    parameters = {key for key, _ in hf.named_parameters(remove_duplicate=False)}
+    missing = sorted(parameters.intersection(report["missing_keys"]))  # buffers are computed
+    if not missing:
+        return
+    body = f"{hf.base_model_prefix}."
+    if not any(key.startswith(body) for key in missing):
+        raise ModelError(
+            f"The model {name} was saved without its language-model head ({_some(missing)}), which "
+            f"would be random; give a checkpoint saved as {type(hf).__name__}."
+        )
+    if {key for key in parameters if key.startswith(body)} <= set(missing):
+        raise ModelError(
+            f"None of the tensors in the files of the model {name} is one of a "
+            f"{type(hf).__name__}, such as {_some(missing)}; give a checkpoint of that class."
+        )
+    raise ModelError(
+        f"The model {name} lacks weights, which would be random: {_some(missing)}; give a complete "
+        "checkpoint."
+    )
+
+
+def check_window(config: Any, name: str) -> None:
+    """Refuse a model whose position embeddings leave no place for an answer.
+
+    Raises:
+        ModelError: there is no position for a token.
+    """
+    first = (config.pad_token_id or 0) + 1 if "roberta" in config.model_type else 0
+    if config.max_position_embeddings <= first:
+        raise ModelError(
+            f"The model {name} has {config.max_position_embeddings} position embeddings and its "
+            f"first token stands at {first}, so that no answer lies in its window; give the "
+            "config.json that belongs to the weights."
+        )
+
+
+def _some(entries: Collection[str]) -> str:
+    """The first few, and how many there are besides.
+
+    >>> _some(["a", "b", "c", "d"])
+    'a, b, c and 1 more'
+    """
+    more = f" and {len(entries) - _NAMED} more" if len(entries) > _NAMED else ""
+    return ", ".join(list(entries)[:_NAMED]) + more
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line, cut where it gets long."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
