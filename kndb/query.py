@@ -154,7 +154,10 @@ class Database:
             return found
 
     def sql(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Result:
-        """The answer to one SQL query, run in a sandbox that can change and reach nothing else.
+        """The answer to one SQL query, which can change and reach nothing else.
+
+        It runs in this process, so a query that takes for ever or more memory than DuckDB counts
+        is not ended. ``kndb sql`` runs strangers' SQL in a process of its own, with limits.
 
         Args:
             sql: a SELECT, FROM, WITH, SHOW, DESCRIBE, SUMMARIZE or EXPLAIN.

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-import kndb
 from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.output import choose, emit
+from kndb_cli.output.terminal import note
 
 app = typer.Typer()
+
+_LIMITS = "What the query may take"
 
 
 @app.command()
@@ -22,6 +24,27 @@ def sql(
         typer.Argument(metavar="[SQL]", help="The query; left out or -: read from stdin."),
     ] = None,
     db: options.Database = options.DATABASE,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0.1,
+            help="End the query after this time. Default: 30, and no limit in a terminal.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None,
+    memory: Annotated[
+        int,
+        typer.Option(
+            metavar="MIB", min=64, help="MiB of memory for the query.", rich_help_panel=_LIMITS
+        ),
+    ] = 2048,
+    rows: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Keep at most this many rows.", rich_help_panel=_LIMITS
+        ),
+    ] = 1_000_000,
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
@@ -32,13 +55,19 @@ def sql(
     kndb sql "SELECT lang, count(*) FROM prompt GROUP BY lang"
     kndb sql --json < question.sql
 
+    The query runs in a process of its own, which can neither write nor open files.
     'kndb db schema' describes the tables and views.
     """
     target = choose(format, json, output, quiet)
     question = _from_stdin() if statement is None or statement == "-" else statement
-    with kndb.open(db) as database:
-        found = database.sql(question)
-    emit(found, target)
+    # Here, because the help needs no database: saves DuckDB's import.
+    from kndb.store.sandbox import Limits, run_apart
+
+    seconds = timeout if timeout is not None or sys.stdout.isatty() else Limits.seconds
+    answer = run_apart(db, question, Limits(seconds, memory * 2**20, rows))
+    emit(answer.result, target)
+    if answer.cut:
+        note(f"The answer has more rows; these are the first {rows}, and --rows keeps more.", quiet)
 
 
 def _from_stdin() -> str:

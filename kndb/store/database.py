@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -48,7 +49,12 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two tries of a lock
 
 
 def connect(
-    path: str | Path, *, write: bool = False, create: bool = False, wait: float = 10.0
+    path: str | Path,
+    *,
+    write: bool = False,
+    create: bool = False,
+    wait: float = 10.0,
+    memory: int | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Open a database at the newest revision; an older one is upgraded first.
 
@@ -57,6 +63,7 @@ def connect(
         write: open for writing. Without it, the connection is a read-only sandbox.
         create: with ``write``, make the database when there is none.
         wait: seconds to keep trying while another process holds the file.
+        memory: bytes that a reader's queries may use.
 
     Raises:
         DatabaseMissing: there is no such file.
@@ -69,12 +76,12 @@ def connect(
     _check_file(path, create=write and create)
     if write:
         return _connect_writer(path, create, wait)
-    connection = _open(path, write=False, wait=wait)
+    connection = _open(path, write=False, wait=wait, memory=memory)
     if _current(connection, path) == HEAD:
         return connection
     connection.close()
     upgrade(path, wait=wait)
-    return _open(path, write=False, wait=wait)
+    return _open(path, write=False, wait=wait, memory=memory)
 
 
 @contextmanager
@@ -213,14 +220,18 @@ def _current(
     return found
 
 
-def _open(path: Path, *, write: bool, wait: float) -> duckdb.DuckDBPyConnection:
+def _open(
+    path: Path, *, write: bool, wait: float, memory: int | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open the file, trying again while it is locked."""
     deadline = time.monotonic() + wait
     pause = _FIRST_PAUSE
     while True:
         try:
-            config = _WRITER if write else _READER
-            return duckdb.connect(str(path), read_only=not write, config=dict(config))
+            config: dict[str, Any] = dict(_WRITER if write else _READER)
+            if memory is not None:
+                config["memory_limit"] = f"{memory}B"
+            return duckdb.connect(str(path), read_only=not write, config=config)
         except duckdb.Error as error:
             if (holder := _holder(error)) is None:
                 raise database_error(path, error) from error

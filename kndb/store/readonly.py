@@ -1,8 +1,9 @@
-"""Runs people's own SQL on a reader's sandboxed connection.
+"""Runs people's own SQL on a reader's connection, in this process.
 
-The engine refuses writes, other files, extensions and settings (``kndb.store.database``). One gap
-is closed here: DuckDB lets COPY overwrite the very file that is open, so nothing but a single
-query gets as far as the engine. DuckDB's parser says what is a query, not this module.
+The engine refuses writes, other files, extensions and settings (``kndb.store.database``), and
+nothing but a harmless query gets as far as the engine (``kndb.store.sandbox.judge``). It does not
+protect from a query that never ends or takes more memory than DuckDB counts: for strangers' SQL
+there is ``kndb.store.sandbox.run_apart``, a process of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import duckdb
 from kndb.errors import DatabaseCorrupt, KndbError, UsageError
 from kndb.store.database import INTERRUPTED, first_line
 from kndb.store.result import Result
+from kndb.store.sandbox.judge import judge
 
 
 def run_sql(
@@ -24,12 +26,13 @@ def run_sql(
     """The answer to one SELECT (or FROM, WITH, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN).
 
     Raises:
-        UsageError: it is no single query, or DuckDB refuses it.
+        UsageError: it is not a single harmless query, or DuckDB refuses it.
         KndbError: the answer does not fit in the memory a reader may use.
     """
     with reading(connection):
         try:
-            connection.execute(_only_query(connection, sql), params or None)
+            judge(sql)
+            connection.execute(sql, params or None)
             return Result.read(connection)
         except _UNREADABLE:
             raise
@@ -64,20 +67,3 @@ def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 _UNREADABLE = (duckdb.OutOfMemoryException, duckdb.ConnectionException, duckdb.IOException)
-
-
-def _only_query(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
-    statements = connection.extract_statements(sql)
-    if len(statements) != 1:
-        raise UsageError(f"Give one SQL query at a time; {len(statements)} statements were given.")
-    if not _is_query(statements[0]):
-        kind = statements[0].type.name
-        raise UsageError(f"Only queries can be run here, and this is {kind}; write a SELECT.")
-    return statements[0]
-
-
-def _is_query(statement: duckdb.Statement) -> bool:
-    if statement.type == duckdb.StatementType.EXPLAIN:
-        # EXPLAIN ANALYZE runs what it explains, COPY included.
-        return "ANALYZE" not in statement.query.upper()
-    return statement.type == duckdb.StatementType.SELECT

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from kndb.errors import UsageError
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
     import pyarrow as pa
 
@@ -51,7 +50,9 @@ class Result:
 
     def to_arrow(self) -> pa.Table:
         """The rows as an Arrow table, with the types that DuckDB gives them in Arrow."""
-        import pyarrow as pa  # Saves 0.1 s where no Arrow table is asked for.
+        # Here, because rows alone need neither: saves 0.2 s.
+        import duckdb
+        import pyarrow as pa
 
         with duckdb.connect() as scratch:
             nulls = ", ".join(f"CAST(NULL AS {kind})" for kind in self.types)
