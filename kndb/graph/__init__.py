@@ -1,4 +1,5 @@
-"""What the stored neurons show together: overlaps, graphs, groups, pictures. Runs no model.
+"""Overlaps between languages, graphs, degenerate groups and measures, from stored rows.
 
-Each part is imported from its module; importing this package imports nothing heavy.
+It runs no model and draws nothing. Import each part from its own module: the package itself
+imports nothing heavy.
 """

@@ -1,19 +1,19 @@
 """Builds networkx graphs from stored rows: neurons, facts, relations, languages and their edges.
 
-Nodes are texts: ``neuron 2:117``, ``fact P36:Q142``, ``relation P36``, ``language en``. Each has a
-``kind`` and a ``label``; each edge a ``kind`` and a ``weight``:
+Nodes are strings: ``neuron 2:117``, ``fact P36:Q142``, ``relation P36``, ``language en``. Every
+node has a ``kind`` and a ``label``, every edge a ``kind`` and a ``weight``:
 
 =====================  ==========================================================================
 fact - neuron          ``recalls``: the neuron is a knowledge neuron of the fact; the weight is its
-                       mean score over the fact's ``langs`` (1 where it was imported without one)
-fact - relation        ``of``: the fact is one of the relation; weight 1
-neuron - relation      ``serves``: only where facts are left out; the weight counts facts
-neuron - language      ``used in``: the weight counts facts
+                       mean score over the fact's ``langs`` (1 if it was imported without a score)
+fact - relation        ``of``: the fact belongs to the relation; the weight is 1
+neuron - relation      ``serves``: only in graphs without facts; the weight is a number of facts
+neuron - language      ``used in``: the weight is a number of facts
 neuron - neuron        ``degenerate``: a degenerate pair of a fact; the weight is the largest drop
-                       of the answer's probability when both are suppressed
+                       in the answer's probability when both are suppressed
 =====================  ==========================================================================
 
-A graph belongs to one run. It computes no measures.
+A graph covers one run. This module computes no measures.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ RECALLS, OF, SERVES, USED_IN, DEGENERATE = "recalls", "of", "serves", "used in",
 
 @dataclass(frozen=True)
 class Selection:
-    """Which knowledge neurons of which run; the names people give, as in ``Database.query``.
+    """Which knowledge neurons of which run, by the names users give, as in ``Database.query``.
 
-    ``search`` is the id of a search for degenerate neurons, or the beginning of it; without a run
-    it names the run too. Degenerate pairs are those of the run's newest search where it is None.
+    ``search`` is the id of a search for degenerate neurons, or the first digits of one. If ``run``
+    is None, the search also determines the run. If ``search`` is None, degenerate pairs come from
+    the run's newest search.
     """
 
     fact: str | None = None
@@ -58,14 +59,15 @@ class Selection:
 
 
 EVERYTHING = Selection()
-"""All knowledge neurons of the only run."""
+"""All knowledge neurons; there must be only one run."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A selection found in the database: ``run_id`` and the parameters of every query here.
+    """A selection resolved to ids, with the connection to query it.
 
-    ``search_id`` is None where the run was not searched for degenerate neurons.
+    ``search_id`` is None if the run has not been searched for degenerate neurons; ``facts`` and
+    ``langs`` are None for all.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -78,7 +80,7 @@ class Found:
     langs: list[str] | None
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """The rows of ``sql``, which may use the CTEs ``chosen``, ``searched`` and ``pair``."""
+        """Run ``sql``, which may use the CTEs ``chosen``, ``searched`` and ``pair``."""
         params = {
             "run": self.run_id,
             "search": self.search_id,
@@ -110,16 +112,16 @@ _CHOSEN = """
         GROUP BY search_id, set_id, found.fact_id, relation_id, lang, drop_share
     )
 """
-"""The selected knowledge neurons, the search for degenerate ones, and its pairs."""
+"""The selected knowledge neurons, the search for degenerate sets, and the pairs it found."""
 
 
 @contextmanager
 def selected(path: str | Path, selection: Selection) -> Iterator[Found]:
-    """Open the database and find what is selected.
+    """Open the database and resolve the selection.
 
     Raises:
         NotFound: there is no such fact, relation, language, model, run or search.
-        UsageError: several runs or searches fit.
+        UsageError: several runs or searches match.
         DatabaseError: the database cannot be opened.
     """
     with connect(path) as connection, reading(connection):
@@ -144,7 +146,7 @@ def selected(path: str | Path, selection: Selection) -> Iterator[Found]:
 def _run_and_search(
     connection: duckdb.DuckDBPyConnection, selection: Selection
 ) -> tuple[int, int | None]:
-    """The run, and the search for degenerate neurons of it, if there is one."""
+    """The run, and its search for degenerate neurons, if any."""
     models = None if selection.model is None else find_model(connection, selection.model)
     if selection.search is None:
         run_id = _one_run(connection, selection.run, models)
@@ -168,8 +170,8 @@ def _one_run(
             [runs],
         ).fetchall()
         raise UsageError(
-            f"{len(runs)} runs fit, and a graph is of one; choose it by its model's name or its "
-            f"id: {', '.join(name for (name,) in names)}."
+            f"{len(runs)} runs match, but a graph covers one; choose one by its model's name or "
+            f"its id: {', '.join(name for (name,) in names)}."
         )
     return runs[0]
 
@@ -177,7 +179,7 @@ def _one_run(
 def _langs(
     connection: duckdb.DuckDBPyConnection, run_id: int, asked: Sequence[str]
 ) -> list[str] | None:
-    """The languages asked for, in lower case; None for all."""
+    """The requested languages in lower case; None for all."""
     langs = [lang.strip().lower() for lang in asked]
     if not langs:
         return None
@@ -187,7 +189,7 @@ def _langs(
     known = [lang for (lang,) in rows]
     for lang in langs:
         if lang not in map(str.lower, known):
-            raise NotFound(f"The run has no language {lang!r} here.", known)
+            raise NotFound(f"The run has no neurons in language {lang!r}.", known)
     return langs
 
 
@@ -214,17 +216,18 @@ def build_graph(
 
     Args:
         path: the database.
-        selection: which neurons; a fact's graph is that of ``Selection(fact=...)``.
-        kinds: which nodes; edges between nodes that are left out are left out too.
+        selection: which neurons; ``Selection(fact=...)`` gives the graph of one fact.
+        kinds: which kinds of node; an edge needs both its ends.
 
     Returns:
-        An undirected ``networkx.Graph``. Its attributes are ``model`` and ``run_id``; neurons
-        have ``layer`` and ``index``, facts ``fact_key``, ``relation``, ``subject`` and
-        ``answer``. All attributes are plain numbers and texts, so every format can hold them.
+        An undirected ``networkx.Graph`` with the attributes ``model`` and ``run_id``. Neurons
+        have ``layer`` and ``index``; facts have ``fact_key``, ``relation``, ``subject`` and
+        ``answer``. All attributes are plain numbers and strings, which every file format can
+        store.
 
     Raises:
         NotFound: nothing is selected.
-        UsageError: several runs fit, or there is no such kind of node.
+        UsageError: several runs match, or there is no such kind of node.
         DatabaseError: the database cannot be opened.
     """
     if unknown := set(kinds) - set(KINDS):
@@ -236,8 +239,8 @@ def build_graph(
 
 
 def graph_of(found: Found, kinds: Collection[Kind] = KINDS) -> nx.Graph:
-    """As ``build_graph``, of what was found already."""
-    import networkx as nx  # Saves 0.2 s where no graph is asked for.
+    """Like ``build_graph``, for a selection that is already resolved."""
+    import networkx as nx  # Deferred: saves 0.2 s for commands that need no graph.
 
     graph = nx.Graph(model=found.model, run_id=str(found.run_id))
     for kind in KINDS:
@@ -245,8 +248,8 @@ def graph_of(found: Found, kinds: Collection[Kind] = KINDS) -> nx.Graph:
             _NODES[kind](graph, found)
     if not graph:
         raise NotFound(
-            "The facts asked for have no knowledge neurons in this run; choose others, or "
-            "another run: `kndb runs` lists them."
+            "The selected facts have no knowledge neurons in this run; choose other facts, or "
+            "another run from `kndb runs`."
         )
     for ends, add in _EDGES.items():
         if ends <= set(kinds):
@@ -257,7 +260,11 @@ def graph_of(found: Found, kinds: Collection[Kind] = KINDS) -> nx.Graph:
 
 
 def neuron_node(layer: int, index: int) -> str:
-    """The node of a neuron."""
+    """The name of a neuron's node.
+
+    >>> neuron_node(2, 117)
+    'neuron 2:117'
+    """
     return f"neuron {layer}:{index}"
 
 
@@ -285,7 +292,7 @@ _NAMED = """,
         FROM fact WHERE dataset_id = (SELECT dataset_id FROM run WHERE run_id = $run)
     )
 """
-"""Facts by their keys, which two facts share where a subject has two objects."""
+"""A node name for each fact: its key, plus the object where a subject has several."""
 
 
 def _add_facts(graph: nx.Graph, found: Found) -> None:
@@ -361,7 +368,7 @@ def _add_degenerate(graph: nx.Graph, found: Found) -> None:
 
 
 def _cell(pair: Any) -> tuple[int, int]:
-    """Layer and index of what DuckDB gives for ``(layer, neuron)``."""
+    """Layer and index from DuckDB's value of ``(layer, neuron)``."""
     layer, index = pair.values() if isinstance(pair, dict) else pair
     return layer, index
 

@@ -1,7 +1,7 @@
-"""How many neurons random sets share: exact probabilities, and corrections for many questions.
+"""How many neurons random sets share: exact probabilities, corrected for multiple tests.
 
-Numbers only: no database, no graph. Sets are uniformly random and independent, of given sizes,
-among ``population`` neurons.
+Sets of given sizes are drawn independently and uniformly from ``population`` neurons. The module
+works on arrays only and knows neither databases nor graphs.
 """
 
 from __future__ import annotations
@@ -15,49 +15,49 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _LARGEST_TABLE = 2**24
-"""Entries of the largest table for finding distinct rows: 80 MB."""
+"""Entries in the largest lookup table for distinct rows: 80 MB."""
 
 _BATCH_ELEMENTS = 2_000_000
-"""Elements of the largest temporary array: 16 MB of doubles."""
+"""Elements in the largest temporary array: 16 MB of doubles."""
 
 
 def expected_shared(population: int, sizes: Ints) -> Floats:
     """Mean size of the intersection: ``population * prod(size / population)``.
 
     Args:
-        population: number of neurons of the model.
-        sizes: ``(rows, sets)``, the sets' sizes.
+        population: number of neurons in the model.
+        sizes: ``(rows, sets)``, the sizes of the sets.
 
     Returns:
         ``(rows,)``.
     """
     share = np.ones(len(sizes))
-    for column in sizes.T:  # by columns: a product along short rows takes several times as long
+    for column in sizes.T:  # column by column: a product along short rows is several times slower
         share *= column / population
     return population * share
 
 
 def shared_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
-    """Probability that random sets of these sizes share at least so many neurons, exactly.
+    """The exact probability that random sets of these sizes share at least ``shared`` neurons.
 
-    One hypergeometric step for each set after the first: of ``i`` neurons shared so far, a random
-    set of ``n`` keeps ``j`` with probability ``C(n, j) C(population - n, i - j) / C(population,
-    i)``. Two sets give the hypergeometric distribution itself.
+    Every set after the first is one hypergeometric step: a random set of ``n`` neurons keeps ``j``
+    of the ``i`` shared so far with probability ``C(n, j) C(population - n, i - j) / C(population,
+    i)``. For two sets, this is the hypergeometric distribution.
 
     >>> float(shared_p_values(10, np.array([[2, 3]]), np.array([2]))[0])  # 3/10 * 2/9
     0.06666666666666667
 
     Args:
-        population: number of neurons of the model.
-        sizes: ``(rows, sets)``, at least two sets; 0 is allowed.
-        shared: ``(rows,)``, the number of neurons that all of the sets share.
+        population: number of neurons in the model.
+        sizes: ``(rows, sets)`` with at least two sets; a set may be empty.
+        shared: ``(rows,)``, the number of neurons that all sets share.
 
     Returns:
-        ``(rows,)``; 0 where it is below the smallest double.
+        ``(rows,)``; 0 where the probability is below the smallest double.
     """
     if not len(shared):
         return np.ones(0)
-    # Distinct before the sizes are sorted, as there are many more rows, and again after.
+    # Deduplicate before sorting the sizes, because there are many more rows, and again after.
     distinct, inverse = _unique_rows([*sizes.T, shared])
     p_values = np.ones(len(distinct))
     asked = np.flatnonzero(distinct[:, -1] > 0)
@@ -68,7 +68,7 @@ def shared_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
 
 
 def _distinct_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
-    """As ``shared_p_values``, of sizes sorted along their rows and something shared."""
+    """Like ``shared_p_values``, for sizes sorted within each row and ``shared`` above 0."""
     unique, inverse = _unique_rows([*sizes.T, shared])
     answers = np.empty(len(unique))
     for batch in _batches(unique[:, 0]):
@@ -77,12 +77,12 @@ def _distinct_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
 
 
 def _unique_rows(columns: list[Ints]) -> tuple[Ints, Ints]:
-    """The distinct rows, by their first column, and where each row is among them."""
+    """The distinct rows, sorted by first column, and the index of each row among them."""
     radix = max(int(column.max()) for column in columns) + 1
     if radix ** len(columns) > _LARGEST_TABLE:
         unique, inverse = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
         return unique, inverse.reshape(-1)
-    # Rows as numbers in base radix: marking those there are is much faster than sorting.
+    # Read each row as a number in base radix: marking the numbers that occur beats sorting.
     weights = radix ** np.arange(len(columns) - 1, -1, -1, dtype=np.int64)
     numbers = np.zeros(len(columns[0]), dtype=np.int64)
     for column, weight in zip(columns, weights, strict=True):
@@ -96,7 +96,7 @@ def _unique_rows(columns: list[Ints]) -> tuple[Ints, Ints]:
 
 
 def _batches(smallest: Ints) -> list[slice]:
-    """Slices of the rows (sorted by their smallest set) whose arrays stay small."""
+    """Slices of the rows, which are sorted by smallest set, small enough for ``_keep``."""
     slices, begin = [], 0
     for end in range(1, len(smallest) + 1):
         full = end == len(smallest)
@@ -107,7 +107,7 @@ def _batches(smallest: Ints) -> list[slice]:
 
 
 def _tail(population: int, sizes: Ints, shared: Ints) -> Floats:
-    """As ``shared_p_values``, of sizes sorted along their rows."""
+    """Like ``shared_p_values``, for sizes sorted within each row."""
     states = int(sizes[:, 0].max()) + 1
     distribution = np.zeros((len(sizes), states))
     distribution[np.arange(len(sizes)), sizes[:, 0]] = 1.0
@@ -121,8 +121,8 @@ def _tail(population: int, sizes: Ints, shared: Ints) -> Floats:
 def _keep(population: int, distribution: Floats, size: Ints) -> Floats:
     """One hypergeometric step: ``(rows, states)`` before and after a random set of ``size``.
 
-    The probability is written with falling factorials, ``C(i, j) n^(j) (N - n)^(i - j) / N^(i)``,
-    as their logarithms stay small and keep all digits.
+    The probability is computed from falling factorials, ``C(i, j) n^(j) (N - n)^(i - j) / N^(i)``:
+    their logarithms stay small, so no digits are lost.
     """
     states = distribution.shape[1]
     i, j = np.arange(states)[:, None], np.arange(states)[None, :]
@@ -150,16 +150,17 @@ def _log_choose(states: int) -> Floats:
 
 
 def pooled_p_value(shared: int, expected: float) -> float:
-    """An upper bound of the chance that independent facts together share at least ``shared``.
+    """An upper bound on the chance that independent facts together share at least ``shared``.
 
-    The intersection of random sets is a sum of independent indicators (its generating function
-    has real roots only: a Schur-Szegö product), and so is the sum over facts. Above the mean plus
-    one, the tail of such a sum is at most the binomial's (Hoeffding 1956, theorem 4), and that at
-    most Poisson's (Anderson and Samuels 1967). Nearer to the mean, Markov's inequality is used.
+    The size of an intersection of random sets is a sum of independent indicators (its generating
+    function, a Schur-Szegö product, has only real roots), and so is the sum over facts. Above the
+    mean plus one, the tail of such a sum is at most the binomial tail (Hoeffding 1956, theorem 4),
+    which is at most the Poisson tail (Anderson and Samuels 1967). Closer to the mean, the bound is
+    Markov's inequality.
 
     Args:
         shared: neurons shared, summed over the facts.
-        expected: mean of that sum, from ``expected_shared``.
+        expected: mean of this sum, from ``expected_shared``.
     """
     if shared == 0:
         return 1.0
@@ -178,9 +179,9 @@ def pooled_p_value(shared: int, expected: float) -> float:
 
 
 def benjamini_hochberg(p_values: Floats) -> Floats:
-    """q-values: the share of false discoveries if each p at most this one counts as one.
+    """q-values: the false discovery rate if every p-value up to this one counts as a discovery.
 
-    Source: Benjamini and Hochberg 1995. NaN stays NaN and does not count as a question.
+    Source: Benjamini and Hochberg 1995. NaN stays NaN and does not count as a test.
     """
     q_values = np.full(len(p_values), np.nan)
     asked = np.flatnonzero(~np.isnan(p_values))
@@ -191,7 +192,7 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
 
 
 def count_discoveries(p_values: Floats, level: float) -> int:
-    """How many q-values of ``benjamini_hochberg`` are at most ``level``, without computing them."""
+    """Count the q-values of ``benjamini_hochberg`` up to ``level`` without computing them."""
     ordered = np.sort(p_values[p_values <= level])
     passed = np.flatnonzero(ordered * len(p_values) <= level * np.arange(1, len(ordered) + 1))
     return int(passed[-1]) + 1 if passed.size else 0

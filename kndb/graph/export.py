@@ -1,8 +1,9 @@
-"""Writes graphs to files that other programs open: GraphML, GEXF, JSON, Parquet.
+"""Writes graphs to files for other programs: GraphML, GEXF, JSON and Parquet.
 
-GraphML and GEXF open in Gephi and with ``networkx.read_graphml`` and ``read_gexf``; JSON is
-networkx's node-link form (``networkx.node_link_graph(data, edges="edges")``); Parquet has one row
-for each edge with what is known of both ends, and one for each node without edges.
+GraphML and GEXF can be opened in Gephi or read with ``networkx.read_graphml`` and ``read_gexf``.
+JSON is networkx's node-link format (``networkx.node_link_graph(data, edges="edges")``). Parquet
+has one row per edge, with the attributes of both ends, and one per node without edges. The module
+builds no graphs.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def write_graph(graph: nx.Graph, file: str | Path, format: str | None = None) -> str:
-    """Write ``graph`` to ``file``; return the format.
+    """Write ``graph`` to ``file`` and return the format used.
 
     Args:
-        graph: of ``kndb.graph.build``.
+        graph: a graph from ``kndb.graph.build``.
         file: the file to write.
-        format: ``graphml``, ``gexf``, ``json`` or ``parquet``; without it, the suffix says.
+        format: ``graphml``, ``gexf``, ``json`` or ``parquet``. Default: by the file's suffix.
 
     Raises:
         UsageError: there is no such format.
@@ -36,20 +37,20 @@ def write_graph(graph: nx.Graph, file: str | Path, format: str | None = None) ->
 
 
 def graph_format(file: Path, format: str | None = None) -> str:
-    """The format asked for, or the one that the file's name ends in.
+    """The requested format, or the one given by the file's suffix.
 
     Raises:
         UsageError: there is no such format.
     """
     chosen = (format or file.suffix.removeprefix(".")).lower()
     if chosen not in _WRITERS:
-        said = f"{format!r} is no format" if format else f"The name {file.name!r} says no format"
-        raise UsageError(f"{said} of graphs; use {', '.join(_WRITERS)}.")
+        said = f"{format!r} is not" if format else f"The file name {file.name!r} does not end in"
+        raise UsageError(f"{said} a graph format; use {', '.join(_WRITERS)}.")
     return chosen
 
 
 def _write_graphml(graph: nx.Graph, file: Path) -> None:
-    import networkx as nx  # Saves 0.2 s where no graph is asked for.
+    import networkx as nx  # Deferred: saves 0.2 s for commands that need no graph.
 
     nx.write_graphml(graph, file)
 
@@ -69,7 +70,7 @@ def _write_json(graph: nx.Graph, file: Path) -> None:
 
 def _write_parquet(graph: nx.Graph, file: Path) -> None:
     import networkx as nx
-    import pyarrow as pa  # Saves 0.1 s where another format is asked for.
+    import pyarrow as pa  # Deferred: saves 0.1 s for the other formats.
     import pyarrow.parquet as pq
 
     lone = list(nx.isolates(graph))
@@ -90,7 +91,7 @@ def _write_parquet(graph: nx.Graph, file: Path) -> None:
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """The values of each attribute that some row has."""
+    """One column for every attribute that occurs; None where a row lacks it."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
 

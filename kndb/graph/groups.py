@@ -1,7 +1,7 @@
 """Degenerate groups: connected components of the graph whose edges are degenerate pairs.
 
-Pairs come from a search (``kndb graph degenerate``), the run's newest one unless another is asked
-for; it searches nothing itself.
+The pairs come from a stored search (``kndb graph degenerate``), by default the run's newest. This
+module does not search.
 """
 
 from __future__ import annotations
@@ -49,23 +49,24 @@ def groups(path: str | Path, selection: Selection = EVERYTHING, by: By = "fact")
 
     Args:
         path: the database.
-        selection: which facts and languages; pairs of all languages selected are joined.
-        by: whether pairs of different facts, or of different relations, may join in one group.
+        selection: which facts and languages; pairs from all selected languages are pooled.
+        by: pool the pairs of each fact, of each relation, or all of them.
 
     Returns:
-        Rows by falling size: whose the group is (``fact_key, relation`` or ``relation_id,
-        relation``), its number, ``size`` in neurons, ``n_pairs``, its ``neurons``
-        (``2:117,3:5``), ``n_cliques`` of at least three neurons each of which is degenerate with
-        all others, ``largest_clique``, ``mean_drop`` of its pairs, ``langs``, ``model, run_id``.
+        Rows, the largest group first: what the group belongs to (``fact_key, relation`` or
+        ``relation_id, relation``), its number, ``size`` in neurons, ``n_pairs``, its ``neurons``
+        (``2:117,3:5``), ``n_cliques`` (maximal sets of at least three neurons in which every pair
+        is degenerate), ``largest_clique``, ``mean_drop`` over its pairs, ``langs``, ``model,
+        run_id``.
 
     Raises:
-        NotFound: the run was not searched for degenerate neurons, no pair was found, or there is
-            no such search.
-        UsageError: several runs or searches fit, or there is no such ``by``.
+        NotFound: the run has not been searched for degenerate neurons, no pair was found, or there
+            is no such search.
+        UsageError: several runs or searches match, or ``by`` is unknown.
         DatabaseError: the database cannot be opened.
     """
     if by not in LEVELS:
-        raise UsageError(f"{by!r} is no way to join pairs; use {', '.join(LEVELS)}.")
+        raise UsageError(f"Pairs cannot be pooled by {by!r}; use {', '.join(LEVELS)}.")
     with selected(path, selection) as found:
         graphs = _pair_graphs(found, by)
         if not graphs:
@@ -79,8 +80,8 @@ def groups(path: str | Path, selection: Selection = EVERYTHING, by: By = "fact")
 
 
 def _pair_graphs(found: Found, by: By) -> dict[tuple[str, ...], nx.Graph]:
-    """A graph of degenerate pairs for each fact, for each relation, or one for all."""
-    import networkx as nx  # Saves 0.2 s where no graph is asked for.
+    """Graphs of degenerate pairs, keyed by fact or by relation, or a single one."""
+    import networkx as nx  # Deferred: saves 0.2 s for commands that need no graph.
 
     owner = _OWNER_SQL[by]
     graphs: dict[tuple[str, ...], nx.Graph] = {}
@@ -106,7 +107,7 @@ def _cell(text: str) -> tuple[int, int]:
 
 
 def _group_rows(owner: tuple[str, ...], graph: nx.Graph) -> Iterator[tuple[Any, ...]]:
-    """Rows of one graph's groups, the largest first, numbered from 1."""
+    """The rows of one graph's groups, the largest first, numbered from 1."""
     import networkx as nx
 
     components = sorted(nx.connected_components(graph), key=lambda nodes: (-len(nodes), min(nodes)))
@@ -132,40 +133,40 @@ def _group_rows(owner: tuple[str, ...], graph: nx.Graph) -> Iterator[tuple[Any, 
 
 
 def _listed(nodes: Iterable[str]) -> str:
-    """Neurons in order: ``2:117,3:5``."""
+    """The neurons in order: ``2:117,3:5``."""
     cells = sorted(_cell(node.removeprefix("neuron ")) for node in nodes)
     return ",".join(f"{layer}:{index}" for layer, index in cells)
 
 
 def no_pairs(found: Found) -> NotFound:
-    """Why there is no group: nothing was searched, or nothing found."""
+    """The error for a selection without pairs: nothing was searched, or nothing was found."""
     if found.search_id is None:
         return NotFound(
-            f"Run {found.run_id} was not searched for degenerate neurons; "
-            "`kndb graph degenerate` searches it."
+            f"Run {found.run_id} has not been searched for degenerate neurons; "
+            "run `kndb graph degenerate` first."
         )
     ((searched, larger),) = found.rows(_SEARCHED)
     if not searched:
         return NotFound(
-            f"The search {found.search_id} did not take in the facts asked for; "
-            f"{_others(found)}`kndb graph degenerate` searches them."
+            f"Search {found.search_id} does not cover the selected facts; "
+            f"{_others(found)}search them with `kndb graph degenerate`."
         )
     if larger:
         return NotFound(
-            "The search found no degenerate pair in the facts asked for, only larger sets "
-            f"({larger:,}), which form no groups; the table degenerate_sets lists them."
+            "The search found no degenerate pairs in the selected facts, only larger sets "
+            f"({larger:,}), which form no groups; see the table degenerate_sets."
         )
     return NotFound(
-        "The search found no degenerate pair in the facts asked for; choose others, or search "
-        "with other thresholds."
+        "The search found no degenerate pairs in the selected facts; choose other facts, or "
+        "search with other thresholds."
     )
 
 
 def _others(found: Found) -> str:
-    """What to say where the run has other searches."""
+    """Advice to use the run's other searches, if any."""
     rows = found.rows(_OTHERS)
     ids = ", ".join(str(search_id) for (search_id,) in rows)
-    return f"`--search ID` names another ({ids}), and " if rows else ""
+    return f"choose another with `--search` ({ids}), or " if rows else ""
 
 
 _OTHERS = """
@@ -182,4 +183,4 @@ _SEARCHED = """
           AND ($facts IS NULL OR list_contains($facts, fact_id))
           AND ($langs IS NULL OR list_contains($langs, lower(lang)))
 """
-"""How many facts the search took in, and their sets of more than two neurons."""
+"""The number of fact-languages searched, and of their sets of more than two neurons."""

@@ -1,9 +1,11 @@
 """Measures of neurons in the graph of a run: degree, bridging, betweenness, communities.
 
-networkx computes them, so a backend that is installed and preferred for it is used.
+networkx does the computing, so an installed and preferred networkx backend is used. This module
+builds no graphs and stores nothing.
 
-The time is linear in the edges: Louvain's passes, and shortest paths from so many nodes that they
-cross five million edges. A run of 300,000 edges takes seconds.
+Time grows linearly with the number of edges: Louvain makes a few passes, and betweenness uses
+only as many source nodes as keep the edges crossed below five million. A run with 300,000 edges
+takes seconds.
 """
 
 from __future__ import annotations
@@ -34,13 +36,13 @@ _COLUMNS = {
 }
 
 _MANY_EDGES = 50_000
-"""With more, facts are summed up by their relations before communities are sought."""
+"""In larger graphs, facts are merged into their relations before communities are detected."""
 
 _SOURCES = 100
-"""Betweenness is estimated from the shortest paths of so many nodes (Brandes and Pich 2007)."""
+"""Most source nodes from which betweenness is estimated (Brandes and Pich 2007)."""
 
 _CROSSED = 5_000_000
-"""Edges that the shortest paths cross at most: some 7 s in pure Python."""
+"""Most edges that the shortest-path searches may cross: about 7 s in pure Python."""
 
 _SEED = 0
 
@@ -51,23 +53,24 @@ def measures(path: str | Path, selection: Selection = EVERYTHING, top: int | Non
     Args:
         path: the database.
         selection: which neurons.
-        top: at most so many neurons.
+        top: at most this many neurons.
 
     Returns:
-        Rows by falling ``n_facts``. ``n_facts`` (its degree), ``n_relations`` and ``n_langs``
-        count what the neuron is a knowledge neuron of; ``score`` is summed over facts and
-        languages; ``n_degenerate`` counts the neurons it is degenerate with.
-        ``bridges_relations`` and ``bridges_langs`` say how evenly its facts are spread:
-        ``1 - sum(share ** 2)`` over relations or languages, 0 for one (the participation
+        Rows, the highest ``n_facts`` first. ``n_facts`` (the degree), ``n_relations`` and
+        ``n_langs`` count what the neuron is a knowledge neuron of; ``score`` is summed over facts
+        and languages; ``n_degenerate`` counts the neurons it forms a degenerate pair with.
+        ``bridges_relations`` and ``bridges_langs`` measure how evenly its facts are spread over
+        relations or languages: ``1 - sum(share ** 2)``, 0 for a single one (the participation
         coefficient of Guimerà and Amaral 2005). ``betweenness`` is the share of shortest paths
-        through it, ``community`` the number of its Louvain community, the largest first; both in
-        the graph of neurons and facts or, beyond 50,000 edges and one relation, of neurons and
-        relations. Betweenness is estimated from 100 nodes, or fewer in graphs of more than
-        50,000 edges; ``betweenness`` of a graph of at most 100 nodes is exact.
+        through the neuron; ``community`` is the number of its Louvain community, counted from the
+        largest. Both are computed in the graph of neurons and facts or, with more than 50,000
+        edges and several relations, of neurons and relations. Betweenness is exact in graphs of
+        at most 100 nodes and otherwise estimated from 100 source nodes, or fewer in graphs of
+        more than 50,000 edges.
 
     Raises:
         NotFound: nothing is selected.
-        UsageError: several runs fit, or ``top`` is below 1.
+        UsageError: several runs match, or ``top`` is below 1.
         DatabaseError: the database cannot be opened.
     """
     if top is not None and top < 1:
@@ -107,13 +110,13 @@ def _structure(found: Found) -> nx.Graph:
         "SELECT count(*), count(DISTINCT relation_id) FROM "
         "(SELECT DISTINCT fact_id, relation_id, layer, neuron FROM chosen)"
     )
-    # The graph of one relation would be a star, and say nothing.
+    # Merged into a single relation, every graph would be the same star.
     summed_up = edges > _MANY_EDGES and relations > 1
     return graph_of(found, ("neuron", "relation" if summed_up else "fact"))
 
 
 def _betweenness(graph: nx.Graph) -> dict[str, float]:
-    import networkx as nx  # Saves 0.2 s where no graph is asked for.
+    import networkx as nx  # Deferred: saves 0.2 s for commands that need no graph.
 
     affordable = max(1, _CROSSED // max(1, graph.number_of_edges()))
     sources = min(_SOURCES, affordable, len(graph))
@@ -122,7 +125,7 @@ def _betweenness(graph: nx.Graph) -> dict[str, float]:
 
 
 def _communities(graph: nx.Graph) -> dict[str, int]:
-    """The number of each node's community, from 1, the largest first."""
+    """For each node, the number of its community; 1 is the largest."""
     import networkx as nx
 
     found = nx.community.louvain_communities(graph, weight="weight", seed=_SEED)

@@ -1,6 +1,6 @@
-"""A backend of networkx that is installed and preferred computes kndb's measures and groups.
+"""An installed and preferred networkx backend computes kndb's measures and groups.
 
-The backend is a real one: a package with the entry points that networkx looks for.
+The backend is real: a package with the entry points that networkx looks for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from graph.test_graphs import FACTS, add_search
 from planted_store import plant
 
 BACKEND = '''
-"""Counts its calls, and lets networkx's own code answer on graphs of a type of its own."""
+"""Counts its calls and runs networkx's own code on its own graph type."""
 import networkx as nx
 
 calls = []
@@ -86,7 +86,7 @@ print(json.dumps({"found": found, "calls": sorted(set(counted_backend.calls))}))
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the backend as an installed package."""
+    """A folder in which the backend is installed as a package."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "counted_backend.py").write_text(BACKEND, encoding="utf-8")
     about = folder / "counted_backend-1.0.dist-info"
@@ -104,7 +104,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def use(installed: Path, database: Path, how: str) -> dict[str, Any]:
-    """Measures and groups in a process of their own, as networkx finds backends when imported."""
+    """Measures and groups in a separate process: networkx finds backends when it is imported."""
     env = os.environ | {"PYTHONPATH": str(installed)}
     env |= {"NETWORKX_BACKEND_PRIORITY": "counted"} if how == "environment" else {}
     command = [sys.executable, "-c", USE, str(database), how]

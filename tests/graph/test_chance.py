@@ -1,4 +1,4 @@
-"""Probabilities of shared neurons, against SciPy and against counting every possibility."""
+"""Probabilities of shared neurons, checked against SciPy and against full enumeration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_two_sets_follow_scipys_hypergeometric(population: int) -> None:
     expected = stats.hypergeom.sf(shared - 1, population, sizes[:, 0], sizes[:, 1])
     found = shared_p_values(population, sizes, shared)
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-300)
-    drawn = sizes[np.all(sizes > 0, axis=1)]  # SciPy warns where a set is empty
+    drawn = sizes[np.all(sizes > 0, axis=1)]  # SciPy warns about empty sets
     mean = stats.hypergeom.mean(population, drawn[:, 0], drawn[:, 1])
     np.testing.assert_allclose(expected_shared(population, drawn), mean)
 

@@ -1,4 +1,4 @@
-"""Graphs of planted facts and groups: built, grouped, measured, written and read again, drawn."""
+"""Graphs of planted facts and groups: building, grouping, measuring, writing, drawing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PAIRS = {
 
 
 def add_search(path: Path, run_id: int, planted: Mapping[tuple[str, str], Any] = PAIRS) -> None:
-    """Store a finished search that found these pairs, a control pair and a set of three."""
+    """Store a finished search with these pairs, one control pair and one set of three."""
     with connect(path, write=True) as connection:
         connection.execute(
             "INSERT INTO degenerate_search VALUES (1, ?, '{}', 'finished', now(), now(), '0')",
@@ -111,7 +111,7 @@ def test_a_graph_can_be_of_one_fact_relation_language_or_kind(path: Path) -> Non
     assert edges(relation, "serves")["neuron 0:2", "relation P36"] == 2
     with pytest.raises(UsageError, match="no kind of node 'planet'"):
         build_graph(path, kinds=["planet"])  # type: ignore[list-item]
-    with pytest.raises(NotFound, match="no language 'xx'") as error:
+    with pytest.raises(NotFound, match="no neurons in language 'xx'") as error:
         build_graph(path, Selection(langs=["zh", "xx"]))
     assert error.value.nearest == ("en", "zh")
     with pytest.raises(NotFound, match="no knowledge neurons"):
@@ -122,7 +122,7 @@ def test_one_of_several_runs_must_be_named(path: Path, tmp_path: Path) -> None:
     several = tmp_path / "k.duckdb"
     several.write_bytes(path.read_bytes())
     other = plant(several, FACTS, Model("other", "", "x", "masked_lm", 3, 100, "2"))
-    with pytest.raises(UsageError, match=rf"2 runs fit.* other \(run {other}\)"):
+    with pytest.raises(UsageError, match=rf"2 runs match.* other \(run {other}\)"):
         build_graph(several)
     assert build_graph(several, Selection(model="other")).graph["run_id"] == str(other)
 
@@ -143,7 +143,7 @@ def test_groups_say_their_languages_pairs_and_drops(path: Path) -> None:
     first = groups(path).to_dicts()[0]
     assert (first["fact_key"], first["n_pairs"], first["langs"]) == ("P36:Q1", 3, "en")
     assert first["mean_drop"] == pytest.approx(0.31)
-    with pytest.raises(NotFound, match="found no degenerate pair"):
+    with pytest.raises(NotFound, match="found no degenerate pairs"):
         groups(path, Selection(fact="P38:Q3", langs=["en"]))
 
 
@@ -158,17 +158,17 @@ def test_without_pairs_the_reason_is_said(tmp_path: Path) -> None:
         )
     with pytest.raises(NotFound, match=r"only larger sets \(1\)"):
         groups(path)
-    with pytest.raises(NotFound, match="did not take in the facts"):
+    with pytest.raises(NotFound, match="does not cover the selected facts"):
         groups(path, Selection(fact="P36:Q1"))
-    with pytest.raises(NotFound, match=r"found no degenerate pair .* choose others"):
+    with pytest.raises(NotFound, match=r"found no degenerate pairs .* choose other facts"):
         groups(path, Selection(fact="P38:Q3"))
 
 
 def test_a_run_that_was_not_searched_says_so(tmp_path: Path) -> None:
     plant(tmp_path / "k.duckdb", FACTS)
-    with pytest.raises(NotFound, match="was not searched"):
+    with pytest.raises(NotFound, match="has not been searched"):
         groups(tmp_path / "k.duckdb")
-    with pytest.raises(NotFound, match="was not searched"):
+    with pytest.raises(NotFound, match="has not been searched"):
         plot(tmp_path / "k.duckdb", "degenerate", tmp_path / "a.png")
 
 
@@ -207,7 +207,7 @@ def test_large_runs_are_summed_up_and_single_relations_are_not(
     whole = nx.betweenness_centrality(build_graph(path, capital, ["neuron", "fact"]))
     rows = {row["neuron"]: row for row in measures(path, capital).to_dicts()}
     assert rows["1:5"]["betweenness"] == pytest.approx(whole["neuron 1:5"])
-    # So many edges that one node's shortest paths are all that is affordable.
+    # Enough edges that betweenness can afford only one source node.
     monkeypatch.setattr("kndb.graph.measures._CROSSED", 1)
     one = nx.betweenness_centrality(build_graph(path, capital, ["neuron", "fact"]), k=1, seed=0)
     rows = {row["neuron"]: row for row in measures(path, capital).to_dicts()}
@@ -238,7 +238,7 @@ def test_parquet_has_a_row_for_each_edge_and_lone_node(tmp_path: Path, path: Pat
     lone = [row["source"] for row in rows if row["target"] is None]
     assert len(rows) - len(lone) == graph.number_of_edges() == 5
     assert lone == list(nx.isolates(graph))
-    with pytest.raises(UsageError, match="says no format"):
+    with pytest.raises(UsageError, match="does not end in a graph format"):
         write_graph(graph, tmp_path / "g.xyz")
 
 
@@ -266,7 +266,7 @@ def test_labels_without_a_font_are_replaced() -> None:
 
 @pytest.mark.parametrize("picture", ["layers", "neuron-map", "degenerate"])
 def test_names_without_a_font_are_not_drawn(path: Path, tmp_path: Path, picture: str) -> None:
-    """matplotlib would warn of a missing glyph, and a warning fails the test."""
+    """matplotlib warns about a missing glyph, and warnings fail the test."""
     strange = tmp_path / "k.duckdb"
     strange.write_bytes(path.read_bytes())
     with connect(strange, write=True) as connection:
@@ -298,12 +298,12 @@ def test_a_group_too_large_for_a_picture_says_so(tmp_path: Path) -> None:
 
 
 def test_one_language_has_no_matrix(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="one language only, en"):
+    with pytest.raises(NotFound, match="only one language, en"):
         plot(path, "languages", tmp_path / "a.png", Selection(langs=["en"]))
 
 
 def test_a_group_is_drawn_without_scipy(path: Path, tmp_path: Path) -> None:
-    """SciPy is no dependency of kndb; layouts of networkx want it."""
+    """SciPy is not a dependency of kndb, although networkx's layouts need it."""
     code = (
         "import sys; sys.modules['scipy'] = None\n"
         "from kndb_cli.main import main\n"

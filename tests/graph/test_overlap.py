@@ -1,4 +1,4 @@
-"""Language-independent neurons of planted facts, and what is stored of them."""
+"""Language-independent neurons of planted facts, and the rows stored for them."""
 
 from __future__ import annotations
 
@@ -110,10 +110,10 @@ def test_relations_sum_over_their_facts(path: Path) -> None:
     capital, currency = overlap(path, "relation").to_dicts()
     assert (capital["relation"], capital["n_facts"], capital["n_shared"]) == ("capital", 3, 2)
     assert (currency["n_facts"], currency["n_shared"], currency["n_union"]) == (2, 2, 2)
-    # In Chinese, of facts with neurons, two share 0:7; in English there is one such fact.
+    # In Chinese, two facts with neurons share 0:7; in English only one fact has neurons.
     assert currency["shared_by_facts"] == 1
     assert currency["shared_by_facts_expected"] == pytest.approx(2 * 1 / POPULATION)
-    # en: (1, 2) share 0:1; (1, 3) and (2, 3) none. fr: (1, 2) none. zh: three pairs share none.
+    # en: (1, 2) share 0:1, (1, 3) and (2, 3) nothing. fr: (1, 2) nothing. zh: three pairs, nothing.
     assert capital["shared_by_facts"] == pytest.approx(1 / 7)
 
 
@@ -129,7 +129,7 @@ def test_facts_relations_and_languages_can_be_chosen(path: Path) -> None:
     ("options", "error", "message"),
     [
         ({"langs": ["en"]}, UsageError, "one language"),
-        ({"langs": ["en", "xx"]}, NotFound, "no language 'xx'"),
+        ({"langs": ["en", "xx"]}, NotFound, "no prompts in language 'xx'"),
         ({"fact": "P36:Q1", "relation": "currency"}, NotFound, "no fact that matches"),
         ({"by": "planet"}, UsageError, "fact, relation, language-pair"),
         ({"tau": 2.0}, UsageError, "tau is 2"),
@@ -196,7 +196,7 @@ def naive(neurons: Sequence[Sequence[tuple[int, int]]]) -> set[tuple[int, int]]:
 def test_counts_equal_sets_whatever_the_order_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_langs: int
 ) -> None:
-    monkeypatch.setattr("kndb.graph.overlap.counts._BATCH_ROWS", 2048)  # facts lie across batches
+    monkeypatch.setattr("kndb.graph.overlap.counts._BATCH_ROWS", 2048)  # facts span batches
     facts = random_facts(n_langs, n_langs)
     path = tmp_path / "k.duckdb"
     plant(path, facts)

@@ -1,4 +1,4 @@
-"""One rule says which search counts, in graphs, evaluations and calibrations alike."""
+"""Graphs, evaluations and calibrations choose a search by the same rule."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST, SECOND = "P36:Q1", "P36:Q2"
 
 
 def search(path: Path, run: int, fact: str, status: str = "finished") -> int:
-    """Store a search of one fact, in which its two neurons are degenerate; return its id."""
+    """Store a search of one fact whose two neurons are degenerate; return the search's id."""
     with connect(path) as connection:
         sql = "SELECT fact_id FROM fact WHERE fact_key = ?"
         ((fact_id,),) = connection.execute(sql, [fact]).fetchall()
@@ -109,7 +109,7 @@ def test_another_search_is_asked_for(path: Path, tmp_path: Path) -> None:
     for name, asked in (("a", early), ("b", late)):
         plot(path, "degenerate", tmp_path / f"{name}.svg", Selection(search=asked))
     assert (tmp_path / "a.svg").read_bytes() != (tmp_path / "b.svg").read_bytes()
-    with pytest.raises(NotFound, match=rf"search {late} did not take in .* \({early}\), and"):
+    with pytest.raises(NotFound, match=rf"Search {late} does not cover .* \({early}\), or"):
         groups(path, Selection(fact=FIRST))
 
 

@@ -1,4 +1,4 @@
-"""Neurons that languages share, counted and compared with chance."""
+"""Knowledge neurons that languages share, counted and compared with chance. Runs no model."""
 
 from kndb.graph.overlap.request import Request, compare, overlap
 

@@ -1,9 +1,9 @@
 """Counts the knowledge neurons that the languages of each fact share, in one pass over the rows.
 
-DuckDB reads, filters and packs the rows; they come fact by fact, as they are stored, so that a few
-thousand at a time are sorted in the processor's cache. Grouping all rows by fact and neuron in
-DuckDB alone builds a hash table of nearly as many groups as there are rows, which takes several
-times as long and the memory. It knows no chance and stores nothing.
+DuckDB reads and filters the rows. They arrive fact by fact, as they are stored, so small batches
+can be sorted in the processor's cache. Grouping by fact and neuron in DuckDB instead builds a hash
+table with almost as many groups as rows and takes several times the time and memory. This module
+computes no probabilities and stores nothing.
 """
 
 from __future__ import annotations
@@ -24,74 +24,75 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_LANGS = 62
-"""Languages are bits of a 64-bit number."""
+"""A set of languages is stored as the bits of a 64-bit integer."""
 
-THREADS = 2  # more wait for the one that reads
-_BATCH_ROWS = 262_144  # sorted in the cache; with smaller ones threads wait for each other
+THREADS = 2  # more threads only wait for the reader
+_BATCH_ROWS = 262_144  # fits the cache; with smaller batches the threads wait for each other
 
 Bools = NDArray[np.bool_]
 Rows: TypeAlias = tuple[Ints, Ints, NDArray[np.uint8]]
-"""``fact_id``, ``layer * n_neurons + neuron`` and the language's place, from 1."""
+"""``fact_id``, ``layer * n_neurons + neuron`` and the number of the language, from 1."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Which knowledge neurons are counted."""
+    """Which knowledge neurons to count."""
 
     run_id: int
     n_layers: int
     n_neurons: int
-    """Neurons of each layer of the run's model."""
+    """Neurons per layer of the run's model."""
     langs: tuple[str, ...]
-    """The languages that are counted, sorted."""
+    """The languages to compare, sorted."""
     only_these_langs: bool = False
-    """Whether the neurons may have other languages, which are left out."""
+    """Whether rows in other languages must be filtered out."""
     facts: list[int] | None = None
     """Ids of the facts; None for all."""
     tau: float | None = None
     share: float | None = None
-    """Thresholds to select anew with, from the raw scores; both None: the stored neurons."""
+    """Thresholds for reselecting neurons from the raw scores; if both are None, the stored
+    knowledge neurons are counted."""
 
     @property
     def population(self) -> int:
-        """Neurons of the model, all layers."""
+        """Neurons in all layers of the model."""
         return self.n_layers * self.n_neurons
 
     @property
     def refined(self) -> bool:
-        """Whether neurons are selected anew."""
+        """Whether neurons are reselected from the raw scores."""
         return self.tau is not None or self.share is not None
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Facts, in any order, and the neurons that at least two of their languages share."""
+    """Facts, in any order, and the neurons shared by at least two of their languages."""
 
     fact_ids: Ints
     """``(facts,)``"""
     sizes: Ints
-    """``(facts, langs)``: knowledge neurons of the fact in each language."""
+    """``(facts, langs)``: number of knowledge neurons of the fact in each language."""
     n_union: Ints
-    """``(facts,)``: knowledge neurons in any language."""
+    """``(facts,)``: number of knowledge neurons in any language."""
     shared_fact: Ints
-    """``(shared,)``: place of the fact, of each neuron that at least two languages share."""
+    """``(shared,)``: for each neuron shared by at least two languages, the index of its fact."""
     shared_cell: Ints
     """``(shared,)``: the neuron, as ``layer * n_neurons + index``."""
     shared_langs: Ints
-    """``(shared,)``: its languages, one bit each, the first language the lowest."""
+    """``(shared,)``: its languages as bits; the first language is the lowest bit."""
 
 
 def count_shared(connection: duckdb.DuckDBPyConnection, scope: Scope) -> Counts:
-    """Count the knowledge neurons of ``scope``. Facts without any are not in the answer."""
+    """Count the knowledge neurons in ``scope``. Facts without any are left out."""
     counts = _count(connection, scope, in_order=scope.refined)
     ids = np.sort(counts.fact_ids)
-    if np.any(ids[1:] == ids[:-1]):  # the rows of a fact do not lie together
+    if np.any(ids[1:] == ids[:-1]):  # the rows of some fact are not contiguous
         return _count(connection, scope, in_order=True)
     return counts
 
 
 def rows_sql(scope: Scope, columns: str) -> tuple[str, dict[str, Any]]:
-    """SQL for columns of the scope's knowledge neurons, and its parameters."""
+    """SQL that selects ``columns`` of the knowledge neurons in ``scope``, and its parameters."""
     params: dict[str, Any] = {"run": scope.run_id}
     source, conditions = "knowledge_neuron", ["run_id = $run"]
     if scope.refined:
@@ -117,7 +118,7 @@ def _count(connection: duckdb.DuckDBPyConnection, scope: Scope, *, in_order: boo
     reader = connection.execute(sql + " ORDER BY fact_id" * in_order, params).to_arrow_reader(
         _BATCH_ROWS
     )
-    with ThreadPoolExecutor(THREADS) as pool:  # NumPy lets go of the interpreter
+    with ThreadPoolExecutor(THREADS) as pool:  # NumPy releases the interpreter lock
         done = list(pool.map(partial(_count_inside, scope), reader))
     parts = [counts for counts, _ in done if counts is not None]
     if edges := [rows for _, cut in done for rows in cut]:
@@ -127,9 +128,9 @@ def _count(connection: duckdb.DuckDBPyConnection, scope: Scope, *, in_order: boo
 
 
 def _count_inside(scope: Scope, batch: pa.RecordBatch) -> tuple[Counts | None, list[Rows]]:
-    """Counts of all facts but the first and the last, of which other batches may hold rows too.
+    """Count all facts but the first and last, whose rows may continue in other batches.
 
-    The rows of those two are handed back, as copies, to let go of the batch.
+    The rows of those two facts are returned as copies, so that the batch can be freed.
     """
     facts, cells, langs = (column.to_numpy() for column in batch.columns)
     changes = facts[1:] != facts[:-1]
@@ -151,12 +152,12 @@ def _stacked(held: list[Rows]) -> Rows:
 
 
 def _count_rows(scope: Scope, rows: Rows, changes: Bools) -> Counts:
-    """Counts of whole facts, each fact's rows together; ``changes`` where one ends."""
+    """Count complete facts with contiguous rows; ``changes`` marks the last row of each fact."""
     fact_ids, cells, langs = rows
     n_langs = len(scope.langs)
     ends = np.flatnonzero(changes | (langs[1:] != langs[:-1]))
     begins = np.append(0, ends + 1)
-    lengths = np.diff(begins, append=len(langs))  # of runs of one fact and language
+    lengths = np.diff(begins, append=len(langs))  # of stretches of one fact and language
     new_fact = np.append(True, changes[ends])
     lang_bits, cell_bits = n_langs.bit_length(), scope.population.bit_length()
     n_facts = int(np.count_nonzero(new_fact))
@@ -181,21 +182,21 @@ def _count_rows(scope: Scope, rows: Rows, changes: Bools) -> Counts:
 
 
 def _sizes(fact: Ints, lang: NDArray[np.uint8], lengths: Ints, n_langs: int, n_facts: int) -> Ints:
-    """``(facts, langs)``: rows of each fact and language, from those of each run."""
+    """``(facts, langs)``: rows of each fact and language, summed over stretches of rows."""
     slots = n_langs + 1  # languages count from 1
     sizes = np.bincount(fact * slots + lang, weights=lengths, minlength=n_facts * slots)
     return sizes.astype(np.int64).reshape(-1, slots)[:, 1:]
 
 
 def _shared(keys: Ints, lang_bits: int) -> tuple[Ints, Ints]:
-    """Neurons (fact and cell) that occur twice in the sorted keys, and their languages as bits."""
+    """Neurons (fact and cell) that occur more than once in the sorted keys, with language bits."""
     mask = keys.dtype.type((1 << lang_bits) - 1)
-    pairs = np.flatnonzero((keys[1:] ^ keys[:-1]) <= mask)  # they differ by language only
+    pairs = np.flatnonzero((keys[1:] ^ keys[:-1]) <= mask)  # these differ only in language
     if not pairs.size:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     begins = np.flatnonzero(np.append(True, np.diff(pairs) != 1))
     first, second = keys[pairs], keys[pairs + 1]
-    # Languages count from 1 in the keys, from bit 0 in the answer.
+    # Languages are numbered from 1 in the keys and from bit 0 in the result.
     one = np.int64(1)
     bits = (one << (first & mask)) | (one << (second & mask))
     shared_langs = np.bitwise_or.reduceat(bits, begins) >> 1

@@ -1,12 +1,12 @@
-"""Language-independent neurons: what the languages of a fact share, against chance.
+"""Language-independent neurons: what the languages of a fact share, compared with chance.
 
 >>> from kndb.graph.overlap.request import overlap
 >>> overlap("kndb.duckdb", langs=["en", "zh"]).to_dicts()[0]["neurons"]  # doctest: +SKIP
 '2:117,3:5'
 
-A fact is compared over those of the languages asked for in which the run has a prompt of it done.
-Answers are stored in the table ``neuron_overlap`` with the settings that made them; the same
-question asked again replaces them. It runs no model.
+A fact is compared in those requested languages in which the run completed at least one of its
+prompts. Results are stored in the table ``neuron_overlap`` with the settings that produced them;
+repeating the request replaces them. No model is run.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _ORDER = {
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for, found in the database."""
+    """An overlap request, resolved to ids."""
 
     by: By
     runs: list[int]
@@ -66,10 +66,10 @@ class Request:
     tau: float | None
     share: float | None
     asked: dict[str, Any]
-    """The same in the words of whoever asked, as it is stored."""
+    """The request as the user made it, for the column ``settings``."""
 
     def overlap_id(self, run_id: int) -> int:
-        """What the stored rows of this request and run are known by."""
+        """The id under which the rows of this request and run are stored."""
         return content_id("overlap", run_id, canonical_json(self.asked))
 
 
@@ -86,33 +86,33 @@ def overlap(
     *,
     store: bool = True,
 ) -> Result:
-    """Compare the knowledge neurons of each fact between languages, against chance.
+    """Compare the knowledge neurons of each fact between languages, and with chance.
 
     Args:
         path: the database.
-        by: ``fact`` gives a row for each fact, with the neurons that all its languages share;
-            ``relation`` one for each relation, ``language-pair`` one for each two languages, both
-            summed over the facts that have at least two of the languages.
-        langs: two or more languages; without them, all of the run.
+        by: ``fact`` returns one row per fact, with the neurons that all its languages share;
+            ``relation`` returns one row per relation and ``language-pair`` one per pair of
+            languages, both summed over the facts that have at least two of the languages.
+        langs: two or more languages. Default: all languages of the run.
         fact, relation, model, run, tau, share: as in ``kndb.query.Database.query``.
-        store: keep the rows in ``neuron_overlap``.
+        store: save the rows in ``neuron_overlap``.
 
     Returns:
         By fact: ``fact_key, relation, subject, answer, langs, sizes, n_shared, n_union, jaccard,
-        expected, p_value, q_value, neurons, note, model, run_id``; subject and answer in English
-        where there is English. ``sizes`` are in the order of ``langs``;
-        ``expected`` and ``p_value`` are those of random sets of these sizes (``kndb.graph.chance``)
-        and ``q_value`` is corrected for all facts of the run that were asked for. ``note`` says
-        what is missing: no neurons in a language, one language only.
-        By relation or language pair the numbers are sums over ``n_facts`` facts, ``p_value`` is an
-        upper bound, ``q_value`` corrected for the rows of the run, and ``n_significant`` counts
-        facts whose own q-value is at most 0.05. By relation, ``shared_by_facts`` is how many
-        neurons two facts of the relation share in one language, on average.
+        expected, p_value, q_value, neurons, note, model, run_id``. Subject and answer are in
+        English if the database has them in English. ``sizes`` follows the order of ``langs``.
+        ``expected`` and ``p_value`` are for random sets of these sizes (``kndb.graph.chance``);
+        ``q_value`` is corrected for all selected facts of the run. ``note`` says what is missing:
+        no neurons in some language, or only one language.
+        By relation or language pair, the numbers are sums over ``n_facts`` facts, ``p_value`` is
+        an upper bound, ``q_value`` is corrected for the rows of the run, and ``n_significant``
+        counts facts whose own q-value is at most 0.05. By relation, ``shared_by_facts`` is the
+        mean number of neurons that two facts of the relation share in one language.
 
     Raises:
         NotFound: there is no such fact, relation, model, run or language, or no finished run.
         UsageError: a value is out of range, or fewer than two languages are given.
-        DatabaseError: the database cannot be opened, or not be written to with ``store``.
+        DatabaseError: the database cannot be opened, or with ``store`` cannot be written to.
     """
     with connect(path) as connection, reading(connection):
         request = _request(connection, by, langs, fact, relation, model, run, tau, share)
@@ -136,7 +136,7 @@ def _request(
 ) -> Request:
     check_thresholds(tau, share)
     if by not in LEVELS:
-        raise UsageError(f"{by!r} is no way to sum up overlaps; use {', '.join(LEVELS)}.")
+        raise UsageError(f"Overlaps cannot be summed by {by!r}; use {', '.join(LEVELS)}.")
     chosen = None if not langs else tuple(sorted({lang.strip().lower() for lang in langs}))
     if chosen is not None and len(chosen) < 2:
         raise UsageError(f"{chosen[0]!r} is one language; give two or more to compare.")
@@ -166,7 +166,7 @@ def _request(
 def _facts(
     connection: duckdb.DuckDBPyConnection, fact: str | None, relation_id: str | None
 ) -> list[int] | None:
-    """Ids of the facts asked for; None for all."""
+    """Ids of the selected facts; None for all."""
     if fact is None and relation_id is None:
         return None
     rows = connection.execute(
@@ -178,14 +178,14 @@ def _facts(
         },
     ).fetchall()
     if not rows:
-        raise NotFound(f"The relation {relation_id} has no fact that matches {fact!r}.")
+        raise NotFound(f"Relation {relation_id} has no fact that matches {fact!r}.")
     return [fact_id for (fact_id,) in rows]
 
 
 def _answer(
     connection: duckdb.DuckDBPyConnection, request: Request, run_id: int
 ) -> dict[str, pa.Table]:
-    """The rows of one run, as they are stored, and the shared neurons by name."""
+    """The rows of one run, as they are stored, and the shared neurons of its facts."""
     compared = compare(connection, request, run_id)
     make = {"fact": fact_rows, "relation": relation_rows, "language-pair": pair_rows}[request.by]
     with ThreadPoolExecutor(1) as pool:
@@ -194,14 +194,16 @@ def _answer(
 
 
 def compare(connection: duckdb.DuckDBPyConnection, request: Request, run_id: int) -> Compared:
-    """Count what the facts of a run share, and in which languages each was asked.
+    """Count what the languages of each fact in a run share, and which languages were run.
 
     Raises:
-        NotFound: the run was not made over one of the languages, or over none of the facts.
+        NotFound: the run lacks one of the languages, or has none of the facts.
+        UsageError: thresholds are given, but the run has no raw scores, or there are too many
+            languages.
     """
     n_layers, n_neurons, refined = _model(connection, run_id)
     if (request.tau, request.share) != (None, None) and not refined:
-        raise UsageError(f"Run {run_id} was imported without raw scores; leave tau and share out.")
+        raise UsageError(f"Run {run_id} was imported without raw scores; omit tau and share.")
     known = _known_langs(connection)
     fact_ids, done = _done(connection, request, run_id, known)
     there = int(np.bitwise_or.reduce(done))
@@ -223,7 +225,7 @@ def compare(connection: duckdb.DuckDBPyConnection, request: Request, run_id: int
 
 
 def _model(connection: duckdb.DuckDBPyConnection, run_id: int) -> tuple[int, int, bool]:
-    """Layers, neurons of a layer, and whether the run has raw scores."""
+    """Number of layers, neurons per layer, and whether the run has raw scores."""
     ((n_layers, n_neurons, preset),) = connection.execute(
         "SELECT n_layers, n_neurons, preset FROM run JOIN model USING (model_id) WHERE run_id = ?",
         [run_id],
@@ -235,8 +237,8 @@ def _known_langs(connection: duckdb.DuckDBPyConnection) -> list[str]:
     rows = connection.execute("SELECT DISTINCT lang FROM prompt ORDER BY lang").fetchall()
     if len(rows) > MAX_LANGS:
         raise UsageError(
-            f"The database has {len(rows)} languages, but {MAX_LANGS} at most can be compared; "
-            "keep fewer in one database."
+            f"The database has {len(rows)} languages, but at most {MAX_LANGS} can be compared; "
+            "split the data over several databases."
         )
     return [lang for (lang,) in rows]
 
@@ -258,11 +260,11 @@ _ASKED_EVERYTHING = """
 def _done(
     connection: duckdb.DuckDBPyConnection, request: Request, run_id: int, known: list[str]
 ) -> tuple[Ints, Ints]:
-    """Facts of the run, rising by id, and their languages as bits in the order of ``known``."""
+    """The facts of the run in ascending order, and their languages as bits in ``known`` order."""
     params: dict[str, Any] = {"langs": known}
     asked = chosen = "true"
     if connection.execute(_ASKED_EVERYTHING, [run_id]).fetchall() != [(True,)]:
-        params["run"] = run_id  # looking every prompt up takes most of the time
+        params["run"] = run_id  # only if needed: looking up every prompt takes most of the time
         asked = _ASKED
     if request.facts is not None:
         params["facts"] = request.facts
@@ -273,13 +275,13 @@ def _done(
         .read_all()
     )
     if not len(found):
-        raise NotFound(f"Run {run_id} has none of the facts asked for; choose others.")
+        raise NotFound(f"Run {run_id} has none of the selected facts; choose others.")
     return _by_fact(*(column.to_numpy() for column in found.columns))
 
 
 def _by_fact(fact_ids: Ints, lang: Ints) -> tuple[Ints, Ints]:
-    """Each fact once, rising by id, and its languages as bits; grouping in DuckDB takes longer."""
-    if np.any(fact_ids[1:] < fact_ids[:-1]):  # they are not stored in order
+    """Distinct facts in ascending order and their language bits; faster than a GROUP BY."""
+    if np.any(fact_ids[1:] < fact_ids[:-1]):  # stored out of order
         order = np.argsort(fact_ids, kind="stable")
         fact_ids, lang = fact_ids[order], lang[order]
     begins = np.append(0, np.flatnonzero(fact_ids[1:] != fact_ids[:-1]) + 1)
@@ -292,12 +294,12 @@ def _chosen(asked: tuple[str, ...] | None, in_run: tuple[str, ...]) -> tuple[str
     by_code = {lang.lower(): lang for lang in in_run}
     for lang in asked:
         if lang not in by_code:
-            raise NotFound(f"The run has no language {lang!r} here.", in_run)
+            raise NotFound(f"The run has no prompts in language {lang!r}.", in_run)
     return tuple(sorted(by_code[lang] for lang in asked))
 
 
 def _picked(done: Ints, places: list[int]) -> Ints:
-    """The bits at ``places``, moved together."""
+    """Extract the bits at ``places`` and pack them together."""
     if places == list(range(int(done.max()).bit_length())):
         return done
     picked = np.zeros_like(done)
@@ -307,9 +309,9 @@ def _picked(done: Ints, places: list[int]) -> Ints:
 
 
 def _aligned(scope: Scope, counts: Counts, fact_ids: Ints, done: Ints) -> Compared:
-    """Counts for every fact of the run, those without neurons included."""
+    """Counts for every fact of the run, including those without neurons."""
     place = np.searchsorted(fact_ids, counts.fact_ids)
-    # By columns: what follows reads one language after the other.
+    # Column-major: later steps read one language at a time.
     sizes = np.zeros((len(fact_ids), len(scope.langs)), dtype=np.int64, order="F")
     sizes[place] = counts.sizes
     n_union = np.zeros(len(fact_ids), dtype=np.int64)
@@ -327,8 +329,8 @@ def _aligned(scope: Scope, counts: Counts, fact_ids: Ints, done: Ints) -> Compar
 
 
 def _neurons(compared: Compared, by: By) -> pa.Table:
-    """The neurons that all languages of a fact share, which are shown by fact only."""
-    import pyarrow as pa  # Saves 0.1 s where no overlap is asked for.
+    """The neurons that all languages of a fact share; empty unless rows are by fact."""
+    import pyarrow as pa  # Deferred: saves 0.1 s for other commands.
 
     shown: Any = slice(0)
     if by == "fact":
@@ -362,7 +364,7 @@ _LISTED = """
 def _joined(
     connection: duckdb.DuckDBPyConnection, request: Request, parts: list[dict[str, pa.Table]]
 ) -> Result:
-    """The rows of each run in turn, with the names of their facts, relations and models."""
+    """The rows of all runs, with the names of facts, relations and models."""
     results = []
     for part in parts:
         connection.register("new_rows", part["rows"])
@@ -374,7 +376,7 @@ def _joined(
 
 
 def _store(path: str | Path, request: Request, parts: list[dict[str, pa.Table]]) -> None:
-    """Replace the stored rows of this request, in one short transaction."""
+    """Replace the stored rows of this request in one short transaction."""
     with transaction(path) as connection:
         for run_id, part in zip(request.runs, parts, strict=True):
             known_by = [request.overlap_id(run_id), canonical_json(request.asked)]

@@ -1,4 +1,7 @@
-"""Rows of ``neuron_overlap``: counts of shared neurons made into sums, chances and notes."""
+"""Rows of ``neuron_overlap``: sums, probabilities and notes from counts of shared neurons.
+
+It counts nothing itself and stores nothing.
+"""
 
 from __future__ import annotations
 
@@ -27,24 +30,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SIGNIFICANT = 0.05
-"""Largest q-value of a fact that counts as significant."""
+"""A fact with a q-value up to this counts as significant."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Every fact of a run that was asked for, and the neurons that its languages share."""
+    """Every selected fact of a run, and the neurons that its languages share."""
 
     scope: Scope
     fact_ids: Ints
-    """``(facts,)``, rising."""
+    """``(facts,)``, ascending."""
     done: Ints
-    """``(facts,)``: languages in which the fact was asked, as bits in the order of the scope's."""
+    """``(facts,)``: languages in which the fact was run, as bits in the order of the scope."""
     sizes: Ints
     """``(facts, langs)``"""
     n_union: Ints
     """``(facts,)``"""
     shared_fact: Ints
-    """``(shared,)``: place of the fact of each neuron that at least two languages share."""
+    """``(shared,)``: for each neuron shared by at least two languages, the index of its fact."""
     shared_cell: Ints
     """``(shared,)``: ``layer * n_neurons + index``."""
     shared_langs: Ints
@@ -52,25 +55,25 @@ class Compared:
 
     @property
     def comparable(self) -> Ints:
-        """``(facts,)``: whether at least two languages were asked."""
+        """``(facts,)``: whether the fact was run in at least two languages."""
         return np.asarray(np.bitwise_count(self.done) >= 2)
 
     @cached_property
     def combinations(self) -> list[int]:
-        """The combinations of languages that facts were asked in, as bits."""
+        """The combinations of languages in which facts were run, as bits."""
         return [int(langs) for langs in np.unique(self.done)]
 
     def sizes_of(self, facts: Ints | slice, langs: int) -> Ints:
-        """``(facts, langs)``: sizes in the languages of the bits ``langs``, by columns."""
+        """``(facts, langs)``: sizes in the languages whose bits are set in ``langs``."""
         return self.sizes.T[_places(langs)][:, facts].T
 
     def n_shared(self, langs: Ints) -> Ints:
-        """``(facts,)``: neurons that all languages of the fact's bits ``langs`` share."""
+        """``(facts,)``: number of neurons shared by all languages in the fact's own ``langs``."""
         wanted = langs[self.shared_fact]
         return self._counted((self.shared_langs & wanted == wanted) & (wanted > 0))
 
     def n_shared_by(self, langs: int) -> Ints:
-        """``(facts,)``: neurons that the languages of the bits ``langs`` share, in any fact."""
+        """``(facts,)``: number of neurons shared by all languages in the bits ``langs``."""
         return self._counted(self.shared_langs & langs == langs)
 
     def _counted(self, chosen: Ints) -> Ints:
@@ -78,9 +81,9 @@ class Compared:
 
 
 def fact_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
-    """One row for each fact."""
+    """One row per fact."""
     comparable = compared.comparable
-    with ThreadPoolExecutor(1) as pool:  # NumPy lets go of the interpreter
+    with ThreadPoolExecutor(1) as pool:  # NumPy releases the interpreter lock
         described = pool.submit(_described, compared)
         n_shared = np.where(comparable, compared.n_shared(compared.done), 0)
         expected, p_values = _chances(compared, n_shared)
@@ -102,7 +105,7 @@ def fact_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.T
 
 
 def _chances(compared: Compared, n_shared: Ints) -> tuple[Floats, Floats]:
-    """Expected overlap and p-value of each fact, over its own languages; NaN where it has one."""
+    """Expected overlap and p-value of each fact over its own languages; NaN if it has only one."""
     expected = np.full(len(n_shared), np.nan)
     p_values = np.full(len(n_shared), np.nan)
     for langs in compared.combinations:
@@ -116,7 +119,7 @@ def _chances(compared: Compared, n_shared: Ints) -> tuple[Floats, Floats]:
 
 
 def _chosen(facts: Bools) -> Ints | slice:
-    """An index of the facts that are true; all of them without a copy."""
+    """An index that selects the true facts; a slice if all are, to avoid a copy."""
     return slice(None) if facts.all() else np.flatnonzero(facts)
 
 
@@ -131,7 +134,7 @@ def _share(part: Ints, whole: Ints) -> Floats:
 
 
 def _described(compared: Compared) -> dict[str, Any]:
-    """What facts of the same languages, with and without neurons, have in common."""
+    """Languages, sizes and notes, worked out once per combination of languages and gaps."""
     import pyarrow as pa
 
     langs = compared.scope.langs
@@ -157,7 +160,7 @@ def _described(compared: Compared) -> dict[str, Any]:
 
 
 def _asked_sizes(compared: Compared) -> Ints:
-    """Sizes in the languages each fact was asked in, fact by fact."""
+    """Sizes in the languages in which each fact was run, fact by fact."""
     n_langs = len(compared.scope.langs)
     if compared.combinations == [(1 << n_langs) - 1]:
         return compared.sizes.ravel()
@@ -166,7 +169,7 @@ def _asked_sizes(compared: Compared) -> Ints:
 
 
 def _kinds(done: Ints, empty: Ints, kinds: list[tuple[int, int]]) -> Ints:
-    """``(facts,)``: which of ``kinds`` each fact is of."""
+    """``(facts,)``: the index of each fact's kind in ``kinds``."""
     kind = np.zeros(len(done), dtype=np.int64)
     for number, (langs, without) in enumerate(kinds[1:], start=1):
         kind[(done == langs) & (empty == without)] = number
@@ -191,18 +194,18 @@ def _note(langs: tuple[str, ...], done: int, empty: int) -> str | None:
 
 
 def pair_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
-    """One row for each two languages, summed over the facts asked in both."""
+    """One row per pair of languages, summed over the facts run in both."""
     langs = compared.scope.langs
     if len(langs) < 2:
         return _table(compared, "language-pair", _one_language(compared))
     pairs = [1 << a | 1 << b for a, b in combinations(range(len(langs)), 2)]
-    with ThreadPoolExecutor(THREADS) as pool:  # NumPy lets go of the interpreter
+    with ThreadPoolExecutor(THREADS) as pool:  # NumPy releases the interpreter lock
         rows = list(pool.map(partial(_pair_row, compared), pairs))
     return _table(compared, "language-pair", _columns(rows))
 
 
 def _pair_row(compared: Compared, bits: int) -> dict[str, Any]:
-    """Sums over the facts asked in the two languages of ``bits``."""
+    """Sums over the facts run in both languages of ``bits``."""
     facts = _chosen(compared.done & bits == bits)
     sizes = compared.sizes_of(facts, bits)
     n_shared = compared.n_shared_by(bits)[facts]
@@ -218,7 +221,7 @@ def _pair_row(compared: Compared, bits: int) -> dict[str, Any]:
 
 
 def relation_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
-    """One row for each relation, summed over its facts with at least two languages."""
+    """One row per relation, summed over its facts with at least two languages."""
     relation = _relations(connection, compared.fact_ids)
     n_shared = np.where(compared.comparable, compared.n_shared(compared.done), 0)
     expected, p_values = _chances(compared, n_shared)
@@ -241,7 +244,7 @@ def relation_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> 
 
 
 def _relations(connection: duckdb.DuckDBPyConnection, fact_ids: Ints) -> Any:
-    """``(facts,)``: relation of each fact."""
+    """``(facts,)``: the relation id of each fact."""
     import pyarrow as pa
 
     connection.register("asked_facts", pa.table({"fact_id": fact_ids}))
@@ -260,7 +263,7 @@ def _sums(
     p_values: Floats,
     nothing: str = "one language only",
 ) -> dict[str, Any]:
-    """Sums over facts, ``sizes`` being ``(facts, langs)``; ``nothing`` says why there are none."""
+    """Sums over facts. ``sizes`` is ``(facts, langs)``; ``nothing`` is the note if it is empty."""
     shared, mean = int(n_shared.sum()), float(expected.sum())
     return {
         "langs": ",".join(langs),
@@ -309,8 +312,9 @@ _BETWEEN = """
     FROM lang JOIN shared USING (relation_id)
     GROUP BY relation_id HAVING sum(pairs) > 0
 """
-"""Of two facts of a relation, the neurons they share in one language, mean over all pairs of facts
-and languages, and the mean expected of random sets of the same sizes: ``size * size' / neurons``.
+"""Per relation, the mean number of neurons that two facts share in one language, over all pairs of
+facts and all languages, and the mean expected for random sets of the same sizes:
+``size * size' / neurons``.
 """
 
 
@@ -324,7 +328,7 @@ def _between_facts(
 
 
 def _table(compared: Compared, level: str, columns: Mapping[str, Any]) -> pa.Table:
-    """The columns of ``neuron_overlap``; those not given are empty."""
+    """A table with the columns of ``neuron_overlap``; missing ones are null."""
     import pyarrow as pa
 
     schema = _schema(pa)
@@ -342,7 +346,7 @@ def _table(compared: Compared, level: str, columns: Mapping[str, Any]) -> pa.Tab
 def _array(pa: Any, values: Any, kind: Any) -> Any:
     if isinstance(values, pa.Array | pa.ChunkedArray):
         return values.cast(kind)
-    return pa.array(values, kind, from_pandas=True)  # NaN is empty
+    return pa.array(values, kind, from_pandas=True)  # NaN becomes null
 
 
 def _schema(pa: Any) -> pa.Schema:

@@ -37,7 +37,7 @@ def test_measures_and_groups(kndb):
     assert "bridges relations" in out
     code, _, err = kndb("graph", "groups")
     assert code == 4
-    assert "was not searched" in err
+    assert "has not been searched" in err
 
 
 def test_export_and_plot_write_whole_files(kndb, tmp_path):
