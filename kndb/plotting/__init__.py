@@ -1,1 +1,1 @@
-"""Every picture kndb draws. Needs the extra ``plot``; reads stored rows and runs no model."""
+"""Every picture kndb draws, from stored rows. Needs the extra ``plot``; runs no model."""

@@ -1,6 +1,7 @@
-"""Labels that can be read: finds fonts for the scripts there are, and says what cannot be drawn.
+"""Finds installed fonts for each script, and replaces labels that cannot be drawn.
 
-A character that no font has would come out as an empty box. Only matplotlib is known here.
+A character missing from every font would appear as an empty box. The module depends on matplotlib
+only and draws nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 TITLE_FAMILY = "DejaVu Sans"
-"""The font that comes with matplotlib: Latin, Greek and Cyrillic, upright and bold."""
+"""The font bundled with matplotlib: Latin, Greek and Cyrillic, regular and bold."""
 
 _WIDE_FONTS = (
     "Noto Sans CJK SC",
@@ -27,7 +28,7 @@ _WIDE_FONTS = (
     "Noto Sans CJK JP",
     "Arial Unicode MS",
 )
-"""Fonts with Chinese, Japanese and Korean characters on Linux, macOS and Windows."""
+"""Common fonts for Chinese, Japanese and Korean on Linux, macOS and Windows."""
 
 _OWN_NAMES = {
     "de": "Deutsch",
@@ -47,7 +48,7 @@ _OWN_NAMES = {
     "zh": "中文",
     "zh-hans": "中文",
 }
-"""What languages call themselves; of scripts that matplotlib can lay out."""
+"""Languages' own names, for scripts that matplotlib can lay out."""
 
 _ENGLISH_NAMES = {
     "ar": "Arabic",
@@ -63,12 +64,12 @@ _ENGLISH_NAMES = {
     "zh": "Chinese",
     "zh-hans": "Chinese",
 }
-"""Of languages whose own names need fonts that may be missing, or a layout that there is not."""
+"""English names of languages whose own names need a font or a layout that may be missing."""
 
 
 @cache
 def families() -> list[str]:
-    """Font families to draw with: the default, then what there is with more characters."""
+    """Font families to draw with: the default, then installed ones with more characters."""
     from matplotlib.font_manager import fontManager
 
     there = set(fontManager.get_font_names())
@@ -77,7 +78,7 @@ def families() -> list[str]:
 
 @cache
 def _characters() -> frozenset[int]:
-    """Code points that one of the families has."""
+    """Code points covered by at least one of the families."""
     from matplotlib.font_manager import findfont, get_font
 
     fonts = [get_font(findfont(family)) for family in families()]
@@ -85,17 +86,17 @@ def _characters() -> frozenset[int]:
 
 
 def can_draw(text: str) -> bool:
-    """Whether there is a font for every character."""
+    """Whether every character has a font."""
     return all(ord(character) in _characters() for character in text)
 
 
 def drawable(text: str, instead: str) -> str:
-    """The text, or ``instead`` where a font is missing for it."""
+    """The text, or ``instead`` if some character has no font."""
     return text if text and can_draw(text) else instead
 
 
 def language_label(code: str) -> str:
-    """A language's code and its own name or, where that cannot be drawn, its English one.
+    """A language's code and own name, or its English name if the own one cannot be drawn.
 
     >>> language_label("en"), language_label("hi"), language_label("xx")
     ('en English', 'hi Hindi', 'xx')

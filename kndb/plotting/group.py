@@ -1,6 +1,7 @@
-"""The picture of a degenerate group: its neurons, and the pairs that stand in for each other.
+"""Draws a degenerate group: its neurons, and the pairs that stand in for each other.
 
-Layout, labels and legend are made here; the pairs come from a search, as in ``groups``.
+This module owns the layout, labels and legend. The pairs come from a stored search, as in
+``kndb.graph.groups``.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LARGEST = 60  # more neurons cannot be told apart in one picture
+_LARGEST = 60  # more neurons are indistinguishable in one picture
 _EDGE = "#999999"
 _RADIUS = 10.0  # of a neuron, in points
-_STEPS = 300  # of the layout; groups of 60 neurons stop moving before
+_STEPS = 300  # of the layout; groups of 60 neurons converge sooner
 
 
 def draw_group(figure: Figure, found: Found) -> None:
-    """Draw the largest group of one fact and language.
+    """Draw the largest group within one fact and language.
 
     Raises:
-        NotFound: there is no pair, or no group small enough to draw.
+        NotFound: there are no pairs, or every group is too large to draw.
     """
     graph, about = _largest_group(found)
-    scale = max(1.0, (len(graph) / 15) ** 0.5)  # so that labels keep apart
+    scale = max(1.0, (len(graph) / 15) ** 0.5)  # keeps labels apart
     figure.set_size_inches(8 * scale, 6 * scale)
     axes = figure.subplots()
     heading(axes, "A degenerate group", about)
@@ -62,8 +63,8 @@ _GROUPED = """
 
 
 def _largest_group(found: Found) -> tuple[nx.Graph, str]:
-    """The largest group of one fact and language as a graph, and what it is about."""
-    import networkx as nx  # Saves 0.2 s where no graph is asked for.
+    """The largest group within one fact and language, as a graph, and its subtitle."""
+    import networkx as nx  # Deferred: saves 0.2 s for commands that need no graph.
 
     graphs: dict[tuple[str, ...], nx.Graph] = {}
     for key, relation, lang, *ends, drop, own, english in found.rows(_GROUPED):
@@ -80,7 +81,7 @@ def _largest_group(found: Found) -> tuple[nx.Graph, str]:
     if not groups:
         raise NotFound(
             f"Every group has more than {_LARGEST} neurons, too many for a picture; choose another "
-            "fact or write the graph with `kndb graph export`."
+            "fact, or export the graph with `kndb graph export`."
         )
     group, (key, relation, lang, own, english) = max(groups, key=lambda each: len(each[0]))
     said = drawable(own, drawable(english, key))
@@ -91,10 +92,10 @@ def _largest_group(found: Found) -> tuple[nx.Graph, str]:
 
 
 def _layout(graph: nx.Graph) -> dict[Any, Any]:
-    """Places ``(x, y)`` whose distances are near the numbers of steps between the neurons.
+    """Positions ``(x, y)`` whose distances approximate the path lengths between neurons.
 
-    Stress majorization (Gansner, Koren and North 2004), from a circle. networkx's layout of this
-    kind needs SciPy.
+    Stress majorization (Gansner, Koren and North 2004), starting from a circle. networkx's own
+    version needs SciPy.
     """
     import networkx as nx
 
@@ -105,7 +106,7 @@ def _layout(graph: nx.Graph) -> dict[Any, Any]:
     np.fill_diagonal(weights, 0.0)
     inverse = np.linalg.pinv(np.diag(weights.sum(axis=1)) - weights)
     around = 2 * np.pi * np.arange(len(nodes)) / len(nodes)
-    # Unequal radii: on a circle, two neurons with the same partners might stay in one place.
+    # Unequal radii: on a circle, two neurons with the same partners could end up on one spot.
     radii = 1 + 0.1 * np.arange(len(nodes))[:, None] / len(nodes)
     places = radii * np.stack([np.cos(around), np.sin(around)], axis=1)
     for _ in range(_STEPS):
@@ -123,19 +124,19 @@ def _draw_pairs(axes: Axes, graph: nx.Graph, place: dict[Any, Any]) -> None:
 
 
 def _width(drop: float, drops: list[float]) -> float:
-    """Width of an edge in points: the smallest drop 1.5, the largest 6."""
+    """The width of an edge in points: 1.5 for the smallest drop, 6 for the largest."""
     spread = max(drops) - min(drops)
     return 1.5 + 4.5 * ((drop - min(drops)) / spread if spread else 0.5)
 
 
 def _label(axes: Axes, text: str, place: dict[Any, Any], node: Any, graph: nx.Graph) -> None:
-    """Write a neuron's name beside it, where the gap between its edges is widest."""
+    """Write a neuron's name beside it, in the widest gap between its edges."""
     x, y = place[node]
     edges = [place[other] - place[node] for other in graph[node]]
     angles = np.sort([np.arctan2(v, u) for u, v in edges])
     gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
     towards = angles[gaps.argmax()] + gaps.max() / 2
-    half_width, half_height = 2.9 * len(text), 4.5  # of 9 point digits
+    half_width, half_height = 2.9 * len(text), 4.5  # for 9 point digits
     dx, dy = np.cos(towards), np.sin(towards)
     axes.annotate(
         text,
@@ -151,7 +152,7 @@ def _label(axes: Axes, text: str, place: dict[Any, Any], node: Any, graph: nx.Gr
 
 
 def _drop_name(found: Found) -> str:
-    """How a drop is written: as a share of the probability or, if the search was so, as itself."""
+    """The format of a drop in the legend: relative or absolute, as in the search's settings."""
     ((drop,),) = found.rows("SELECT json_extract_string(settings, 'drop') FROM searched")
     return "together p −{:.2g}" if drop == "absolute" else "together −{:.0%} of p"
 

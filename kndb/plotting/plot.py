@@ -1,6 +1,7 @@
-"""Pictures of what is stored: neurons by layer, by language, as a map, and degenerate groups.
+"""Pictures of stored neurons: by layer, by language, as a map, and as degenerate groups.
 
-matplotlib is an extra and is imported only by pictures. Groups are drawn in ``plot_group``.
+matplotlib is an optional dependency and is imported only when drawing. Groups are drawn in
+``kndb.plotting.group``; nothing is computed here beyond counts.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Picture = Literal["layers", "languages", "degenerate", "neuron-map"]
 PICTURES: tuple[Picture, ...] = get_args(Picture)
 FORMATS = ("png", "svg", "pdf")
 
-_SMALLEST = 5  # points squared: the area of a dot
+_SMALLEST = 5  # area of a dot, in points squared
 
 
 def plot(
@@ -39,16 +40,16 @@ def plot(
 
     Args:
         path: the database.
-        picture: ``layers``: knowledge neurons of each layer, by language; ``languages``: how much
-            each two languages overlap (Jaccard); ``degenerate``: the largest degenerate group;
-            ``neuron-map``: every knowledge neuron by layer and index.
+        picture: ``layers``: knowledge neurons in each layer, by language; ``languages``: the
+            overlap of each pair of languages (Jaccard); ``degenerate``: the largest degenerate
+            group; ``neuron-map``: every knowledge neuron by layer and index.
         file: the file to write.
         selection: which neurons.
-        format: ``png``, ``svg`` or ``pdf``; without it, the file's suffix says.
+        format: ``png``, ``svg`` or ``pdf``. Default: by the file's suffix.
 
     Raises:
         NotFound: there is nothing to draw.
-        UsageError: several runs fit, the format or picture is unknown, or matplotlib is missing.
+        UsageError: several runs match, the format or picture is unknown, or matplotlib is missing.
         DatabaseError: the database cannot be opened.
     """
     chosen = picture_format(Path(file), format)
@@ -61,24 +62,24 @@ def plot(
 
 
 def picture_format(file: Path, format: str | None = None) -> str:
-    """The format asked for, or the one that the file's name ends in.
+    """The requested format, or the one given by the file's suffix.
 
     Raises:
-        UsageError: pictures have no such format.
+        UsageError: it is not a picture format.
     """
     chosen = (format or file.suffix.removeprefix(".")).lower()
     if chosen not in FORMATS:
-        raise UsageError(f"{file.name!r} is no picture's name; end it in .png, .svg or .pdf.")
+        raise UsageError(f"{file.name!r} is not a picture file; end it in .png, .svg or .pdf.")
     return chosen
 
 
 _UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-"""The same data make the same file."""
+"""Dates are left out so that the same data produce the same file."""
 
 
 def _figure() -> Figure:
     try:
-        from matplotlib.figure import Figure  # An extra of the distribution.
+        from matplotlib.figure import Figure  # Optional dependency: the extra ``plot``.
     except ImportError as error:
         raise UsageError(
             "Pictures need matplotlib; install it with `pip install kndb[plot]`."
@@ -91,10 +92,10 @@ def _title(axes: Axes, text: str, found: Found) -> None:
 
 
 def _about(found: Found) -> str:
-    """What was selected: the model; the fact, the relation or the number of facts; languages."""
+    """The subtitle: the model; the fact, the relation or the number of facts; the languages."""
     rows = found.rows(_CHOSEN_FACTS)
     if not rows:
-        raise NotFound("The facts asked for have no knowledge neurons in this run; choose others.")
+        raise NotFound("The selected facts have no knowledge neurons in this run; choose others.")
     relations = {row[1] for row in rows}
     if len(rows) == 1:
         ((key, relation, own, english),) = rows
@@ -117,11 +118,11 @@ _CHOSEN_FACTS = """
     JOIN fact USING (fact_id) JOIN relation USING (relation_id) JOIN prompt USING (fact_id)
     GROUP BY fact_id, fact_key, relation.label ORDER BY ALL
 """
-"""The facts selected, each said in a language asked for and in English, where it is."""
+"""The selected facts, each labelled in a requested language and, if possible, in English."""
 
 
 def _draw_layers(figure: Figure, found: Found) -> None:
-    """Neurons of each layer: bars by language, or a line for each of many languages."""
+    """Neurons in each layer: bars by language, or a heat map if there are many languages."""
     rows = found.rows("SELECT lang, layer, count(*) FROM chosen GROUP BY ALL ORDER BY ALL")
     axes = figure.subplots()
     _title(axes, "Knowledge neurons by layer", found)
@@ -157,14 +158,14 @@ def _draw_many_languages(figure: Figure, axes: Axes, langs: list[str], shares: A
 
 
 def _draw_languages(figure: Figure, found: Found) -> None:
-    """The Jaccard overlap of each two languages, summed over facts."""
+    """The Jaccard overlap of each pair of languages, summed over facts."""
     sizes = dict(found.rows("SELECT lang, count(*) FROM chosen GROUP BY lang ORDER BY lang"))
     axes = figure.subplots()
     _title(axes, "Neurons that two languages share (Jaccard)", found)
     langs = list(sizes)
     if len(langs) < 2:
         raise NotFound(
-            f"There is one language only, {', '.join(langs)}; the picture compares two or more."
+            f"There is only one language, {', '.join(langs)}; this picture needs two or more."
         )
     jaccard = np.full((len(langs), len(langs)), np.nan)
     for a, b, shared, union in found.rows(_PAIRS):
@@ -207,7 +208,7 @@ def _draw_matrix(figure: Figure, axes: Axes, langs: list[str], jaccard: Any) -> 
 
 
 def _draw_map(figure: Figure, found: Found) -> None:
-    """Every neuron by layer and index; larger: more facts; colour: how many languages."""
+    """Every neuron by layer and index; size shows its facts, colour its number of languages."""
     rows = found.rows(
         "SELECT layer, neuron, count(DISTINCT fact_id), count(DISTINCT lang) FROM chosen "
         "GROUP BY ALL ORDER BY 4, 3, 1, 2"
@@ -237,18 +238,18 @@ def _draw_map(figure: Figure, found: Found) -> None:
 
 
 def _area(n: Any, facts: Any) -> Any:
-    """The area of a dot, in points squared, of a neuron of ``n`` facts."""
+    """The area, in points squared, of the dot of a neuron with ``n`` facts."""
     return _SMALLEST + 150 * n / max(facts.max(), 8)
 
 
 def _spread(neurons: Any) -> Any:
-    """Heights within a layer's band, so that neighbours do not cover each other."""
-    golden = 0.6180339887  # multiples of it spread evenly
+    """Heights within a layer's band, chosen so that neighbours do not overlap."""
+    golden = 0.6180339887  # its multiples are spread evenly
     return 0.64 * (neurons * golden % 1) - 0.32
 
 
 def _label_largest(axes: Axes, layers: Any, neurons: Any, facts: Any) -> None:
-    """Name the neurons of most facts, where some stand out."""
+    """Label the neurons with the most facts, if any neuron has more than one."""
     for at in np.argsort(-facts, kind="stable")[:5] if facts.max() > 1 else ():
         radius = _area(facts[at], facts) ** 0.5 / 2
         axes.annotate(

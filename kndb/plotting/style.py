@@ -1,7 +1,7 @@
-"""What the pictures have in common: colours, fonts, and what stands above them.
+"""The style that all pictures share: colours, fonts and headings.
 
-Colours are told apart by colour-blind people: the palette of Okabe and Ito (2008), and the map
-viridis. It draws no data.
+The colours suit colour-blind readers: the palette of Okabe and Ito (2008) and the colour map
+viridis. No data is drawn here.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
-"""Okabe and Ito's colours, the ones that differ most first."""
+"""The colours of Okabe and Ito, starting with those that differ most."""
 
 GREY = "#666666"
 
 
 def style() -> Any:
-    """A context in which matplotlib draws in kndb's style."""
-    from matplotlib import rc_context  # An extra of the distribution.
+    """A context manager for drawing in kndb's style."""
+    from matplotlib import rc_context  # Optional dependency: the extra ``plot``.
 
     return rc_context(
         {
@@ -40,8 +40,8 @@ def style() -> Any:
 
 
 def heading(axes: Axes, text: str, about: str) -> None:
-    """A title, and below it in grey what the picture is about."""
-    # The title is always English; its font has a bold face, which those of many scripts lack.
+    """Write a title and, below it in grey, a subtitle."""
+    # The title is always English, so it can use a font with a bold face; many scripts lack one.
     axes.set_title(f"{text}\n", pad=4, fontfamily=TITLE_FAMILY)
     axes.annotate(
         about,
@@ -56,7 +56,7 @@ def heading(axes: Axes, text: str, about: str) -> None:
 
 
 def ordered_colours(n: int, most: int) -> list[Any]:
-    """The palette's first colours, or, for more than ``most``, a map from blue to yellow."""
+    """The first ``n`` colours of the palette, or of a blue-to-yellow map if ``n > most``."""
     if n <= most:
         return list(PALETTE[:n])
     from matplotlib import colormaps
