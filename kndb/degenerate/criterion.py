@@ -1,12 +1,12 @@
-"""Degenerate neurons: sets of which each part can be missed, but not the whole (AMIG; Chen et al.).
+"""Degenerate neurons: sets the model can do without in part, but not as a whole (Chen et al. 2024).
 
 With ``d(S) = (F - F with the neurons S set to 0) / F``, a set S of at least two neurons is
-degenerate when every proper non-empty subset has ``d <= t_low`` and ``d(S) > t_high``. Pairs are
-the paper's case; larger sets are found level by level, and a set is tried only if all its proper
-subsets stay at or below ``t_low``. Of several prompts, d is the mean of the prompts' own d.
+degenerate when every proper non-empty subset has ``d <= t_low`` and ``d(S) > t_high``. The paper
+considers pairs; larger sets are searched level by level, trying only sets whose proper subsets are
+all at or below ``t_low``. For several prompts, d is the mean over the prompts.
 
-The search knows neurons by their rank and asks a function for drops; :func:`examine` puts the two
-together with a control. Nothing here knows facts, files or how a model runs.
+The search identifies neurons by rank and gets drops from a function; :func:`examine` supplies that
+function and adds a control. Nothing here depends on facts, files or how a model runs.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ Drop = Literal["relative", "absolute"]
 DROPS: tuple[Drop, ...] = get_args(Drop)
 
 Group = tuple[int, ...]
-"""Neurons by their rank, the strongest is 0; ascending."""
+"""Ranks of neurons, ascending; the strongest neuron is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """What is searched, and what counts as degenerate.
+    """What to search, and what counts as degenerate.
 
     Attributes:
-        max_size: largest set.
-        budget: most sets of at least two neurons to try.
-        drop: ``relative`` as d above, or ``absolute``: F minus F without the set.
-        t_low: largest drop of a set's proper subsets.
-        t_high: a degenerate set's drop is above it.
+        max_size: size of the largest sets.
+        budget: at most this many sets of two or more neurons are tried.
+        drop: ``relative``, which is d as defined above, or ``absolute``, which is F minus F with
+            the set suppressed.
+        t_low: no proper subset may have a larger drop.
+        t_high: the drop of the whole set must exceed this.
 
-    The thresholds are those of the released code (heng840/AMIG, ``test_synergistic_neurons``).
+    Default thresholds: the released code (heng840/AMIG, ``test_synergistic_neurons``).
     """
 
     max_size: int = 2
@@ -50,26 +51,26 @@ class Criterion:
     t_high: float = 0.25
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
+        """Validate the values.
 
         Raises:
-            UsageError: a size below 2, no budget, an unknown drop, or thresholds that are not
-                ``0 <= t_low <= t_high < 1``.
+            UsageError: a size below 2, a budget below 1, an unknown kind of drop, or thresholds
+                that are not ``0 <= t_low <= t_high < 1``.
         """
         if self.max_size < 2:
             raise UsageError(f"A degenerate set has at least 2 neurons; {self.max_size} was given.")
         if self.budget < 1:
             raise UsageError(f"The budget must be at least 1 set; {self.budget} was given.")
         if self.drop not in DROPS:
-            raise UsageError(f"There is no drop {self.drop!r}; choose from {', '.join(DROPS)}.")
+            raise UsageError(f"Unknown kind of drop {self.drop!r}; use {', '.join(DROPS)}.")
         if not 0 <= self.t_low <= self.t_high < 1:
             raise UsageError(
-                "The thresholds must be 0 <= t-low <= t-high < 1; "
+                "The thresholds must satisfy 0 <= t-low <= t-high < 1; "
                 f"{self.t_low:g} and {self.t_high:g} were given."
             )
 
     def is_degenerate(self, group: Group, drops: Mapping[Group, float]) -> bool:
-        """Whether a set is, by its own drop and those of all its proper subsets."""
+        """Whether a set is degenerate, given its own drop and those of its proper subsets."""
         return (
             len(group) > 1
             and drops[group] > self.t_high
@@ -78,7 +79,7 @@ class Criterion:
 
 
 def proper_subsets(group: Group) -> Iterator[Group]:
-    """All non-empty ones, the small ones first.
+    """All proper non-empty subsets, the smallest first.
 
     >>> list(proper_subsets((0, 2, 5)))
     [(0,), (2,), (5,), (0, 2), (0, 5), (2, 5)]
@@ -89,12 +90,12 @@ def proper_subsets(group: Group) -> Iterator[Group]:
 
 @dataclass(frozen=True)
 class Search:
-    """What a search has tried.
+    """What a search tried.
 
     Attributes:
         drops: the drop of every set tried, single neurons first.
-        untried: sets that the budget left, of the size at which it ended.
-        untried_size: that size; larger sets were not looked for.
+        untried: number of sets left untried when the budget ran out.
+        untried_size: size of those sets; larger sets were not considered.
     """
 
     drops: Mapping[Group, float]
@@ -103,12 +104,12 @@ class Search:
 
     @property
     def sets(self) -> list[Group]:
-        """The sets of at least two neurons."""
+        """The sets of two or more neurons that were tried."""
         return [group for group in self.drops if len(group) > 1]
 
 
 Measure = Callable[[Sequence[Group]], Sequence[float]]
-"""Drops of some sets."""
+"""Returns the drop of each given set."""
 
 
 def search(n: int, measure: Measure, criterion: Criterion) -> Search:
@@ -119,9 +120,9 @@ def search(n: int, measure: Measure, criterion: Criterion) -> Search:
     >>> search(3, measure, Criterion()).drops
     {(0,): 0.1, (1,): 0.1, (2,): 0.1, (0, 1): 0.1, (0, 2): 0.9, (1, 2): 0.1}
 
-    Of a level that exceeds the budget, the sets of the strongest neurons are tried. Pairs are
-    measured together with single neurons where the budget holds them all: few single neurons
-    matter much, and a run over the weights is saved. Pairs that turn out not to be due are dropped.
+    If a level exceeds the budget, the sets of the strongest neurons are tried. If the budget covers
+    all pairs, they are measured together with the single neurons, which saves one pass over the
+    weights: few single neurons matter much, so few pairs are wasted. The wasted ones are dropped.
     """
     singles: list[Group] = [(i,) for i in range(n)]
     pairs: list[Group] = list(combinations(range(n), 2))
@@ -144,9 +145,9 @@ def search(n: int, measure: Measure, criterion: Criterion) -> Search:
 
 
 def _next_level(drops: Mapping[Group, float], size: int, n: int, t_low: float) -> list[Group]:
-    """Sets of ``size`` whose proper subsets all stay at or below ``t_low``, the strongest first.
+    """Sets of ``size`` whose proper subsets are all at or below ``t_low``, the strongest first.
 
-    Those of one neuron less are enough: they were tried for the same reason.
+    Only subsets with one neuron less need checking: smaller ones were checked a level earlier.
     """
     low = {group for group, drop in drops.items() if len(group) == size - 1 and drop <= t_low}
     due = [
@@ -162,9 +163,9 @@ def mean_drops(before: Tensor, after: Tensor, kind: Drop) -> Tensor:
     """The mean drop of each set, ``(sets,)``.
 
     Args:
-        before: ``(prompts,)``, F; prompts in which it is 0 do not count.
+        before: ``(prompts,)``, F; prompts in which it is 0 are ignored.
         after: ``(prompts, sets)``, F with each set suppressed.
-        kind: relative to F, or absolute.
+        kind: whether drops are relative to F or absolute.
     """
     counted = before > 0
     lost = before[counted, None] - after[counted]
@@ -173,15 +174,15 @@ def mean_drops(before: Tensor, after: Tensor, kind: Drop) -> Tensor:
 
 @dataclass(frozen=True)
 class SetDrop:
-    """A set of neurons, what its suppression does, and what its parts do.
+    """The effect of suppressing a set of neurons, and each of its subsets.
 
     Attributes:
-        kind: ``degenerate``, of the given neurons, or ``control``, of random ones.
+        kind: ``degenerate`` for the given neurons, ``control`` for random ones.
         neurons: the set, ascending.
         drop: d(S), relative or absolute.
         p_after: F with the set suppressed, mean over all prompts.
-        is_degenerate: whether it meets the criterion.
-        subsets: every proper non-empty subset with its drop.
+        is_degenerate: whether the set meets the criterion.
+        subsets: every proper non-empty subset and its drop.
     """
 
     kind: Literal["degenerate", "control"]
@@ -193,7 +194,7 @@ class SetDrop:
 
     @property
     def max_subset_drop(self) -> float:
-        """The largest drop of a proper subset."""
+        """The largest drop among the proper subsets."""
         return max(drop for _, drop in self.subsets)
 
 
@@ -204,9 +205,10 @@ class Findings:
     Attributes:
         p_before: F, mean over all prompts.
         tried: the search.
-        n_control: random sets tried: one of the same size and layers for every set, or 0.
-        sets: the degenerate sets and, of the control, their counterparts and what met the
-            criterion.
+        n_control: number of random sets tried, one with the same size and layers for every set;
+            0 without a control.
+        sets: the degenerate sets, their control counterparts, and all other control sets that
+            meet the criterion.
     """
 
     p_before: float
@@ -215,12 +217,12 @@ class Findings:
     sets: tuple[SetDrop, ...]
 
     def found(self, kind: Literal["degenerate", "control"]) -> list[SetDrop]:
-        """The sets of this kind that meet the criterion."""
+        """Those sets of one kind that meet the criterion."""
         return [found for found in self.sets if found.kind == kind and found.is_degenerate]
 
 
 class _Meter:
-    """Measures sets of certain neurons, and remembers what became of F."""
+    """Measures drops of sets of neurons, given by rank, and records F after each suppression."""
 
     def __init__(self, questions: Questions, neurons: Sequence[Neuron], kind: Drop) -> None:
         self.questions = questions
@@ -245,13 +247,13 @@ def examine(
     control: Sequence[Neuron] | None,
     criterion: Criterion,
 ) -> Findings:
-    """Search some neurons for degenerate sets, and try the same sets of control neurons.
+    """Search neurons for degenerate sets, and measure the same sets of control neurons.
 
     Args:
-        questions: prompts of which one at least has a probability above 0.
-        neurons: the strongest first.
-        control: in place of each neuron another one of its layer; None for no control.
-        criterion: what to search and what counts.
+        questions: prompts; the answer's probability must be above 0 in at least one.
+        neurons: the neurons to search, the strongest first.
+        control: for each neuron, a replacement in the same layer; None for no control.
+        criterion: what to search, and what counts as degenerate.
 
     Raises:
         UsageError: the model has no such neuron.

@@ -1,4 +1,4 @@
-"""From what a search found to the Arrow rows of the database."""
+"""Turns the findings of a search into Arrow rows for the database. Writes nothing itself."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ SUBSETS = pa.schema(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a fact in a language: findings, or the reason why there are none."""
+    """The outcome for a fact in a language: its findings, or the reason why it was skipped.
+
+    ``reason`` is also set when a search was incomplete.
+    """
 
     fact: FactToSearch
     n_neurons: int
@@ -74,7 +77,7 @@ class Outcome:
 def search_tables(
     search_id: int, run_id: int, batch: Sequence[Outcome]
 ) -> tuple[pa.Table, pa.Table, pa.Table, pa.Table]:
-    """Rows of facts, sets, members and subsets."""
+    """The rows of a batch: facts, sets, members and subsets."""
     search = {"search_id": search_id}
     stored = list(_stored_sets(search_id, batch))
     facts = [search | _fact_row(outcome) for outcome in batch]
@@ -115,7 +118,7 @@ def _fact_row(outcome: Outcome) -> dict[str, Any]:
 def _stored_sets(
     search_id: int, batch: Sequence[Outcome]
 ) -> Iterator[tuple[int, dict[str, Any], SetDrop]]:
-    """Every set found, with its id and its row."""
+    """Each set found: its id, its row and the set itself."""
     for outcome in batch:
         if outcome.findings is None:
             continue

@@ -1,8 +1,8 @@
-"""The search for degenerate neurons over a stored run: fact after fact, committed in batches.
+"""Searches a stored run for degenerate neurons, fact by fact, committing in batches.
 
-A search is made of a run and settings. Facts and languages that it already has are left alone, so
-an interrupted search goes on where it stopped, a finished one has nothing to do, and a search of a
-few facts can be widened.
+A search is identified by its run and settings. Facts and languages that it already covers are
+skipped, so an interrupted search resumes where it stopped, a finished one has nothing to do, and a
+search over a few facts can be extended. What counts as degenerate is decided in ``criterion``.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from kndb.store.searches import (
 )
 
 COMMIT_SECONDS = 5.0
-"""An interrupted search loses no more than this much work."""
+"""Longest time between commits."""
 
 COMMIT_FACTS = 200
-"""Nor more facts in their languages than this."""
+"""Most fact-languages between commits."""
 
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What to search, with what.
+    """What to search, and with which model.
 
     Attributes:
-        database: the database's path.
-        model: which model, and how it is loaded.
-        run: a run's id or its first digits; the model's newest finished run when None.
-        criterion: what is searched in each fact, and what counts as degenerate.
-        top: so many knowledge neurons of each fact and language, the strongest.
-        fact: a key, a prompt or words of the subject; all facts when None.
-        relation: a relation's id or label; all when None.
-        langs: languages; all when empty.
-        limit: number of facts.
-        seed: of the draw of facts, and of the random neurons of the control.
+        database: path of the database.
+        model: which model, and how to load it.
+        run: a run's id or its first digits; None for the model's newest finished run.
+        criterion: which sets to search, and what counts as degenerate.
+        top: number of knowledge neurons to search per fact and language, the strongest first.
+        fact: a key, a prompt or words of the subject; None for all facts.
+        relation: a relation's id or label; None for all.
+        langs: languages; empty for all.
+        limit: at most this many facts; None for all.
+        seed: seed for sampling facts and the control's random neurons.
     """
 
     database: Path
@@ -66,10 +66,10 @@ class SearchRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
+        """Validate the values.
 
         Raises:
-            UsageError: fewer than two neurons, or no facts, are asked for.
+            UsageError: ``top`` is below 2, or ``limit`` below 1.
         """
         if self.top < 2:
             raise UsageError(f"A set has at least 2 neurons; --top {self.top} was given.")
@@ -77,7 +77,7 @@ class SearchRequest:
             raise UsageError(f"The limit must be at least 1 fact; {self.limit} was given.")
 
     def search_settings(self, run: RunToSearch) -> dict[str, Any]:
-        """All that sets this search apart from others of the same run."""
+        """The settings that distinguish this search from others of the same run."""
         return {
             **asdict(self.criterion),
             "top": self.top,
@@ -89,14 +89,14 @@ class SearchRequest:
 
 
 def find_degenerate(request: SearchRequest, progress: Report = silent) -> SearchSummary:
-    """Search a run's facts for degenerate sets of knowledge neurons, and store them.
+    """Search a run's facts for degenerate sets of knowledge neurons, and store what is found.
 
     Raises:
-        NotFound: no such run, fact or relation.
-        UsageError: an option is wrong, or the model is not the run's.
+        NotFound: there is no such run, fact or relation.
+        UsageError: an option is invalid, or the model is not the run's.
         ModelError: the model cannot be loaded.
         DatabaseError: the database cannot be opened.
-        KeyboardInterrupt: after storing what was done.
+        KeyboardInterrupt: the search was interrupted; finished work has been stored.
     """
     started = time.monotonic()
     model, run = model_and_run(request)
@@ -126,7 +126,7 @@ def answer(
     """Search one fact in one language.
 
     Raises:
-        ModelError: a single set does not fit in memory.
+        ModelError: even a single set does not fit in memory.
     """
     neurons = fact.neurons[: request.top]
     reason = _unsearchable(fact, neurons)
@@ -134,7 +134,7 @@ def answer(
         return Outcome(fact, len(neurons), None, reason)
     try:
         targets = [model.targets(text, answer) for text, answer in fact.prompts]
-    except Unusable as error:  # a run of another version of the tokenizer
+    except Unusable as error:  # the run used another version of the tokenizer
         return Outcome(fact, len(neurons), None, str(error))
     questions = Questions(model, targets, request.model.memory)
     if not questions.observed_p.max() > 0:
@@ -156,7 +156,7 @@ def _unsearchable(fact: FactToSearch, neurons: Sequence[Any]) -> str | None:
 
 
 def _shortfall(findings: Findings, controlled: bool) -> str | None:
-    """What was left out of a search that was done."""
+    """What a completed search left out, for the column ``reason``."""
     parts = []
     if findings.tried.untried:
         parts.append(
@@ -176,7 +176,7 @@ def _store(
     total: int,
     progress: Report,
 ) -> None:
-    """Commit outcomes in batches; on an interrupt or error, those at hand."""
+    """Commit outcomes in batches; on an interrupt or error, commit those at hand first."""
     writer.mark("running")
     progress(done, total)
     waiting: list[Outcome] = []

@@ -1,6 +1,7 @@
-"""What a search for degenerate neurons holds of the facts asked for, counted in the database.
+"""Counts the results of a search for degenerate neurons over the requested facts.
 
-What earlier calls of the same search found of these facts is included; other facts are not.
+The figures come from the database, so they include what earlier calls of the same search found for
+these facts. Other facts do not count.
 """
 
 from __future__ import annotations
@@ -15,24 +16,26 @@ from kndb.store.searches import Key, RunToSearch
 
 @dataclass(frozen=True)
 class SearchSummary:
-    """A search in figures, all of them about the facts and languages asked for.
+    """A search in figures, all limited to the requested facts and languages.
+
+    A *fact-language* is a fact in one of its languages.
 
     Attributes:
-        search_id: its id.
-        run_id: the run's.
-        model: the model's name.
-        asked: the facts and languages that this call was about.
-        facts: facts searched.
-        questions: facts in their languages searched.
-        skipped: by reason, facts in their languages that could not be searched.
-        partly: facts in their languages in which the budget left sets untried.
-        tried: sets of at least two neurons tried.
-        found: by size, degenerate sets.
-        carriers: facts in their languages with at least one degenerate set.
-        control: random sets tried.
-        control_found: those that met the criterion.
-        new: facts in their languages that this call worked on; 0 where all had been there.
-        seconds: this call took.
+        search_id: id of the search.
+        run_id: id of the run.
+        model: name of the model.
+        asked: the requested facts and languages.
+        facts: number of facts searched.
+        questions: number of fact-languages searched.
+        skipped: number of fact-languages that could not be searched, by reason.
+        partly: number of fact-languages in which the budget left sets untried.
+        tried: number of sets of two or more neurons tried.
+        found: number of degenerate sets, by size.
+        carriers: number of fact-languages with at least one degenerate set.
+        control: number of random sets tried.
+        control_found: number of random sets that meet the criterion.
+        new: number of fact-languages searched by this call; 0 if all were already stored.
+        seconds: seconds taken by this call.
     """
 
     search_id: int
@@ -77,7 +80,7 @@ _FOUND = f"""
 def summarise_search(
     path: Path, search_id: int, run: RunToSearch, asked: frozenset[Key], new: int, seconds: float
 ) -> SearchSummary:
-    """Count what a search holds of the facts and languages asked for.
+    """Summarise a search over the requested facts and languages.
 
     Raises:
         DatabaseError: the database cannot be opened.

@@ -1,4 +1,4 @@
-"""The search level by level, on drops given by hand; and planted redundancy in tiny models."""
+"""The level-by-level search on hand-made drops, and planted redundancy in tiny models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tiny import PROMPTS, tiny
 
 
 def asked_by(measure: Callable[[Group], float]) -> tuple[list[Group], Any]:
-    """A measure of many groups, and the list of all that it was asked."""
+    """A measure of many groups, and a list of the groups it has been called with."""
     asked: list[Group] = []
 
     def many(groups: Sequence[Group]) -> list[float]:
@@ -41,7 +41,7 @@ def asked_by(measure: Callable[[Group], float]) -> tuple[list[Group], Any]:
 
 
 def found(drops: dict[Group, float], criterion: Criterion) -> list[Group]:
-    """The degenerate sets that a search with these drops finds; what is not given drops 0."""
+    """The degenerate sets found with these drops; sets not listed drop by 0."""
     n = 1 + max(max(group) for group in drops)
     _, measure = asked_by(lambda group: drops.get(group, 0.0))
     tried = search(n, measure, criterion)
@@ -70,7 +70,7 @@ def test_a_neuron_that_matters_by_itself_is_in_no_set() -> None:
 
 def test_larger_sets_come_only_from_sets_that_do_not_matter() -> None:
     def measure(group: Group) -> float:
-        return 0.22 if {0, 1} <= set(group) else 0.0  # neither missed nor degenerate
+        return 0.22 if {0, 1} <= set(group) else 0.0  # between the thresholds
 
     asked, many = asked_by(measure)
     tried = search(5, many, Criterion(max_size=5))
@@ -152,9 +152,9 @@ FRANCE, GERMAN = PROMPTS[0], PROMPTS[3]
 
 
 def redundant(architecture: str, layer: int, indices: Sequence[int]) -> LanguageModel[Any]:
-    """A model in which each of these neurons is enough for the answer to the first prompt.
+    """A model in which any one of these neurons suffices to answer the first prompt.
 
-    What they write is far longer than the rest of the residual stream, whose norm is taken later.
+    Their output dwarfs the rest of the residual stream, which is normalised afterwards.
     """
     model = quiet_model(architecture)
     (own,), (other,) = (model.targets(*prompt)[:1] for prompt in (FRANCE, GERMAN))
@@ -171,7 +171,7 @@ def redundant(architecture: str, layer: int, indices: Sequence[int]) -> Language
 
 
 def always_on(model: LanguageModel[Any], neurons: Sequence[Neuron], target: Target) -> None:
-    """Make neurons of plain blocks fire whatever comes in, and write the target's answer."""
+    """Make neurons of ungated blocks fire on any input and write the target's answer."""
     direction = raising(model, model.info.n_layers - 1, target)
     for neuron in neurons:
         (gate,) = gates(model, neuron.layer)
@@ -181,13 +181,13 @@ def always_on(model: LanguageModel[Any], neurons: Sequence[Neuron], target: Targ
 
 
 def rows(module: nn.Module) -> Tensor:
-    """A projection's weights, one row for each output."""
+    """A projection's weights, one row per output."""
     weight: Any = module.weight
     return weight.data if isinstance(module, nn.Linear) else weight.data.T  # type: ignore[no-any-return]
 
 
 def bias(module: Any) -> Tensor:
-    """A projection's bias, one number for each output."""
+    """A projection's bias, one number per output."""
     return module.bias.data  # type: ignore[no-any-return]
 
 
@@ -213,7 +213,7 @@ def test_two_redundant_neurons_are_a_pair(architecture: str) -> None:
     assert pair.p_after < 0.2 * result.p_before
     assert len(result.tried.sets) == result.n_control == 28
     assert result.found("control") == []
-    # The pair's counterpart among the random sets is kept beside it.
+    # The pair's random counterpart is stored with it.
     (counterpart,) = [found for found in result.sets if found.kind == "control"]
     assert [neuron.layer for neuron in counterpart.neurons] == [1, 1]
     assert not counterpart.is_degenerate
@@ -249,13 +249,13 @@ def test_an_absolute_drop_is_one_of_probability() -> None:
     (absolute,) = result.found("degenerate")
     assert absolute.drop == pytest.approx(result.p_before - absolute.p_after)
     assert relative.drop == pytest.approx(absolute.drop / result.p_before)
-    high = (result.p_before + 1) / 2  # no drop of probability can be that large
+    high = (result.p_before + 1) / 2  # larger than any possible drop
     assert findings(model, neurons, Criterion(drop="absolute", t_high=high)).sets == ()
 
 
 @pytest.mark.parametrize("architecture", ["bert", "gpt2"])
 def test_the_pair_search_equals_a_naive_one(architecture: str) -> None:
-    """The released code's loop: the whole model for each neuron and each pair, with hooks."""
+    """The released code's loop: one full forward pass per neuron and per pair, with hooks."""
     model = tiny(architecture)
     targets = model.targets(*FRANCE)[:1]
     neurons = [Neuron(layer, index) for layer in (2, 0, 1) for index in (4, 31, 46)]
@@ -265,7 +265,9 @@ def test_the_pair_search_equals_a_naive_one(architecture: str) -> None:
         return 1 - naive(model, targets[0], silent) / p
 
     pairs = {pair: drop(pair) for pair in combinations(neurons, 2)}
-    low = sorted(drop([neuron]) for neuron in neurons)[-2] + 1e-6  # one is too strong alone
+    low = (
+        sorted(drop([neuron]) for neuron in neurons)[-2] + 1e-6
+    )  # one neuron is too strong by itself
     criterion = Criterion(t_low=low, t_high=low)
     good = [neuron for neuron in neurons if drop([neuron]) <= low]
     expected = {

@@ -27,7 +27,7 @@ from kndb_ingest.pipeline import IngestRequest, ingest
 from tiny import hf_model, tokenizer_of
 
 LOOSE = Criterion(t_low=0.1, t_high=0.1)
-"""Thresholds at which models with random weights have degenerate sets."""
+"""Thresholds loose enough for models with random weights to have degenerate sets."""
 
 TABLES = ("degenerate_fact", "degenerate_set", "degenerate_member", "degenerate_subset")
 COUNTRIES = {
@@ -41,7 +41,7 @@ TEMPLATES = ["The capital of [X] is [Y] .", "People in [X] speak [Y] ."]
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Saved models: random weights, others of the same shape, and two redundant neurons."""
+    """Saved models: two random BERTs, a random GPT-2, and one with two redundant neurons."""
     models = {
         "tiny-bert": hf_model("bert"),
         "other-bert": hf_model("bert", seed=1),
@@ -58,7 +58,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four facts in one language by two templates, one of them in a second language too."""
+    """Four facts in one language, two templates each; one fact also in a second language."""
     rows = [
         {"relation": "P36", "subject_id": key, "object_id": f"of-{key}", "lang": "en"}
         | {"template": template, "subject": subject, "answer": answer}
@@ -74,7 +74,7 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run(folders: dict[str, Path], facts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with a run of tiny-bert and one of tiny-gpt2."""
+    """A database with one run each of tiny-bert and tiny-gpt2."""
     path = tmp_path_factory.mktemp("runs") / "run.duckdb"
     for name in ("tiny-bert", "tiny-gpt2"):
         ingest(IngestRequest(path, ModelChoice(str(folders[name])), str(facts)))
@@ -104,7 +104,7 @@ def test_what_is_stored(name: str, searched: int, folders: dict[str, Path], data
     done = find_degenerate(
         SearchRequest(database, ModelChoice(str(folders[name])), criterion=criterion, top=8)
     )
-    # Tiny-bert has no word for Nowhere.
+    # "Nowhere" is not in tiny-bert's vocabulary.
     assert (done.facts, done.questions, done.new) == (searched, searched + 1, 6)
     assert sum(done.skipped.values()) == 5 - searched
     assert sum(done.found.values()) > 0
@@ -141,7 +141,7 @@ def test_what_is_stored(name: str, searched: int, folders: dict[str, Path], data
     assert ask(database, "SELECT status, finished_at IS NULL FROM degenerate_search") == [
         ("finished", False)
     ]
-    # Members are knowledge neurons of their fact and language, those of controls are not.
+    # Members are knowledge neurons of their fact and language; members of controls are not.
     rows = ask(
         database,
         """
@@ -167,7 +167,7 @@ def test_controls_have_the_sizes_and_layers_of_the_sets(
         ) GROUP BY kind = 'control' ORDER BY kind = 'control'
     """
     (own,), (control,) = ask(database, layers)
-    for sizes in map(tuple, own):  # every degenerate set has its counterpart
+    for sizes in map(tuple, own):  # every degenerate set has a counterpart
         assert own.count(list(sizes)) <= control.count(list(sizes))
 
 
@@ -208,11 +208,11 @@ def test_a_search_of_few_facts_is_widened(folders: dict[str, Path], database: Pa
     assert every.search_id == few.search_id
     assert 0 < every.new < 6
     assert len(every.asked) == 6
-    # The figures are about what was asked for, not all that the search holds.
+    # The figures cover the requested facts only, not everything in the search.
     again = find_degenerate(SearchRequest(database, ModelChoice(model), fact="Japan"))
     assert replace(again, new=1, seconds=few.seconds) == few
     assert every.tried > few.tried
-    # Other thresholds are another search.
+    # Different thresholds make a different search.
     other = find_degenerate(
         SearchRequest(database, ModelChoice(model), fact="Japan", criterion=LOOSE)
     )
@@ -268,7 +268,7 @@ search.find_degenerate(request, slowly)
 
 
 def assert_same_rows(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> None:
-    """Equal rows; figures may differ by rounding, as thread counts differ."""
+    """Equal rows, with a tolerance: thread counts differ, and so does rounding."""
     assert len(found) == len(expected)
     for left, right in zip(found, expected, strict=True):
         for a, b in zip(left, right, strict=True):
@@ -348,7 +348,7 @@ def test_facts_without_neurons_have_a_row(folders: dict[str, Path], database: Pa
 def test_a_probability_of_zero_has_a_row(
     folders: dict[str, Path], facts: Path, tmp_path: Path
 ) -> None:
-    """Weights under which one answer has the probability 0, in float32."""
+    """Weights that give one answer a probability of 0 in float32."""
     hf = hf_model("bert")
     (token,) = tokenizer_of("bert")("Paris", add_special_tokens=False)["input_ids"]
     with torch.no_grad():
@@ -358,7 +358,7 @@ def test_a_probability_of_zero_has_a_row(
     tokenizer_of("bert").save_pretrained(folder)
     ingest(IngestRequest(database, ModelChoice(str(folder)), str(facts), langs=["en"]))
     with kndb.store.database.connect(database, write=True) as connection:
-        # Scores of such an answer are 0 and select no neuron: as if another run had selected some.
+        # Such an answer scores 0 and selects no neurons, so pretend another run selected some.
         connection.execute(
             "INSERT INTO knowledge_neuron SELECT run_id, (SELECT fact_id FROM fact WHERE "
             "fact_key = 'P36:Q142'), 'en', layer, neuron, score, support FROM knowledge_neuron "
