@@ -4,8 +4,8 @@
 >>> with kndb.open("demo.duckdb") as db:  # doctest: +SKIP
 ...     db.query(fact="Benin", lang="en").to_dicts()
 
-Importing it imports nothing heavy: every public name is loaded when it is first used. Querying a
-database never imports torch, transformers, SQLAlchemy or Arrow.
+Importing the package imports nothing heavy: every public name is loaded when it is first used.
+Querying a database never imports torch, transformers, SQLAlchemy or Arrow.
 """
 
 from __future__ import annotations

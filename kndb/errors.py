@@ -1,18 +1,18 @@
 """The error tree of kndb. Every message is one sentence: what failed, what was given, what to do.
 
-    KndbError                 1   the asked-for thing failed
+    KndbError                 1   the request failed
     ├── UsageError            2   the request itself is wrong
     ├── DatabaseError         3   the database cannot be opened
     │   ├── DatabaseMissing
     │   ├── DatabaseCorrupt
     │   ├── DatabaseLocked
     │   └── DatabaseVersion   made by a newer kndb
-    ├── NotFound              4   nothing matches (carries the nearest matches)
+    ├── NotFound              4   nothing matches (with the nearest matches)
     ├── ModelError            1   the model cannot be loaded or used
     └── DatasetError          1   the data cannot be read
 
-The number is the exit code of the command line. Errors of drivers and libraries are translated
-where they arise, with ``raise ... from error``.
+The number is the exit code of the command line. Errors from drivers and libraries are translated
+where they occur, with ``raise ... from error``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from collections.abc import Sequence
 
 
 class KndbError(Exception):
-    """Anything kndb reports to people. ``exit_code`` is what the command line exits with."""
+    """The base of all errors that kndb reports. ``exit_code`` is that of the command line."""
 
     exit_code = 1
 
 
 class UsageError(KndbError):
-    """The request is wrong in itself: an unknown option value, a contradiction."""
+    """The request itself is wrong: an unknown option value, or options that conflict."""
 
     exit_code = 2
 
@@ -47,7 +47,7 @@ class DatabaseCorrupt(DatabaseError):
 
 
 class DatabaseLocked(DatabaseError):
-    """Another process holds the database."""
+    """Another process is using the database."""
 
 
 class DatabaseVersion(DatabaseError):
@@ -55,7 +55,7 @@ class DatabaseVersion(DatabaseError):
 
 
 class NotFound(KndbError):
-    """Nothing matches. ``nearest`` holds the closest matches, best first."""
+    """Nothing matches. ``nearest`` lists the closest matches, best first."""
 
     exit_code = 4
 
@@ -69,4 +69,4 @@ class ModelError(KndbError):
 
 
 class DatasetError(KndbError):
-    """The data set cannot be read. The message names the file and, where there is one, the line."""
+    """The data set cannot be read. The message names the file and, if possible, the line."""

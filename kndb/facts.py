@@ -1,7 +1,7 @@
-"""Facts, relations and prompts: the words of the field as values. No files, no models, no database.
+"""Facts, relations and prompts as plain values. No files, models or databases.
 
-A *fact* is language-independent: a relation between a subject and an object, all three known by
-identifiers. A *prompt* says a fact in one language by one template, with the object left out.
+A *fact* is language-independent: a relation between a subject and an object, all three given by
+identifiers. A *prompt* states a fact in one language with one template, leaving out the object.
 
 >>> fact = Fact("P36", "Q142", "Q90")
 >>> fact.key
@@ -21,9 +21,9 @@ MASK_PLACEHOLDER = "[MASK]"
 
 
 def content_id(*parts: str | int) -> int:
-    """A stable 63-bit identifier of the given parts, in their order.
+    """A stable 63-bit identifier computed from the given parts, in order.
 
-    It is the head of a SHA-256, so databases made apart merge without renumbering.
+    It is the start of a SHA-256 hash, so separately built databases merge without renumbering.
     """
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
@@ -31,7 +31,7 @@ def content_id(*parts: str | int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation between subject and object: ``Relation("P36", "capital")``."""
+    """A relation between a subject and an object: ``Relation("P36", "capital")``."""
 
     relation_id: str
     label: str
@@ -39,7 +39,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A language-independent fact, known by the identifiers of its three parts."""
+    """A language-independent fact, given by the identifiers of its three parts."""
 
     relation_id: str
     subject_id: str
@@ -47,17 +47,17 @@ class Fact:
 
     @property
     def key(self) -> str:
-        """Relation and subject, as people write it: ``P36:Q142``."""
+        """Relation and subject in the form users write: ``P36:Q142``."""
         return f"{self.relation_id}:{self.subject_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A fact said in one language by one template, with the object left out.
+    """A fact stated in one language with one template, without its object.
 
-    ``template`` keeps ``[X]`` and ``[Y]``; ``answer`` is the object's label in ``lang``. A data
-    set may hold prompts that no model can use (no ``[Y]``, an empty answer): they are kept, and
-    reported as skipped with the reason.
+    ``template`` contains ``[X]`` and ``[Y]``; ``answer`` is the object's label in ``lang``. Prompts
+    that no model can use (no ``[Y]``, an empty answer) are kept, and reported as skipped with the
+    reason.
     """
 
     fact: Fact
@@ -68,7 +68,7 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """The prompt as every model gets it: subject filled in, ``[MASK]`` for the answer."""
+        """The prompt, the same for every model: subject filled in, ``[MASK]`` for the answer."""
         return self.template.replace(OBJECT_PLACEHOLDER, MASK_PLACEHOLDER).replace(
             SUBJECT_PLACEHOLDER, self.subject
         )

@@ -1,4 +1,4 @@
-"""A neuron, as kndb counts them, and random ones to compare with."""
+"""Neurons as values, and random neurons for controls. Knows no model and no database."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from kndb.errors import UsageError
 
 @dataclass(frozen=True, order=True, slots=True)
 class Neuron:
-    """One unit of a transformer's feed-forward block, after its activation function.
+    """One unit of a transformer's feed-forward block, after the activation function.
 
-    It is an input of the block's output projection. Layers and indices count from 0.
+    It is an input to the block's output projection. Layers and indices count from 0.
     """
 
     layer: int
@@ -40,18 +40,18 @@ class Neuron:
 def random_like(
     neurons: Sequence[Neuron], avoid: Sequence[Neuron], n_neurons: int, seed: int
 ) -> list[Neuron] | None:
-    """For each neuron another of the same layer, drawn without replacement.
+    """For each neuron, a random one in the same layer, drawn without replacement.
 
     Args:
-        neurons: those to imitate.
+        neurons: the neurons to match.
         avoid: neurons that must not be drawn.
-        n_neurons: per layer.
-        seed: of the draw.
+        n_neurons: number of neurons per layer.
+        seed: seed of the random generator.
 
     Returns:
-        The neurons in the same order, or None where a layer has not enough others.
+        The random neurons in the same order, or None if a layer has too few others.
     """
-    # Here, as queries need neurons but no NumPy: saves 0.1 s.
+    # Deferred: queries need this module but not NumPy, which takes 0.1 s.
     import numpy as np
 
     generator = np.random.default_rng(seed)

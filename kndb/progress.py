@@ -1,10 +1,10 @@
-"""How long work tells those who wait for it."""
+"""The type of progress callbacks. Displaying progress is the caller's business."""
 
 from collections.abc import Callable
 
 Report = Callable[[int, int], None]
-"""Called with ``(done, total)``; the first call counts what earlier calls had done."""
+"""Called with ``(done, total)``; ``done`` includes work from earlier, interrupted runs."""
 
 
 def silent(done: int, total: int) -> None:
-    """Report nothing."""
+    """Ignore progress."""

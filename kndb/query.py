@@ -1,4 +1,4 @@
-"""Asks a kndb database about facts and neurons. Reads only, and runs no model.
+"""Queries a kndb database for facts and neurons. It only reads, and runs no model.
 
 >>> import kndb
 >>> with kndb.open("demo.duckdb") as db:  # doctest: +SKIP
@@ -6,8 +6,8 @@
 ...         print(row["fact_key"], row["layer"], row["neuron"], round(row["score"], 4))
 P36:Q962 2 641 0.4451
 
-Only DuckDB is imported here: a query answers in a fraction of the time SQLAlchemy or Arrow need to
-load.
+Only DuckDB is imported here: a query takes a fraction of the time needed to import SQLAlchemy or
+Arrow.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _MOST_USED = f"""
 
 
 class Database:
-    """An open database, for reading. Use it in a ``with`` block, or call ``close``."""
+    """A database opened for reading. Use it in a ``with`` block, or call ``close``."""
 
     def __init__(self, path: str | Path, *, wait: float = 10.0) -> None:
         self.path = Path(path)
@@ -107,27 +107,27 @@ class Database:
         Args:
             fact: a key (``P36:Q142``), a prompt in any language (``The capital of France is
                 [MASK].``, or with the answer), or words of the subject in any language.
-            relation: id or label of a relation: ``P36``, ``capital``.
+            relation: a relation's id or label: ``P36``, ``capital``.
             lang: a language code: ``en``.
-            neuron: only this neuron, ``LAYER:INDEX``.
-            model: name of a model, or a part of it.
-            run: a run's id, or the beginning of it. Without it, the newest finished run of each
-                model over each data set answers.
-            tau, share: select anew from the raw scores with these thresholds, exactly and without
-                the model; see ``kndb.store.refine``. One given alone leaves the other as the run
-                was refined.
-            top: at most so many neurons per run, fact and language.
+            neuron: only this neuron, as ``LAYER:INDEX``.
+            model: a model's name, or part of it.
+            run: a run's id, or its first digits. Default: the newest finished run of each model
+                on each data set.
+            tau, share: reselect neurons from the raw scores with these thresholds, exactly and
+                without running the model; see ``kndb.store.refine``. If only one is given, the
+                other is the run's own.
+            top: at most this many neurons per run, fact and language.
 
         Returns:
             Columns ``fact_key, relation, lang, subject, answer, layer, neuron, score, support,
-            n_langs, langs, model, run_id``, ordered by fact, language, model and falling score.
-            ``n_langs`` counts the languages in which the neuron is a knowledge neuron of the
-            fact, and ``langs`` names them (``en,zh``), whatever ``lang`` and ``top`` leave to be
-            seen. Imported neurons have no ``score`` and no ``support``.
+            n_langs, langs, model, run_id``, ordered by fact, language, model and descending score.
+            ``n_langs`` counts the languages in which the neuron is a knowledge neuron of the fact,
+            and ``langs`` lists them (``en,zh``); both ignore ``lang`` and ``top``. Imported
+            neurons have no ``score`` and no ``support``.
 
         Raises:
-            NotFound: nothing matches; it carries the nearest matches.
-            UsageError: a value is out of range, or ``run`` fits several runs.
+            NotFound: nothing matches; the error carries the nearest matches.
+            UsageError: a value is out of range, or ``run`` matches several runs.
         """
         check_thresholds(tau, share)
         if top is not None and top < 1:
@@ -154,26 +154,26 @@ class Database:
             return found
 
     def sql(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Result:
-        """The answer to one SQL query, which can change and reach nothing else.
+        """Run one SQL query, which cannot change data or reach anything else.
 
-        It runs in this process, so a query that takes for ever or more memory than DuckDB counts
-        is not ended. ``kndb sql`` runs strangers' SQL in a process of its own, with limits.
+        It runs in this process, so nothing stops a query that never ends or that needs more
+        memory than DuckDB counts. ``kndb sql`` runs untrusted SQL in a separate, limited process.
 
         Args:
-            sql: a SELECT, FROM, WITH, SHOW, DESCRIBE, SUMMARIZE or EXPLAIN.
-            params: values for ``?`` or ``$name`` in it.
+            sql: a SELECT, FROM, WITH, SHOW, DESCRIBE, SUMMARIZE or EXPLAIN statement.
+            params: values for its placeholders, ``?`` or ``$name``.
 
         Raises:
-            UsageError: it is no query, or DuckDB refuses it.
+            UsageError: the statement is not a query, or DuckDB rejects it.
         """
         return run_sql(self._connection, sql, params)
 
     def runs(self) -> Result:
-        """Every run, the newest last: the view ``runs``."""
+        """All runs, the newest last, from the view ``runs``."""
         return self.sql("SELECT * FROM runs ORDER BY started_at, run_id")
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._connection.close()
 
     def __enter__(self) -> Database:
@@ -195,14 +195,14 @@ class Database:
 
 
 def open(path: str | Path, *, wait: float = 10.0) -> Database:
-    """Open a database for reading: ``kndb.open``. An older one is upgraded first.
+    """Open a database for reading, upgrading it first if it is old. Public as ``kndb.open``.
 
     Args:
         path: the database file.
-        wait: seconds to keep trying while another process writes.
+        wait: seconds to keep trying while another process is writing.
 
     Raises:
-        DatabaseError: it cannot be opened; see ``kndb.store.database.connect``.
+        DatabaseError: the file cannot be opened; see ``kndb.store.database.connect``.
     """
     return Database(path, wait=wait)
 
@@ -210,7 +210,7 @@ def open(path: str | Path, *, wait: float = 10.0) -> Database:
 def _execute(
     connection: duckdb.DuckDBPyConnection, sql: str, params: dict[str, Any]
 ) -> duckdb.DuckDBPyConnection:
-    """Run ``sql`` with those parameters that it mentions: DuckDB refuses others."""
+    """Run ``sql`` with only the parameters it mentions, because DuckDB rejects extra ones."""
     mentioned = set(re.findall(r"\$(\w+)", sql))
     used = {name: value for name, value in params.items() if name in mentioned}
     return connection.execute(sql, used)
@@ -219,18 +219,18 @@ def _execute(
 def _nothing(
     connection: duckdb.DuckDBPyConnection, knowledge: str, params: dict[str, Any]
 ) -> NotFound:
-    """Why no row was found: the language, the neuron, or no knowledge neurons at all."""
+    """The error for an empty result: is it the language, the neuron, or are there no neurons?"""
 
     def column(sql: str) -> list[str]:
         return [value for (value,) in _execute(connection, knowledge + sql, params).fetchall()]
 
     langs = column(_LANGS)
     if params["lang"] is not None and params["lang"].lower() not in map(str.lower, langs) and langs:
-        return NotFound(f"There are no neurons in language {params['lang']!r} here.", langs)
+        return NotFound(f"There are no matching neurons in language {params['lang']!r}.", langs)
     if params["layer"] is not None and langs:
         neuron = Neuron(params["layer"], params["neuron"])
-        return NotFound(f"No fact here uses neuron {neuron}.", column(_MOST_USED))
+        return NotFound(f"None of these facts uses neuron {neuron}.", column(_MOST_USED))
     return NotFound(
-        "The facts asked for have no knowledge neurons in the runs asked for; "
-        "`kndb runs` shows what was run and finished."
+        "The selected facts have no knowledge neurons in the selected runs; "
+        "`kndb runs` lists what has been run."
     )

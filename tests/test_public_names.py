@@ -1,4 +1,4 @@
-"""The public names, and that they cost nothing until they are used."""
+"""Public names exist, and cost nothing until they are used."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def loaded_by(code: str) -> set[str]:
-    """Which heavy modules a fresh interpreter has loaded after ``code``."""
+    """The heavy modules that a fresh interpreter has loaded after running ``code``."""
     code += f"\nimport sys; print(*[name for name in {HEAVY} if sys.modules.get(name)])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(run.stdout.split())
@@ -56,7 +56,7 @@ def test_importing_kndb_loads_nothing_heavy() -> None:
 def test_querying_loads_nothing_heavy(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     finished_run(path)
-    # DuckDB itself loads pandas with the first parameter, where pandas is installed.
+    # DuckDB itself loads pandas, if installed, with the first parameter.
     code = (
         "import sys\nsys.modules['pandas'] = None\n"
         f"import kndb\nwith kndb.open({str(path)!r}) as db:\n"

@@ -1,4 +1,4 @@
-"""Queries over hand-written scores: what is meant is found, and the rows are as defined."""
+"""Queries over hand-written scores: the right facts are found, and rows are as defined."""
 
 from __future__ import annotations
 
