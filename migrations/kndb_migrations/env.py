@@ -1,7 +1,7 @@
-"""Runs migrations on the connection that ``kndb_migrations.upgrade`` hands over.
+"""Runs migrations on the connection passed by ``kndb_migrations.upgrade``.
 
-It opens nothing itself: the caller owns the connection and the one transaction around all steps.
-The DuckDB dialect brings Alembic's implementation class, with transactional DDL.
+It opens nothing itself: the caller owns the connection and the single transaction around all steps.
+Alembic's implementation class, with transactional DDL, comes from the DuckDB dialect.
 """
 
 from alembic import context

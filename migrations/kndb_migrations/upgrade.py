@@ -1,4 +1,4 @@
-"""Brings a database to the newest revision. Knows Alembic; knows nothing of files or locks."""
+"""Upgrades a database to the newest revision with Alembic. Opens no files and takes no locks."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from sqlalchemy import Connection
 
 
 def alembic_config() -> Config:
-    """The Alembic configuration of this package, wherever it is installed."""
+    """The Alembic configuration for this package, wherever it is installed."""
     config = Config()
-    # A per cent sign in the path would read as an interpolation.
+    # A per cent sign in the path would be taken for an interpolation.
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     return config
 
 
 def script_directory() -> ScriptDirectory:
-    """The migration scripts, as Alembic sees them."""
+    """Alembic's view of the migration scripts."""
     return ScriptDirectory.from_config(alembic_config())
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Apply what is missing, inside the transaction of ``connection``.
+    """Apply the missing migrations inside the transaction of ``connection``.
 
-    The steps and their record in ``alembic_version`` are committed together, by the caller.
+    The caller commits the steps together with their record in ``alembic_version``.
     """
     config = alembic_config()
     config.attributes["connection"] = connection

@@ -1,4 +1,4 @@
-"""HEAD, the schema and the migrations agree, and a migration is all or nothing."""
+"""HEAD, the schema and the migrations agree, and a migration applies whole or not at all."""
 
 from __future__ import annotations
 

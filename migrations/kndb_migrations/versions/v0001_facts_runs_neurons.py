@@ -1,4 +1,4 @@
-"""The catalogue, runs, predictions, raw scores and knowledge neurons."""
+"""Adds the catalogue, runs, predictions, raw scores and knowledge neurons."""
 
 from alembic import op
 from sqlalchemy import (

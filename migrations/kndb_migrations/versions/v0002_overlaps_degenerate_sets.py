@@ -1,4 +1,4 @@
-"""Overlaps between languages, degenerate sets, and knowledge neurons without a score."""
+"""Adds overlaps and degenerate sets, and allows knowledge neurons without a score."""
 
 from alembic import op
 from sqlalchemy import (

@@ -1,4 +1,4 @@
-"""Calibrations of the fact check: neurons, thresholds, curves and splits."""
+"""Adds calibrations of the fact check: neurons, thresholds, curves and splits."""
 
 from alembic import op
 from sqlalchemy import BigInteger, Column, DateTime, Double, Integer, SmallInteger, Text

@@ -1,4 +1,4 @@
-"""Edits: the ledger, its neurons, and what each edit did."""
+"""Adds the edit ledger: edits, their neurons, and their measured effects."""
 
 from alembic import op
 from sqlalchemy import (
