@@ -1,7 +1,7 @@
-"""What is wrong with a prompt before any model is asked. No tokenizer, no model, no files.
+"""Finds prompts that no model can use. Needs no tokenizer, model or files.
 
-What depends on a model (unknown tokens, an object that is not last, a text too long) is found
-where the model is.
+Problems that depend on the model (unknown tokens, an object that is not last, too long a text) are
+found by the model's adapter.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from kndb.facts import MASK_PLACEHOLDER, OBJECT_PLACEHOLDER, SUBJECT_PLACEHOLDER
 
 
 def prompt_problem(prompt: Prompt) -> str | None:
-    """Why no model can use the prompt, in few words; None where one can.
+    """A short reason why no model can use the prompt, or None.
 
-    A template without ``[X]`` serves as long as it names the subject itself, or the data set
-    knows no subject apart from the sentence (AMIG).
+    A template without ``[X]`` is fine if it names the subject itself, or if the data set gives no
+    subject apart from the sentence (AMIG).
 
     >>> from kndb.facts import Fact
     >>> fact = Fact("P36", "Q142", "Q90")
@@ -30,7 +30,7 @@ def prompt_problem(prompt: Prompt) -> str | None:
 
 
 def subject_problem(prompt: Prompt) -> str | None:
-    """Why the prompt does not say whom it is about; None where it does."""
+    """A short reason why the prompt does not name its subject, or None if it does."""
     if SUBJECT_PLACEHOLDER in prompt.template:
         return None if prompt.subject.strip() else "subject missing"
     return None if prompt.subject in prompt.template else "no [X] placeholder"

@@ -1,4 +1,4 @@
-"""Each form, from small folders and files written by hand: what is in them comes out."""
+"""Each format, read from small hand-written folders and files."""
 
 import csv
 import json
@@ -131,7 +131,7 @@ def test_bmlama(tmp_path):
     assert dataset.relations[1] == Relation("x-was-born-in-y", "[X] was born in [Y].")
     assert dataset.prompts == (
         Prompt(paris, "en", "[X] is the capital of [Y].", "Paris", "France"),
-        # the subject does not stand in the sentence word for word: there is no [X]
+        # the sentence does not contain the subject verbatim, so there is no [X]
         Prompt(paris, "zh", "法国的首都是巴黎，[Y]。", "巴黎城", "法国"),
         Prompt(charles, "en", "[X] was born in [Y].", "Charles II of Spain", "Madrid"),
         Prompt(charles, "zh", "[X]生于[Y]。", "卡洛斯二世", "马德里"),
@@ -362,7 +362,7 @@ def test_nothing_there(tmp_path):
 @pytest.mark.parametrize("text", ["", "\n", "relation,subject_id,object_id,lang\n"])
 def test_an_empty_data_set(tmp_path, text):
     write(tmp_path / "facts.csv", text)
-    with pytest.raises(DatasetError, match=r"facts.csv' holds no prompts; choose other data\.$"):
+    with pytest.raises(DatasetError, match=r"facts.csv' has no prompts; choose other data\.$"):
         read_dataset(tmp_path / "facts.csv")
-    with pytest.raises(DatasetError, match=r"facts.csv' holds no prompts for en; choose other"):
+    with pytest.raises(DatasetError, match=r"facts.csv' has no prompts for en; choose other"):
         read_dataset(tmp_path / "facts.csv", langs=["en"])

@@ -1,4 +1,4 @@
-"""Malformed input names the file and the line, and nothing half-read comes out."""
+"""Errors about malformed input name the file and the line; nothing is returned half-read."""
 
 import json
 
@@ -46,8 +46,8 @@ def refused(path):
         (b'{"a":' * 100_000, "not JSON"),
         (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
         (without("answer"), "missing columns answer"),
-        (changed(answer=7), "'answer' is 7, not a text"),
-        (changed(template=["[X]"]), "'template' is ['[X]'], not a text"),
+        (changed(answer=7), "'answer' is 7, not a string"),
+        (changed(template=["[X]"]), "'template' is ['[X]'], not a string"),
         (changed(lang=""), "'lang' is empty"),
         (changed(relation=None), "'relation' is empty"),
         (changed(subject_id=" "), "'subject_id' is empty"),
@@ -81,7 +81,7 @@ def test_csv(tmp_path, text, place, problem):
 def test_parquet(tmp_path):
     path = tmp_path / "facts.parquet"
     path.write_bytes(b"PAR1 and then nothing that belongs there PAR1")
-    assert "not a whole Parquet file" in refused(path)
+    assert "Parquet file is damaged" in refused(path)
 
 
 def mpararel(root, pattern, row):
@@ -133,7 +133,10 @@ AMIG = '{\n"u1": {"sentences": ["A is [MASK]."], "relation_name": "P39", "obj_la
             '"u2": {"sentences": "A", "relation_name": "P1", "obj_label": "b"}}',
             "entry 'u2': 'sente",
         ),
-        ('"u2": {"sentences": [1], "relation_name": "P1", "obj_label": "b"}}', "is 1, not a text"),
+        (
+            '"u2": {"sentences": [1], "relation_name": "P1", "obj_label": "b"}}',
+            "is 1, not a string",
+        ),
         ('"u2": {"sentences": ["A"], "obj_label": "b"}}', "'u2': 'relation_name' is missing"),
         ('"u2": {"en": 1}}', "entry 'u2', 'en': not a JSON object"),
     ],

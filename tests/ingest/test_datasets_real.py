@@ -1,4 +1,4 @@
-"""The published data sets themselves, where ``KNDB_DATA`` names the folder they are unpacked in."""
+"""The published data sets themselves, if ``KNDB_DATA`` names the folder with the unpacked files."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def data(name):
 
 @cache
 def tuples_by_lang(root):
-    """The triples of each language that have a pattern there, counted without kndb."""
+    """The number of triples with a pattern in each language, counted without kndb."""
     found = {}
     for lang in LANGS:
         files = (root / "tuples" / lang).glob("*.jsonl")

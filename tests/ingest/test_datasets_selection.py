@@ -1,4 +1,4 @@
-"""Which facts, languages, relations and templates come out, and that files alone give the hash."""
+"""Selection of facts, languages, relations and templates; the hash depends on the files alone."""
 
 import json
 import shutil
@@ -130,7 +130,7 @@ def test_a_folder_names_what_exists_though_it_is_not_read(tmp_path):
             file.write_text("not read")
     with pytest.raises(UsageError, match=r"no language 'eo'; it has en, fr\.$"):
         read_dataset(tmp_path, langs=["eo"])
-    with pytest.raises(DatasetError, match=r"holds no prompts for en, P36; choose other data\.$"):
+    with pytest.raises(DatasetError, match=r"has no prompts for en, P36; choose other data\.$"):
         read_dataset(tmp_path, langs=["en"], relations=["P36"])
 
 

@@ -1,7 +1,8 @@
-"""Fact sets as people publish them, read into prompts. No model, no database.
+"""Reads published fact sets into prompts. Uses no model and no database.
 
-``read_dataset`` finds the form of a folder or file, reads it whole or not at all, and selects
-languages, relations, facts and templates. A new form is a new module and a row in ``formats``.
+``read_dataset`` recognises the format of a folder or file, reads it completely or not at all, and
+selects languages, relations, facts and templates. A new format is a new module and a row in
+``formats``.
 """
 
 from kndb_ingest.datasets.dataset import Dataset, dataset_facts, read_dataset

@@ -1,9 +1,10 @@
 """Reads the JSON of the AMIG code: ``{uuid: {sentences, relation_name, obj_label}}``.
 
-Also its bilingual form, ``{uuid: {lang: {...}}}``, and a folder with a file for each language,
-named by it; a single file of another name is English. The sentences have ``[MASK]`` for the object
-and hold the subject, which is not given apart: a fact's subject is known by the uuid, its label is
-empty, and its templates hold no ``[X]``. Other keys (``wrong_fact``) are not read.
+It also reads the bilingual form, ``{uuid: {lang: {...}}}``, and a folder with one file per
+language, such as ``zh.json``; a single file with any other name is taken to be English. Sentences
+have ``[MASK]`` for the object and include the subject, which is not given separately: the uuid
+identifies a fact's subject, its label is empty, and its templates have no ``[X]``. Other keys
+(``wrong_fact``) are ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ SENTENCES = "sentences"
 
 
 def matches(path: Path) -> bool:
-    """Whether the path has the form of this data set."""
+    """Whether the path has this format."""
     return bool(files(path))
 
 
@@ -39,12 +40,12 @@ def files(path: Path) -> list[Path]:
 
 
 def is_amig(text: str) -> bool:
-    """Whether a file that starts with ``text`` is of this form."""
+    """Whether a file that starts with ``text`` has this format."""
     return text.startswith("{") and f'"{SENTENCES}"' in text and '"relation_name"' in text
 
 
 def read(path: Path, wanted: Wanted) -> Contents:
-    """Read every language: one of them gives the objects' identifiers for all."""
+    """Read every language, because one of them provides the object identifiers for all."""
     entries: dict[str, dict[str, Record]] = defaultdict(dict)
     for file in files(path):
         for uuid, lang, entry in read_entries(DataFile.of(path, file)):
@@ -53,7 +54,7 @@ def read(path: Path, wanted: Wanted) -> Contents:
 
 
 def read_entries(file: DataFile) -> Iterator[tuple[str, str, Record]]:
-    """The entries of a file with their uuid and language."""
+    """The entries of a file, each with its uuid and language."""
     for uuid, value in as_record(file.json(), file.name).values.items():
         entry = as_record(value, f"{file.name} entry {uuid!r}")
         if SENTENCES in entry.values:
@@ -63,7 +64,7 @@ def read_entries(file: DataFile) -> Iterator[tuple[str, str, Record]]:
 
 
 def say(uuid: str, langs: Mapping[str, Record]) -> Iterator[Statement]:
-    """The statements of one fact in every language it has."""
+    """The statements of one fact, in every language it has."""
     reference = langs[reference_lang(langs)]
     fact = Fact(reference.identifier("relation_name"), uuid, label_id(reference.text("obj_label")))
     for lang, entry in langs.items():

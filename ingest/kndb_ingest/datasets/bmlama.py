@@ -1,9 +1,9 @@
-"""Reads BMLAMA: one TSV for each language, named by it, or one such file alone.
+"""Reads BMLAMA: one TSV file per language, such as ``zh.tsv``, or a single such file.
 
 Columns: prompt with ``<mask>``, answer, candidates, subject. Row n is the same fact in every
-language. There are no identifiers, so the English row gives them (without English, the first
-language by name): its labels stand for subject and object, its template for the relation. The
-header is recognised by its words, because the published Chinese one has a stray tab.
+language. The files have no identifiers, so the English row (or that of the alphabetically first
+language) provides them: its labels identify subject and object, its template the relation. The
+header is matched word by word, because the published Chinese one has a stray tab.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Row:
 
 
 def matches(path: Path) -> bool:
-    """Whether the path has the form of this data set."""
+    """Whether the path has this format."""
     return bool(files(path))
 
 
@@ -45,10 +45,10 @@ def files(path: Path) -> list[Path]:
 
 
 def read(path: Path, wanted: Wanted) -> Contents:
-    """Read every language: the rows of one give the facts of the others.
+    """Read every language, because the rows of one provide the facts of all.
 
     Raises:
-        DatasetError: the languages do not have the same number of rows.
+        DatasetError: the languages differ in their number of rows.
     """
     rows = {file.stem: read_rows(DataFile.of(path, file)) for file in files(path)}
     reference = rows[reference_lang(rows)]
@@ -66,13 +66,13 @@ def read(path: Path, wanted: Wanted) -> Contents:
 
 
 def read_rows(file: DataFile) -> list[Row]:
-    """The rows below the header; blank lines are no rows."""
+    """The rows below the header, without blank lines."""
     lines = list(file.lines())[1:]
     return [read_row(file.line(number), line) for number, line in lines]
 
 
 def read_row(place: str, line: str) -> Row:
-    """One row, its subject found in the prompt where it stands there word for word."""
+    """One row; the subject becomes ``[X]`` if the prompt contains it verbatim."""
     fields = line.split("\t")
     if len(fields) != len(COLUMNS):
         raise malformed(place, f"{len(fields)} columns instead of {len(COLUMNS)}")
@@ -85,24 +85,24 @@ def read_row(place: str, line: str) -> Row:
 
 
 def require_same_length(lang: str, rows: Sequence[Row], reference: Sequence[Row]) -> None:
-    """Refuse languages that cannot line up."""
+    """Reject languages whose rows cannot be aligned."""
     if len(rows) != len(reference):
         problem = f"{len(rows)} rows in {lang!r}, {len(reference)} in the reference language"
         raise malformed(rows[-1].place if rows else lang, problem)
 
 
 def row_fact(row: Row) -> Fact:
-    """The fact a row of the reference language says."""
+    """The fact stated by a row of the reference language."""
     relation_id = UNKNOWN_RELATION
     if SUBJECT_PLACEHOLDER in row.template:
         relation_id = template_id(row.template)
     if not row.subject:
-        raise malformed(row.place, "'Subject' is empty, and identifies the fact")
+        raise malformed(row.place, "'Subject' is empty, but it identifies the fact")
     return Fact(relation_id, label_id(row.subject), label_id(row.answer))
 
 
 def template_id(template: str) -> str:
-    """An identifier made of a template's words.
+    """An identifier made from a template's words.
 
     >>> template_id("[X] was born in [Y].")
     'x-was-born-in-y'

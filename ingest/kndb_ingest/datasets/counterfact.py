@@ -1,9 +1,9 @@
 """Reads the JSON of CounterFact (Meng et al. 2022): a list of records with ``requested_rewrite``.
 
-The fact is the true one, ``target_true``; its templates are the rewrite's prompt and the
-paraphrases, with the object put at the end. Subjects have no identifiers, so their labels serve.
-The language is the file's name if that is one (``zh.json``), otherwise English. The counterfactual
-object and the other prompts are not read.
+The fact is the true one, ``target_true``. Its templates are the rewrite's prompt and the
+paraphrases, with the object appended. Subjects have no identifiers, so their labels are used. The
+language is the file's name if that is a language code (``zh.json``), otherwise English. The
+counterfactual object and the other prompts are ignored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNSPACED_LANGS = {"ja", "th", "zh"}
 
 
 def matches(path: Path) -> bool:
-    """Whether the path has the form of this data set."""
+    """Whether the path has this format."""
     text = head(path)
     return text.startswith("[") and f'"{REWRITE}"' in text
 
@@ -63,7 +63,7 @@ def read_record(record: Record, lang: str) -> Statement:
 
 
 def with_object(prompt: str, lang: str) -> str:
-    """The prompt with its object at the end.
+    """The prompt with the object appended.
 
     >>> with_object("The mother tongue of [X] is", "en")
     'The mother tongue of [X] is [Y]'

@@ -1,4 +1,7 @@
-"""A data set as the pipeline takes it, and the one function that reads any of them."""
+"""The data set that the pipeline takes, and the function that reads one in any format.
+
+Parsing is left to the readers, one module per format.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,17 @@ from kndb_ingest.datasets.statement import Wanted
 
 @dataclass(frozen=True)
 class Dataset:
-    """A fact set, read and selected.
+    """A fact set after reading and selection.
 
     Attributes:
-        name: the folder's name, or the file's without its suffix.
+        name: the folder's name, or the file's name without its suffix.
         format: ``mpararel``, ``pararel``, ``mlama``, ``bmlama``, ``amig``, ``counterfact`` or
             ``kndb``.
-        sha256: of the data files' contents, whatever was selected and wherever they lie.
-        relations: those of the selected prompts, by identifier; without a label in the data,
-            the identifier is the label.
-        prompts: the selected prompts, by fact, language and the data set's order of templates.
-            Some may be of no use to any model; ``prompt_problem`` says why.
+        sha256: hash of the data files' contents; independent of the selection and the location.
+        relations: relations of the selected prompts, sorted by identifier; a relation without a
+            label in the data has its identifier as its label.
+        prompts: the selected prompts, sorted by fact and language, in the data set's order of
+            templates. No model can use some of them; ``prompt_problem`` says why.
     """
 
     name: str
@@ -45,24 +48,23 @@ def read_dataset(
     templates: int | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """Read a data set of any known form, or the part of it that is asked for.
+    """Read a data set in any known format, or a selected part of it.
 
     >>> read_dataset("mpararel", langs=["en", "fr"], limit=100, templates=3)  # doctest: +SKIP
 
     Args:
         path: the folder or file.
-        langs: languages to take; None or empty takes all.
-        relations: relations to take, by identifier; None or empty takes all.
-        limit: how many facts to take, drawn by ``seed``: the same in every language, and first
-            those that every chosen language has.
-        templates: how many templates to take of each relation and language, the first ones.
-            Where each fact has sentences of its own, how many of those.
-        seed: of the draw.
+        langs: languages to take; None or empty for all.
+        relations: relations to take, by identifier; None or empty for all.
+        limit: at most this many facts, sampled with ``seed``: the same ones in every language,
+            preferring facts that exist in all the chosen languages.
+        templates: at most this many templates per relation and language, the first ones. If facts
+            have sentences of their own, at most this many per fact and language.
+        seed: seed of the sample.
 
     Raises:
-        DatasetError: there is nothing of a known form, the data are malformed, or no prompt is
-            left.
-        UsageError: a language or relation does not exist in the data, or a number is below 1.
+        DatasetError: the format is unknown, the data are malformed, or no prompts are left.
+        UsageError: a language or relation does not occur in the data, or a number is below 1.
     """
     path = Path(path)
     wanted = Wanted(frozenset(langs or ()), frozenset(relations or ()))
@@ -71,7 +73,7 @@ def read_dataset(
     contents = form.reader.read(path, wanted)
     chosen = tuple(prompts(select(contents, selection)))
     if not chosen:
-        raise DatasetError(f"{str(path)!r} holds no prompts{asked(wanted)}; choose other data.")
+        raise DatasetError(f"{str(path)!r} has no prompts{asked(wanted)}; choose other data.")
     return Dataset(
         name=path.resolve().name if path.is_dir() else path.stem,
         format=form.name,
@@ -85,11 +87,11 @@ def read_dataset(
 
 
 def asked(wanted: Wanted) -> str:
-    """What was asked for, for a message."""
+    """The requested languages and relations, for a message."""
     names = sorted(wanted.langs) + sorted(wanted.relations)
     return f" for {', '.join(names)}" if names else ""
 
 
 def dataset_facts(dataset: Dataset) -> tuple[Fact, ...]:
-    """The facts of the data set's prompts, each once, in the prompts' order."""
+    """The distinct facts of the data set's prompts, in the order of the prompts."""
     return tuple(dict.fromkeys(prompt.fact for prompt in dataset.prompts))

@@ -1,7 +1,7 @@
-"""Data files and their records, with messages that name the file and the line.
+"""Data files and their records, with errors that name the file and the line.
 
-Every text comes out stripped at both ends and without a byte order mark. What a record means is
-the readers' business.
+Strings are stripped at both ends and have no byte order mark. Interpreting records is left to the
+readers.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ HEAD_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row, line or entry of a data file. ``place`` says where it stands, for messages."""
+    """One row, line or entry of a data file. ``place`` is its location, for messages."""
 
     values: Mapping[str, object]
     place: str
 
     def text(self, key: str) -> str:
-        """The text under ``key``; a null is the empty text.
+        """The string under ``key``; null becomes the empty string.
 
         Raises:
-            DatasetError: the key is missing, or holds something else than text.
+            DatasetError: the key is missing, or its value is not a string.
         """
         if key not in self.values:
             raise malformed(self.place, f"{key!r} is missing")
         return self.checked(key, self.values[key])
 
     def identifier(self, key: str) -> str:
-        """The text under ``key``, which must not be empty."""
+        """The string under ``key``, which must not be empty."""
         text = self.text(key)
         if not text:
             raise malformed(self.place, f"{key!r} is empty")
         return text
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """The list of texts under ``key``, in its order."""
+        """The strings in the list under ``key``, in order."""
         values = self.values.get(key)
         if not isinstance(values, list):
-            raise malformed(self.place, f"{key!r} is not a list of texts")
+            raise malformed(self.place, f"{key!r} is not a list of strings")
         return tuple(self.checked(key, value) for value in values)
 
     def record(self, key: str) -> Record:
@@ -55,11 +55,11 @@ class Record:
         return as_record(self.values.get(key), f"{self.place}, {key!r}")
 
     def checked(self, key: str, value: object) -> str:
-        """The value as stripped text."""
+        """The value as a stripped string."""
         if value is None:
             return ""
         if not isinstance(value, str):
-            raise malformed(self.place, f"{key!r} is {value!r:.40}, not a text")
+            raise malformed(self.place, f"{key!r} is {value!r:.40}, not a string")
         try:
             value.encode()
         except UnicodeEncodeError as error:  # half of a surrogate pair, from a "\ud800" in JSON
@@ -69,25 +69,25 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file of a data set. ``name`` is its path within the data set, as messages give it."""
+    """A file of a data set. ``name`` is its path within the data set, for messages."""
 
     path: Path
     name: str
 
     @classmethod
     def of(cls, root: Path, path: Path) -> DataFile:
-        """The file at ``path`` of the data set at ``root``, which may be the file itself."""
+        """The file at ``path`` in the data set at ``root``, which may be the file itself."""
         return cls(path, path.name if path == root else path.relative_to(root).as_posix())
 
     def line(self, number: int) -> str:
-        """Where a line stands, for messages; the first is 1."""
+        """The location of a line, for messages; the first line is 1."""
         return f"{self.name} line {number}"
 
     def text(self) -> str:
-        """The whole file as text.
+        """The contents of the file.
 
         Raises:
-            DatasetError: it cannot be read, or is not UTF-8.
+            DatasetError: the file cannot be read, or is not UTF-8.
         """
         with reading(self.name):
             data = self.path.read_bytes()
@@ -98,7 +98,7 @@ class DataFile:
             raise malformed(self.line(line), "the text is not UTF-8") from error
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """The lines that hold something, with their numbers."""
+        """The lines that are not blank, with their numbers."""
         for number, line in enumerate(self.text().split("\n"), start=1):
             if line.strip():
                 yield number, line
@@ -113,7 +113,7 @@ class DataFile:
             yield as_record(parse_json(line, self, number), self.line(number))
 
     def json(self) -> object:
-        """The one JSON value of the file.
+        """The JSON value that the file consists of.
 
         Raises:
             DatasetError: the file is not JSON.
@@ -122,13 +122,13 @@ class DataFile:
 
 
 def malformed(place: str, problem: str) -> DatasetError:
-    """The error for data that is not as its form demands."""
+    """The error for data that violate their format."""
     return DatasetError(f"{place}: {problem}; correct the file and read the data set again.")
 
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Tell of a file that cannot be read, a DatasetError in place of an OSError."""
+    """Turn an OSError inside the block into a DatasetError that names the file."""
     try:
         yield
     except OSError as error:
@@ -136,26 +136,26 @@ def reading(name: str) -> Iterator[None]:
 
 
 def parse_json(text: str, file: DataFile, line: int) -> object:
-    """The JSON value of ``text``, which starts at the given line of the file."""
+    """The JSON value in ``text``, which starts at the given line of the file."""
     try:
         value: object = json.loads(text)
     except json.JSONDecodeError as error:
         place = file.line(line + error.lineno - 1)
         raise malformed(place, f"not JSON ({error.msg})") from error
-    except (ValueError, RecursionError) as error:  # a number too long, a nesting too deep
-        raise malformed(file.line(line), "not JSON that can be read") from error
+    except (ValueError, RecursionError) as error:  # too long a number, or too deeply nested
+        raise malformed(file.line(line), "not JSON that can be parsed") from error
     return value
 
 
 def as_record(value: object, place: str) -> Record:
-    """The JSON object as a record."""
+    """A JSON object as a record."""
     if not isinstance(value, dict):
         raise malformed(place, "not a JSON object")
     return Record(value, place)
 
 
 def head(path: Path) -> str:
-    """The start of a file as text, for recognising its form; empty for what is no file."""
+    """The start of a file as text, for recognising its format; empty if it is not a file."""
     if not path.is_file():
         return ""
     with reading(path.name), path.open("rb") as file:
@@ -163,18 +163,18 @@ def head(path: Path) -> str:
 
 
 def file_lang(path: Path) -> str | None:
-    """The language that names a file: ``zh.json`` is Chinese, ``facts.json`` says nothing.
+    """The language in a file's name: ``zh`` for ``zh.json``, None for ``facts.json``.
 
-    For forms whose records do not say their language. Two letters, with or without a subtag,
-    are taken for a language.
+    This is for formats whose records do not state their language. Two letters, with or without a
+    subtag, count as a language.
     """
     return path.stem if re.fullmatch(r"[a-z]{2}(-[A-Za-z]+)?", path.stem) else None
 
 
 def fingerprint(root: Path, paths: Iterable[Path]) -> str:
-    """The SHA-256 of the files' contents and of their places within the data set, as hex.
+    """The SHA-256 of the files' contents and their paths within the data set, as hex.
 
-    The name of a data set that is a single file is not part of it, nor is where the data lie.
+    It does not depend on where the data set is stored or, for a single file, on the file's name.
     """
     total = hashlib.sha256()
     names = {path.relative_to(root).as_posix(): path for path in paths}

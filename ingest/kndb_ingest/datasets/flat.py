@@ -1,8 +1,8 @@
-"""Reads kndb's own form: a flat table with one row for each prompt, as JSONL, CSV or Parquet.
+"""Reads kndb's own format: a flat table with one row per prompt, as JSONL, CSV or Parquet.
 
-Columns ``relation, subject_id, object_id, lang, template, subject, answer``, and ``relation_label``
-where there is one; others are not read. Templates come in the order in which their relation first
-has them.
+The columns are ``relation, subject_id, object_id, lang, template, subject, answer`` and optionally
+``relation_label``; others are ignored. Templates keep the order in which they first occur in their
+relation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Key = tuple[Fact, str, str, str]
 
 
 def matches(path: Path) -> bool:
-    """Whether the path has the form of this data set: its columns' names, or its suffix."""
+    """Whether the path has this format, judged by its column names or its suffix."""
     text = head(path)
     first = text.partition("\n")[0]
     known = sum(column in first for column in COLUMNS)
@@ -68,14 +68,14 @@ def read_row(record: Record) -> tuple[Key, str]:
 
 
 def require_columns(record: Record) -> None:
-    """Refuse a row that lacks a column, and name all it lacks."""
+    """Reject a row with missing columns, and name them all."""
     missing = [column for column in COLUMNS if column not in record.values]
     if missing:
         raise malformed(record.place, f"missing columns {', '.join(missing)}")
 
 
 def records(file: DataFile) -> Iterable[Record]:
-    """The rows of the table, whichever way it is written."""
+    """The rows of the table in any of its three encodings."""
     start = head(file.path)
     if start.startswith(PARQUET_MAGIC):
         return parquet_records(file)
@@ -86,7 +86,7 @@ def csv_records(file: DataFile) -> Iterator[Record]:
     """The rows of a CSV file with a header.
 
     Raises:
-        DatasetError: a row is longer or shorter than the header, or badly quoted.
+        DatasetError: a row is longer or shorter than the header, or wrongly quoted.
     """
     rows = csv.reader(io.StringIO(file.text(), newline=""), strict=True)
     try:
@@ -107,7 +107,7 @@ def parquet_records(file: DataFile) -> Iterator[Record]:
     Raises:
         DatasetError: the file is damaged.
     """
-    # Imported here: pyarrow takes 0.1 s, and other forms do without it.
+    # Deferred: pyarrow takes 0.1 s to import, and other formats do not need it.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -120,4 +120,4 @@ def parquet_records(file: DataFile) -> Iterator[Record]:
                 number += 1
                 yield Record(values, f"{file.name} row {number}")
     except (pa.ArrowException, OSError) as error:
-        raise malformed(file.name, "not a whole Parquet file") from error
+        raise malformed(file.name, "the Parquet file is damaged or incomplete") from error

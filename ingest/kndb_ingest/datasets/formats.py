@@ -1,4 +1,4 @@
-"""The table of known forms. To add one, write its module and add a row; nothing else changes."""
+"""The table of known formats. To add one, write its module and add a row; nothing else changes."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from kndb_ingest.datasets.statement import Contents, Wanted
 
 
 class Reader(Protocol):
-    """What the module of a form offers."""
+    """What the module of each format provides."""
 
     def matches(self, path: Path) -> bool:
-        """Whether the path has this form; looks at names and first bytes only."""
+        """Whether the path has this format, judged by names and first bytes only."""
 
     def files(self, path: Path) -> list[Path]:
-        """Every data file, in any order, whatever is wanted of them."""
+        """All data files, in any order, whatever is selected."""
 
     def read(self, path: Path, wanted: Wanted) -> Contents:
-        """Everything wanted, or more: what is not wanted may be left unread."""
+        """At least everything wanted; the rest may be left unread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A known form: its name, how people recognise it, and the module that reads it."""
+    """A known format: its name, a description for messages, and the module that reads it."""
 
     name: str
     form: str
     reader: Reader
 
 
-# The first that matches reads. kndb's own form is last: it takes any file of the right suffix.
+# The first match is used. kndb's own format is last: it accepts any file with the right suffix.
 FORMATS = (
     Format(
         "mpararel", "mParaRel folder (patterns/LANG/P36.jsonl, tuples/LANG/P36.jsonl)", mpararel
@@ -48,10 +48,10 @@ FORMATS = (
 
 
 def recognise(path: Path) -> Format:
-    """The form of the data set at ``path``.
+    """The format of the data set at ``path``.
 
     Raises:
-        DatasetError: there is nothing there, or nothing of a known form.
+        DatasetError: the path does not exist, or its format is unknown.
     """
     if not path.exists():
         raise DatasetError(f"There is no data set at {str(path)!r}; give a folder or a file.")
@@ -59,4 +59,4 @@ def recognise(path: Path) -> Format:
         if form.reader.matches(path):
             return form
     known = "; ".join(form.form for form in FORMATS)
-    raise DatasetError(f"{str(path)!r} has none of the known forms; give one of these: {known}.")
+    raise DatasetError(f"The format of {str(path)!r} is unknown; give one of these: {known}.")

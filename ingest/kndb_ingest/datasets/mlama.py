@@ -1,7 +1,7 @@
 """Reads an mLAMA folder: ``{lang}/templates.jsonl`` beside ``{lang}/{Pxx}.jsonl``.
 
-One language's folder by itself is read too. A language without ``templates.jsonl``, and a
-relation without a template in a language, say nothing and are left out.
+The folder of a single language can be read too. Languages without ``templates.jsonl`` are skipped,
+and so are relations without a template in a language.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TEMPLATES = "templates.jsonl"
 
 
 def matches(path: Path) -> bool:
-    """Whether the path has the form of this data set."""
+    """Whether the path has this format."""
     return path.is_dir() and bool(folders(path))
 
 
@@ -27,7 +27,7 @@ def files(path: Path) -> list[Path]:
 
 
 def folders(path: Path) -> list[Path]:
-    """The folders of the languages that have templates."""
+    """The folders of languages that have templates."""
     own = [path] if (path / TEMPLATES).is_file() else []
     return own or sorted(file.parent for file in path.glob(f"*/{TEMPLATES}"))
 
@@ -52,7 +52,7 @@ def read(path: Path, wanted: Wanted) -> Contents:
 
 
 def read_templates(file: DataFile, labels: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    """The templates by relation; relations that have a label add it to ``labels``."""
+    """The templates by relation; adds the relations' labels to ``labels``."""
     templates: dict[str, tuple[str, ...]] = {}
     for record in file.json_lines():
         relation_id = record.identifier("relation")
@@ -62,7 +62,7 @@ def read_templates(file: DataFile, labels: dict[str, str]) -> dict[str, tuple[st
 
 
 def add_label(labels: dict[str, str], relation_id: str, record: Record) -> None:
-    """Keep the relation's label, where the record has one and none is known yet."""
+    """Add the relation's label from a record, unless one is already known."""
     if record.values.get("label"):
         labels.setdefault(relation_id, record.text("label"))
 

@@ -1,7 +1,7 @@
 """Reads an mParaRel folder: ``patterns/{lang}/{Pxx}.jsonl`` and ``tuples/{lang}/{Pxx}.jsonl``.
 
-A fact's identifiers are ``sub_uri`` and ``obj_uri``, which every language shares. A relation that
-has no patterns in a language is not said in it.
+A fact is identified by ``sub_uri`` and ``obj_uri``, which are the same in all languages. A relation
+without patterns in a language is skipped in that language.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kndb_ingest.datasets.statement import Contents, Statement, Wanted
 
 
 def matches(path: Path) -> bool:
-    """Whether the path has the form of this data set."""
+    """Whether the path has this format."""
     return (path / "patterns").is_dir() and (path / "tuples").is_dir()
 
 
@@ -41,7 +41,7 @@ def sections(path: Path) -> list[tuple[str, str]]:
 
 
 def patterns_file(path: Path, lang: str, relation_id: str) -> Path:
-    """Where the patterns of a relation in a language are."""
+    """The file with the patterns of a relation in a language."""
     return path / "patterns" / lang / f"{relation_id}.jsonl"
 
 

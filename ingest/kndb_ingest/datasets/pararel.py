@@ -1,7 +1,7 @@
-"""Reads a ParaRel folder, English: ``pattern_data/graphs_json/`` and ``trex_lms_vocab/``.
+"""Reads a ParaRel folder (English): ``pattern_data/graphs_json/`` and ``trex_lms_vocab/``.
 
-Both hold ``{Pxx}.jsonl``. A fact's subject is known by the ``uuid`` of its line, as in the AMIG
-form and in published lists of neurons; its object by its label.
+Both contain ``{Pxx}.jsonl`` files. A fact's subject is identified by the ``uuid`` on its line, as
+in the AMIG format and in published lists of neurons; its object is identified by its label.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LANG = "en"
 
 
 def matches(path: Path) -> bool:
-    """Whether the path has the form of this data set."""
+    """Whether the path has this format."""
     return (path / PATTERNS).is_dir() and (path / VOCABULARY).is_dir()
 
 
@@ -29,7 +29,7 @@ def files(path: Path) -> list[Path]:
 
 
 def read(path: Path, wanted: Wanted) -> Contents:
-    """Read the wanted relations; one without patterns says nothing and is left out."""
+    """Read the wanted relations, skipping those without patterns."""
     found = {
         folder: {f.stem for f in (path / folder).glob("*.jsonl")}
         for folder in (PATTERNS, VOCABULARY)

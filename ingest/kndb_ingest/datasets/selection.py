@@ -1,6 +1,6 @@
-"""Chooses among statements: languages, relations, facts, templates. Reads no files.
+"""Selects statements by language, relation, fact and template. Reads no files.
 
-The choice depends on the statements and the seed only, never on the order they come in.
+The selection depends only on the statements and the seed, never on the order of the statements.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from kndb_ingest.prompts import prompt_problem
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to take of a data set.
+    """What to take from a data set.
 
-    ``limit`` counts facts and ``templates`` the first templates of a fact's relation in a
-    language; None takes all.
+    At most ``limit`` facts are taken, and for each fact and language the first ``templates``
+    templates; None takes all.
     """
 
     wanted: Wanted
@@ -31,14 +31,14 @@ class Selection:
     def __post_init__(self) -> None:
         for name, number in (("limit", self.limit), ("templates", self.templates)):
             if number is not None and number < 1:
-                raise UsageError(f"{name} is {number}; give at least 1, or leave it out for all.")
+                raise UsageError(f"{name} is {number}; give at least 1, or omit it to take all.")
 
 
 def select(contents: Contents, selection: Selection) -> list[Statement]:
-    """The selected statements, each once, by fact, language and labels.
+    """The selected statements without duplicates, sorted by fact, language and labels.
 
     Raises:
-        UsageError: a language or relation does not exist in the data set.
+        UsageError: a language or relation does not occur in the data set.
     """
     require_known("language", selection.wanted.langs, contents.langs)
     require_known("relation", selection.wanted.relations, contents.relations)
@@ -50,7 +50,7 @@ def select(contents: Contents, selection: Selection) -> list[Statement]:
 
 
 def require_known(what: str, asked: Collection[str], known: Collection[str]) -> None:
-    """Refuse names that the data set does not have, and say which it has."""
+    """Reject names that do not occur in the data set, and list those that do."""
     unknown = sorted(set(asked) - set(known))
     if unknown and known:
         raise UsageError(
@@ -60,10 +60,10 @@ def require_known(what: str, asked: Collection[str], known: Collection[str]) -> 
 
 
 def sample_facts(statements: Iterable[Statement], limit: int, seed: int) -> set[Fact]:
-    """``limit`` facts drawn by seed, from those usable in the most languages first.
+    """Sample ``limit`` facts, preferring those usable in the most languages.
 
-    A fact's place in the draw hangs on nothing but the seed and the fact, so a larger sample
-    contains the smaller ones.
+    A fact's position in the draw depends only on the seed and the fact, so a larger sample contains
+    the smaller ones.
     """
     langs: dict[Fact, set[str]] = defaultdict(set)
     for statement in statements:
@@ -78,12 +78,12 @@ def sample_facts(statements: Iterable[Statement], limit: int, seed: int) -> set[
 
 
 def is_usable(statement: Statement) -> bool:
-    """Whether some model can use one of the statement's prompts."""
+    """Whether some model can use at least one of the statement's prompts."""
     return any(prompt_problem(prompt) is None for prompt in prompts([statement]))
 
 
 def merge(statements: Iterable[Statement]) -> list[Statement]:
-    """The statements sorted, the same saying of a fact once, with the templates of all."""
+    """The statements in sorted order; those that differ only in templates are merged."""
     merged: dict[tuple[str, ...], Statement] = {}
     for new in statements:
         fact = new.fact
@@ -94,13 +94,13 @@ def merge(statements: Iterable[Statement]) -> list[Statement]:
 
 
 def first_templates(statement: Statement, count: int | None) -> Statement:
-    """The statement with its first ``count`` different templates."""
+    """The statement with its first ``count`` distinct templates."""
     different = tuple(dict.fromkeys(statement.templates))[:count]
     return replace(statement, templates=different)
 
 
 def prompts(statements: Iterable[Statement]) -> Iterable[Prompt]:
-    """A prompt for each template of each statement."""
+    """One prompt for each template of each statement."""
     return (
         Prompt(statement.fact, statement.lang, template, statement.subject, statement.answer)
         for statement in statements

@@ -1,4 +1,4 @@
-"""What readers hand over: facts said in a language, before they become prompts. Reads nothing."""
+"""What readers return: facts stated in a language, before they become prompts. Reads no files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REFERENCE_LANG = "en"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One fact in one language, with every template that says it: a prompt for each template."""
+    """One fact in one language, with all its templates; each template makes one prompt."""
 
     fact: Fact
     lang: str
@@ -23,13 +23,13 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The languages and relations asked for; an empty set asks for all."""
+    """The requested languages and relations; an empty set stands for all."""
 
     langs: frozenset[str] = frozenset()
     relations: frozenset[str] = frozenset()
 
     def has(self, lang: str, relation_id: str) -> bool:
-        """Whether a statement of this language and relation is asked for."""
+        """Whether statements in this language and relation are requested."""
         return (not self.langs or lang in self.langs) and (
             not self.relations or relation_id in self.relations
         )
@@ -37,10 +37,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a reader found: statements, and every language and relation there is.
+    """What a reader found: statements, and all languages and relations in the data set.
 
-    A reader may leave statements that are not wanted unread; ``langs`` and ``relations`` name
-    what exists all the same. ``labels`` holds the relations' names by identifier, where known.
+    A reader may skip statements that are not wanted, but ``langs`` and ``relations`` are always
+    complete. ``labels`` maps the identifiers of relations to their names, where known.
     """
 
     statements: Sequence[Statement]
@@ -52,7 +52,7 @@ class Contents:
     def whole(
         cls, statements: Sequence[Statement], labels: Mapping[str, str] | None = None
     ) -> Contents:
-        """The contents of a data set of which every statement was read."""
+        """The contents of a data set that was read completely."""
         return cls(
             statements,
             frozenset(statement.lang for statement in statements),
@@ -62,7 +62,7 @@ class Contents:
 
 
 def label_id(label: str) -> str:
-    """An identifier made of a label, for data sets without identifiers of their own.
+    """An identifier made from a label, for data sets without identifiers.
 
     >>> label_id("Charles II of Spain")
     'Charles-II-of-Spain'
@@ -71,5 +71,5 @@ def label_id(label: str) -> str:
 
 
 def reference_lang(langs: Iterable[str]) -> str:
-    """The language whose labels become identifiers: English, or else the first by name."""
+    """The language whose labels become identifiers: English, or the alphabetically first."""
     return min(langs, key=lambda lang: (lang != REFERENCE_LANG, lang))
