@@ -1,4 +1,4 @@
-"""Published lists of neurons, joined with facts in their published form, as a run."""
+"""Published lists of neurons are joined with published facts and stored as a run."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def amig(tmp_path: Path) -> Path:
 
 
 def amig_results(folder: Path, neurons: dict[str, list[list[int]]]) -> Path:
-    """Results as the AMIG code leaves them: appended to, the later ones holding the earlier."""
+    """Results as the AMIG code writes them: appended, each object repeating the earlier ones."""
     folder.mkdir()
     entries = [
         {uuid: {"neurons": listed, "relation_name": "P36"}} for uuid, listed in neurons.items()
@@ -144,7 +144,7 @@ def test_amig_results_in_two_languages_are_compared(tmp_path: Path, amig: Path) 
         ('{"u1": [[1, -2]]}', "counted from 0"),
         ('{"u1": [[1, true]]}', "counted from 0"),
         ('{"u1": [[1, 2]]', "a.json line 1: not JSON"),
-        ('{"u1": [[1, 2]]} {"u1": [[1, 3]]}', "differ from those read before"),
+        ('{"u1": [[1, 2]]} {"u1": [[1, 3]]}', "differ from those read earlier"),
         ('{"u9": [[1, 2]]}', "None of the 1 lists"),
     ],
 )
@@ -162,7 +162,7 @@ def test_missing_files_and_languages_are_named(
     path = tmp_path / "k.duckdb"
     with pytest.raises(DatasetError, match="There is no file"):
         import_published(path, [tmp_path / "none.json"], pararel, "m")
-    with pytest.raises(UsageError, match="say which one the neurons are of"):
+    with pytest.raises(UsageError, match="give the language of the neurons"):
         import_published(path, [neurons], amig, "m")
     with pytest.raises(UsageError, match="no language 'fr'"):
         import_published(path, [f"fr={neurons}"], pararel, "m")

@@ -1,1 +1,1 @@
-"""Neuron lists that others published: read, checked and stored without a model."""
+"""Reads, checks and stores knowledge neurons that others have published. Needs no model."""

@@ -1,9 +1,9 @@
-"""Reads lists of knowledge neurons that others published. Knows no facts and no database.
+"""Reads published lists of knowledge neurons. Knows neither facts nor the database.
 
-Two forms, told apart entry by entry: ``{uuid: [[layer, neuron], ...]}`` of
-EleutherAI/knowledge-neurons, and ``{uuid: {"neurons": [[layer, neuron], ...], ...}}`` of the AMIG
-code's results. A file may hold several such objects one after the other, as appending to results
-leaves them.
+There are two formats, recognised entry by entry: ``{uuid: [[layer, neuron], ...]}`` from
+EleutherAI/knowledge-neurons, and ``{uuid: {"neurons": [[layer, neuron], ...], ...}}`` from the
+results of the AMIG code. A file may contain several such objects in a row, which happens when
+results are appended.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Cells = frozenset[Neuron]
 
 @dataclass(frozen=True)
 class PublishedNeurons:
-    """The neurons of every fact, by the fact's uuid, in each language.
+    """The neurons of every fact in each language; facts are identified by uuid.
 
     Attributes:
-        by_lang: language, uuid, neurons. The language is None where nothing says it.
-        sha256: of each path's files, with the language that was said for it.
+        by_lang: neurons by language and uuid. The language is None if it is not known.
+        sha256: hash of the files under each path, and of the language given for it.
     """
 
     by_lang: dict[str | None, dict[str, Cells]]
@@ -38,11 +38,11 @@ class PublishedNeurons:
 def read_published(paths: Sequence[str | Path]) -> PublishedNeurons:
     """Read files, and folders of ``*.json`` files.
 
-    ``zh=PATH`` says the language of a path; otherwise a file or folder named by a language
-    (``zh``, ``zh.json``) is in that language.
+    ``zh=PATH`` gives the language of a path; otherwise a file or folder named after a language
+    (``zh``, ``zh.json``) is taken to be in that language.
 
     Raises:
-        DatasetError: there is no such file, one is malformed, or two disagree about a fact.
+        DatasetError: a file is missing or malformed, or two files disagree about a fact.
     """
     by_lang: dict[str | None, dict[str, Cells]] = {}
     digests = []
@@ -78,19 +78,19 @@ def _merge(known: dict[str, Cells], file: DataFile) -> None:
             neurons = _neurons(value, f"{file.name} entry {uuid!r}")
             if known.setdefault(uuid, neurons) != neurons:
                 raise malformed(
-                    f"{file.name} entry {uuid!r}", "its neurons differ from those read before"
+                    f"{file.name} entry {uuid!r}", "its neurons differ from those read earlier"
                 )
 
 
 def _objects(file: DataFile) -> Iterator[dict[str, object]]:
-    """The JSON objects of a file, one after the other."""
+    """The JSON objects in a file, one after another."""
     text, decoder, at = file.text(), json.JSONDecoder(), 0
     while (rest := _skip_space(text, at)) < len(text):
         try:
             value, at = decoder.raw_decode(text, rest)
         except (ValueError, RecursionError) as error:
             line = text.count("\n", 0, rest) + 1
-            raise malformed(file.line(line), "not JSON that can be read") from error
+            raise malformed(file.line(line), "not JSON that can be parsed") from error
         if not isinstance(value, dict):
             raise malformed(file.name, "not a JSON object of lists of neurons by fact")
         yield value

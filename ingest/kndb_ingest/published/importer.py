@@ -1,8 +1,8 @@
-"""Imports published lists of knowledge neurons as a finished run. No model is needed.
+"""Imports published lists of knowledge neurons as a finished run. Needs no model.
 
-The lists are joined with a fact set by the facts' uuids. The run has the preset ``imported``; its
-knowledge neurons have no score and no support, as none were published, and cannot be selected
-anew. Its prompts count as done, their probabilities are not known.
+The lists are joined with a fact set by the uuids of the facts. The run has the preset ``imported``.
+Its knowledge neurons have no score and no support, because none were published, so they cannot be
+reselected. Its prompts count as done, but their probabilities are unknown.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from kndb_ingest.published.known_models import known_model
 PRESET = "imported"
 """The preset of imported runs."""
 
-_WIDTH_STEP = 256  # widths of feed-forward blocks are multiples of it
+_WIDTH_STEP = 256  # feed-forward blocks usually have a multiple of this many neurons
 
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """What is stored of a model whose weights were not seen."""
+    """What is stored about a model whose weights are not at hand."""
 
     name: str
     architecture: str
@@ -48,14 +48,14 @@ class ImportSummary:
     """What an import did.
 
     Attributes:
-        run_id: the run.
-        is_new: whether it was not there before.
-        model: as it was stored.
-        facts: number of facts with a list of neurons, which may be empty.
-        neurons: number of neurons of those lists, over all facts and languages.
-        langs: their languages.
-        without_fact: number of lists that no fact of the fact set belongs to.
-        inferred: what was not given: ``layers``, ``neurons``.
+        run_id: id of the run.
+        is_new: whether the run is new; False if it had been imported before.
+        model: the model as stored.
+        facts: number of facts with a list of neurons, possibly an empty one.
+        neurons: number of neurons in these lists, over all facts and languages.
+        langs: languages of the lists.
+        without_fact: number of lists that match no fact in the fact set.
+        inferred: which sizes of the model were inferred: ``layers``, ``neurons``.
     """
 
     run_id: int
@@ -83,16 +83,16 @@ def import_published(
     ... # doctest: +SKIP
 
     Args:
-        database: the database's path; made when there is none.
-        paths: files or folders, see ``read_published``.
-        facts: the fact set whose uuids the lists use: a ParaRel folder, an AMIG JSON.
-        model: name of the model; of well-known ones the size is known.
-        n_layers, n_neurons: size of another model: its layers, and the neurons of each. Without
-            them, the smallest size that holds the neurons is taken.
+        database: path of the database; it is created if necessary.
+        paths: files or folders, as for ``read_published``.
+        facts: the fact set whose uuids the lists use: a ParaRel folder or an AMIG JSON.
+        model: name of the model; kndb knows the size of common ones.
+        n_layers, n_neurons: number of layers, and of neurons per layer, for other models. Default:
+            the smallest size that fits the neurons.
 
     Raises:
-        DatasetError: the lists or facts cannot be read, or do not belong together.
-        UsageError: a neuron lies outside the model.
+        DatasetError: the lists or facts cannot be read, or have no facts in common.
+        UsageError: a neuron lies outside the model, or the language of a list is unclear.
         DatabaseError: the database cannot be opened.
     """
     published = read_published(paths)
@@ -127,7 +127,7 @@ Lists = dict[tuple[Fact, str], Cells]
 
 
 def _by_fact(published: PublishedNeurons, data: Dataset) -> tuple[Lists, int]:
-    """The lists by fact and language, and how many belong to no fact."""
+    """The lists by fact and language, and the number of lists that match no fact."""
     by_uuid: dict[str, list[Fact]] = {}
     for fact in dataset_facts(data):
         by_uuid.setdefault(fact.subject_id, []).append(fact)
@@ -143,19 +143,19 @@ def _by_fact(published: PublishedNeurons, data: Dataset) -> tuple[Lists, int]:
             lists |= {(fact, lang): neurons for fact in found}
     if not lists:
         raise DatasetError(
-            f"None of the {without_fact} lists of neurons belongs to a fact of {data.name!r}; "
+            f"None of the {without_fact} lists of neurons matches a fact in {data.name!r}; "
             "give the fact set whose uuids they use."
         )
     return lists, without_fact
 
 
 def _spoken(asked: str | None, langs: list[str], name: str) -> str:
-    """The language of lists, which are in the fact set's only one unless something says more."""
+    """The language of a list: the given one, or else the fact set's only language."""
     if asked is None and len(langs) == 1:
         return langs[0]
     if asked is None:
         raise UsageError(
-            f"{name!r} has the languages {', '.join(langs)}; say which one the neurons are of, "
+            f"{name!r} has the languages {', '.join(langs)}; give the language of the neurons, "
             f"as in {langs[0]}=PATH."
         )
     if asked not in langs:
@@ -169,7 +169,7 @@ def _spoken(asked: str | None, langs: list[str], name: str) -> str:
 def _model(
     name: str, lists: Lists, n_layers: int | None, n_neurons: int | None
 ) -> tuple[ImportedModel, tuple[str, ...]]:
-    """The model as it is stored, and what of its size was only inferred from the neurons."""
+    """The model to store, and which of its sizes were inferred from the neurons."""
     known = known_model(name)
     every = [neuron for neurons in lists.values() for neuron in neurons]
     last_layer = max((neuron.layer for neuron in every), default=0)
@@ -180,7 +180,7 @@ def _model(
     )
     if last_layer >= layers or last_index >= width:
         raise UsageError(
-            f"{name} has {layers} layers of {width} neurons, but there are neurons up to layer "
+            f"{name} has {layers} layers of {width} neurons, but the lists go up to layer "
             f"{last_layer} and index {last_index}; correct --model, --layers or --neurons."
         )
     given = {"layers": n_layers or known, "neurons": n_neurons or known}

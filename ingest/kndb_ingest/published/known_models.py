@@ -1,7 +1,7 @@
-"""Models that neurons were published for, by name: architecture and size. Loads none of them.
+"""Architectures and sizes of models for which neurons have been published. Loads no model.
 
-Sizes are those of the models' published configurations: number of layers and width of their
-feed-forward blocks.
+The number of layers and the width of the feed-forward blocks come from the models' published
+configurations.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KnownModel:
-    """What a database says of a model, without its weights."""
+    """What the database stores about a model, apart from its weights."""
 
     architecture: str
     family: str
@@ -42,9 +42,9 @@ KNOWN_MODELS = {
     "gpt2-xl": _gpt2(48, 6400),
     "mGPT": _gpt2(24, 8192),
 }
-"""By the last part of the name: ``ai-forever/mGPT`` is ``mGPT``."""
+"""Keyed by the last part of the name: ``ai-forever/mGPT`` is ``mGPT``."""
 
 
 def known_model(name: str) -> KnownModel | None:
-    """The model of that name, a hub's owner aside; None where it is not known."""
+    """The model with this name, ignoring a Hugging Face owner; None if unknown."""
     return KNOWN_MODELS.get(name.rsplit("/", 1)[-1])
