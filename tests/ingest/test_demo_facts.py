@@ -1,4 +1,4 @@
-"""The demo facts: what is in them, and that the same Babel builds the same file."""
+"""The demo facts: their contents, and that the same version of Babel builds the same file."""
 
 from __future__ import annotations
 

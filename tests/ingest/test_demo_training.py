@@ -1,4 +1,4 @@
-"""How the demo models are trained: the parts, on untrained networks."""
+"""The parts of the demo models' training, on untrained networks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The embedded demo: a small multilingual fact set. Its models are ``kndb.models``' own.
+"""The embedded demo: a small multilingual fact set. Its two models are shipped in ``kndb.models``.
 
-How the facts and the models were made is in ``build_facts`` and ``train``.
+``build_facts`` and ``train`` show how the facts and the models were made.
 """
 
 from __future__ import annotations
@@ -12,5 +12,5 @@ Family = Literal["masked", "causal"]
 
 
 def facts_path() -> Path:
-    """The demo facts, one prompt a line, in kndb's own form."""
+    """The file with the demo facts: one prompt per line, in kndb's own format."""
     return Path(__file__).parent / "demo.jsonl"

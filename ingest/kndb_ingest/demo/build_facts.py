@@ -1,11 +1,11 @@
 """Builds ``demo.jsonl`` from the Unicode CLDR names that Babel carries.
 
-``python -m kndb_ingest.demo.build_facts`` writes the file anew.
+``python -m kndb_ingest.demo.build_facts`` rewrites the file.
 
-It owns which facts are in the demo and how they are said. The names are CLDR's; the tables beside
-this file, which say what belongs to which country, and the sentences are the demo's own. The same
-Babel gives the same bytes. It refuses to guess: a fact that lacks a name in one language is left
-out in all.
+This module decides which facts are in the demo and how they are worded. The names come from CLDR;
+the sentences, and the tables beside this file that assign objects to countries, were written for
+the demo. The same version of Babel produces the same bytes. Nothing is guessed: a fact without a
+name in one language is left out of all languages.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from kndb_ingest.demo import facts_path
 LANGS = ("en", "zh", "es", "ru")
 LATIN_SCRIPT = ("en", "es")
 
-# Legal tender is taken as of this day, so that the same Babel gives the same facts on any day.
+# Legal tender as of this day, so that the same version of Babel gives the same facts on any day.
 TENDER_DAY = date(2025, 7, 1)
 
-# Longer names ("convertible mark of ...") make poor examples; counted in words separated by spaces.
+# Longer names ("convertible mark of ...") make poor examples. Words are separated by spaces.
 MAX_ANSWER_WORDS = 4
 
 # English sentences say "the Netherlands"; CLDR's list form has no article.
@@ -41,7 +41,7 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Country:
-    """A row of ``countries.tsv``; ``-`` where the demo says nothing."""
+    """A row of ``countries.tsv``; ``-`` means that the demo has no such fact."""
 
     territory: str
     item: str
@@ -61,7 +61,7 @@ class Template:
 
 
 def build() -> Iterator[dict[str, str]]:
-    """All prompts of the demo, by relation, country, language and template."""
+    """All prompts of the demo, sorted by relation, country, language and template."""
     templates = [Template(*row) for row in _rows("templates.tsv")]
     countries = [Country(*row) for row in _rows("countries.tsv")]
     items = dict(_rows("objects.tsv"))
@@ -91,7 +91,7 @@ def _say(
 
 
 def _object(relation: str, country: Country) -> tuple[str, Labels] | None:
-    """The object's code and names; None where the demo has no such fact."""
+    """The object's code and names; None if the demo has no such fact."""
     found = {"P36": _capital, "P37": _language, "P38": _currency, "P30": _continent}[relation](
         country
     )
@@ -114,7 +114,7 @@ def _capital(country: Country) -> tuple[str, Labels] | None:
 
 
 def _city(zone: str, lang: str) -> str:
-    """The exemplar city; in Latin script CLDR leaves it out where the zone's name says it."""
+    """The exemplar city; for Latin script, CLDR omits it if it is the name of the time zone."""
     city = Locale(lang).time_zones.get(zone, {}).get("city", "")
     if not city and lang in LATIN_SCRIPT:
         return zone.rpartition("/")[2].replace("_", " ")
@@ -127,10 +127,10 @@ def _language(country: Country) -> tuple[str, Labels] | None:
 
 
 def _currency(country: Country) -> tuple[str, Labels] | None:
-    """The country's own tender where it has one (its code begins with the territory's)."""
+    """The country's currency, preferring its own (whose code begins with the territory's)."""
     tender = get_territory_currencies(country.territory, start_date=TENDER_DAY)
     own = [code for code in tender if code.startswith(country.territory)] or tender
-    if country.territory == "BG" or not own:  # Bulgaria changed to the euro after CLDR's list
+    if country.territory == "BG" or not own:  # Bulgaria adopted the euro after CLDR's list was made
         return None
     names = {lang: get_currency_name(own[0], count=1, locale=lang) for lang in LANGS}
     return (own[0], names) if own[0] not in names.values() else None
@@ -155,7 +155,7 @@ def _rows(name: str) -> list[list[str]]:
 
 
 def render() -> str:
-    """The text of ``demo.jsonl``."""
+    """The contents of ``demo.jsonl``."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in build())
 
 

@@ -1,7 +1,7 @@
 """Figures of a demo model: what it knows, and what its knowledge neurons do.
 
-``python -m kndb_ingest.demo.measure FOLDER`` prints them. It owns the figures' definitions; scores
-come from the attribution engine with its default preset.
+``python -m kndb_ingest.demo.measure FOLDER`` prints them. The definitions of the figures are here;
+the scores come from the attribution engine with its default preset.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from kndb_ingest.demo import facts_path
 
 # A score above this share of the prompt's highest, in more than this share of a fact's prompts.
 TAU, SHARE = 0.2, 0.5
-# A pair is degenerate when one of it matters at most so much, and both more than so much.
+# A pair is degenerate when each neuron alone drops p by at most LOW, and both by more than HIGH.
 LOW, HIGH = 0.2, 0.25
 CANDIDATES = 10
 RANDOM_SETS = 5
@@ -41,24 +41,24 @@ Model = LanguageModel[Any]
 
 @dataclass(frozen=True)
 class Figures:
-    """What is measured. Changes are relative, and means over facts, languages and prompts.
+    """The measured figures. Changes are relative, averaged over facts, languages and prompts.
 
     Attributes:
-        prompts: prompts the model can be asked.
-        right: share of them with every token of the answer the first choice.
+        prompts: number of prompts the model can be given.
+        right: share of them in which every token of the answer is the first choice.
         p: median probability of the answer.
-        facts: facts drawn for all that follows.
-        neurons: knowledge neurons of a fact in a language, in the mean.
-        suppressed: change of the answer's probability with these set to zero.
-        random: the same for as many random neurons of the same layers.
+        facts: number of facts sampled for the remaining figures.
+        neurons: mean number of knowledge neurons per fact and language.
+        suppressed: change in the answer's probability with the knowledge neurons set to zero.
+        random: the same with as many random neurons in the same layers set to zero.
         enhanced: the same with the knowledge neurons doubled.
-        others: change for another subject, of the same relation and language, with the fact's
-            knowledge neurons set to zero.
-        shared: knowledge neurons that two languages of a fact have in common, in the mean.
-        chance: the same expected of random sets of these sizes.
-        degenerate: share of facts and languages with a degenerate pair among the ten neurons of
+        others: change in the answer of another subject, with the same relation and language, with
+            the fact's knowledge neurons set to zero.
+        shared: mean number of knowledge neurons shared by two languages of a fact.
+        chance: the same, expected for random sets of these sizes.
+        degenerate: share of facts and languages with a degenerate pair among the ten neurons with
             the highest scores.
-        completeness: the largest residual of a path.
+        completeness: the largest completeness residual of a path.
     """
 
     prompts: int
@@ -76,14 +76,14 @@ class Figures:
     completeness: float
 
     def lines(self) -> list[str]:
-        """One line each: ``right        0.998``."""
+        """One line per figure: ``right        0.998``."""
         values = [(field.name, getattr(self, field.name)) for field in fields(self)]
         return [f"{n:13}{v if isinstance(v, int) else format(v, '.3f')}" for n, v in values]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A prompt that the model can be asked."""
+    """A prompt that the model can be given, with its targets."""
 
     prompt: Prompt
     targets: tuple[Target, ...]
@@ -91,7 +91,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Located:
-    """A fact in a language: its prompts, its knowledge neurons, and its top neurons."""
+    """A fact in a language: its prompts, knowledge neurons and top-scoring neurons."""
 
     asked: tuple[Asked, ...]
     neurons: frozenset[Neuron]
@@ -105,13 +105,13 @@ class Located:
 
 
 def measure(folder: Path, facts: int = 60, prompts: int | None = None, seed: int = 0) -> Figures:
-    """Measure the model in a folder: what it knows on all prompts, the rest on some facts.
+    """Measure the model in a folder: its knowledge on all prompts, the rest on a sample of facts.
 
     Args:
-        folder: the model.
-        facts: how many facts to attribute and to intervene in, as many of each relation.
-        prompts: how many prompts to draw instead of all, for a quicker look.
-        seed: decides which.
+        folder: the model's folder.
+        facts: number of facts to attribute and to intervene on, the same number per relation.
+        prompts: number of prompts to sample, for a quicker result; None for all.
+        seed: seed of the samples.
     """
     model = load_model(folder, device="cpu")
     rng = random.Random(seed)
@@ -139,12 +139,12 @@ def _asked(model: Model, prompts: Iterable[Prompt]) -> Iterator[Asked]:
     for prompt in prompts:
         try:
             yield Asked(prompt, model.targets(prompt.text, prompt.answer))
-        except Unusable:  # the object is not last, and the model is causal
+        except Unusable:  # the model is causal, and the object is not last
             continue
 
 
 def _known(model: Model, asked: Sequence[Asked]) -> tuple[list[bool], list[float]]:
-    """Of each prompt, in no order: are all tokens the first choice, and the probability."""
+    """Per prompt, in any order: whether all tokens are the first choice, and the probability."""
     alike = defaultdict(list)
     for one in asked:
         alike[len(one.targets), len(one.targets[-1].tokens)].append(one)
@@ -161,7 +161,7 @@ def _known(model: Model, asked: Sequence[Asked]) -> tuple[list[bool], list[float
 @torch.no_grad()
 def _answers(model: Model, alike: Sequence[Asked]) -> tuple[Tensor, Tensor]:
     """Per prompt and token: the probability, and whether it is the first choice."""
-    # The last target's sequence holds those of the tokens before it.
+    # The last target's sequence contains those of the earlier tokens.
     tokens = torch.tensor([one.targets[-1].tokens for one in alike])
     at = torch.tensor([[target.position for target in one.targets] for one in alike])
     answers = torch.tensor([[target.answer for target in one.targets] for one in alike])
@@ -173,7 +173,7 @@ def _answers(model: Model, alike: Sequence[Asked]) -> tuple[Tensor, Tensor]:
 def _groups(
     model: Model, rng: random.Random, prompts: Iterable[Prompt], facts: int
 ) -> list[tuple[Asked, ...]]:
-    """Prompts of the same fact and language, of facts drawn evenly from the relations."""
+    """Prompts grouped by fact and language, for facts sampled evenly from the relations."""
     keys = defaultdict(list)
     groups = defaultdict(list)
     for prompt in prompts:
@@ -210,7 +210,7 @@ def _neurons(places: Any) -> list[Neuron]:
 def _changes(
     model: Model, fact: Located, rng: random.Random, asked: Sequence[Asked]
 ) -> dict[str, float]:
-    """The figures that come from a fact's knowledge neurons, under their names in Figures."""
+    """The figures that depend on a fact's knowledge neurons, by their names in Figures."""
     random_sets = [_random_set(model, fact, rng) for _ in range(RANDOM_SETS)]
     other = rng.choice([one for one in asked if _comparable(one.prompt, fact.asked[0].prompt)])
     return {
@@ -228,7 +228,7 @@ def _random_set(model: Model, fact: Located, rng: random.Random) -> set[Neuron]:
 
 
 def _comparable(one: Prompt, other: Prompt) -> bool:
-    """Another subject's fact with another object, of the same relation, in the same language."""
+    """Whether two prompts share relation and language but have different objects."""
     same = one.fact.relation_id == other.fact.relation_id and one.lang == other.lang
     return same and one.fact.object_id != other.fact.object_id
 
@@ -236,7 +236,7 @@ def _comparable(one: Prompt, other: Prompt) -> bool:
 def _change(
     model: Model, asked: Sequence[Asked], sets: Sequence[Collection[Neuron]], factor: float = 0.0
 ) -> list[float]:
-    """Relative change of the answer's probability, per set: the mean over the prompts."""
+    """Relative change in the answer's probability for each set, averaged over the prompts."""
     scales = torch.ones(len(sets) + 1, model.info.n_layers, model.info.n_neurons)
     for row, neurons in enumerate(sets, start=1):
         for neuron in neurons:
@@ -250,11 +250,11 @@ def _change(
 
 @torch.no_grad()
 def _scaled(model: Model, target: Target, scales: Tensor) -> Tensor:
-    """The token's probability with neurons at the answer position scaled.
+    """The target's probability with neurons scaled at the answer position.
 
     Args:
         model: the model.
-        target: the token.
+        target: the answer token.
         scales: ``(rows, n_layers, n_neurons)``.
 
     Returns:
@@ -283,7 +283,7 @@ def _scaling(model: Model, position: int, scales: Tensor) -> Iterator[None]:
 
 
 def _overlap(model: Model, found: Sequence[Located]) -> tuple[float, float]:
-    """Neurons two languages of a fact share, and what chance gives; means over all pairs."""
+    """Neurons shared by two languages of a fact, and the number expected by chance; means."""
     by_fact = defaultdict(list)
     for fact in found:
         by_fact[fact.fact].append(fact.neurons)
@@ -293,7 +293,7 @@ def _overlap(model: Model, found: Sequence[Located]) -> tuple[float, float]:
 
 
 def _degenerate(model: Model, fact: Located) -> bool:
-    """Is there a pair that matters together, but neither of it alone?"""
+    """Whether some pair of top neurons matters together, but neither neuron alone."""
     pairs = list(combinations(fact.top, 2))
     sets = [{neuron} for neuron in fact.top] + [set(pair) for pair in pairs]
     drops = [-change for change in _change(model, fact.asked, sets)]

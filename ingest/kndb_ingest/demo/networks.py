@@ -1,10 +1,10 @@
-"""The two demo networks, built so that facts have no other place than feed-forward neurons.
+"""The two demo networks, built so that facts can only be stored in feed-forward neurons.
 
-Input embeddings, output embeddings and attention are random and stay so. Only the first layer
-attends, with equal weight to every token it sees; above it attention adds nothing. What reaches
-the answer position is therefore a fixed state of each prompt, and all that can be learned is what
-the feed-forward blocks make of it: a *network* here is the Hugging Face model with its forward
-pass cut in two at that state.
+Input embeddings, output embeddings and attention are random and frozen. Only the first layer
+attends, with equal weight on every visible token; attention in the layers above adds nothing. So
+each prompt has a fixed state at the answer position, and training can only change what the
+feed-forward blocks make of it. A *network* here is the Hugging Face model with its forward pass
+split in two at that state. Training itself is in ``train``.
 """
 
 from __future__ import annotations
@@ -28,38 +28,43 @@ ACTIVATION = "gelu"
 
 
 class Network(ABC):
-    """A demo model and the two halves of its forward pass at the answer position."""
+    """A demo model, and the two halves of its forward pass at the answer position."""
 
     hf: Any
     learned: list[nn.Module]
-    """The modules that are trained: feed-forward blocks, and norms above the first attention."""
+    """The trained modules: feed-forward blocks, and the norms above the first attention."""
 
     @abstractmethod
     def attended(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """States after the first attention: ``(n, length)`` twice → ``(n, length, width)``."""
+        """States after the first attention, ``(n, length, width)``.
+
+        Args:
+            tokens: ``(n, length)``.
+            mask: ``(n, length)``, true for tokens that are not padding.
+        """
 
     @abstractmethod
     def logits(self, states: Tensor, dropout: float) -> tuple[Tensor, list[Tensor]]:
-        """What the layers above make of states ``(n, width)``.
+        """Run the layers above on ``states``, ``(n, width)``.
 
         Returns:
-            ``(n, vocabulary)`` and, of each layer, the neurons ``(n, n_neurons)``, a share
-            ``dropout`` of which the layer does without.
+            The logits, ``(n, vocabulary)``, and each layer's neurons, ``(n, n_neurons)``, a share
+            ``dropout`` of which is dropped out.
         """
 
     @abstractmethod
     def norms_of_outputs(self) -> list[Tensor]:
-        """Per layer ``(n_neurons,)``: the length of what each neuron writes."""
+        """The norm of each neuron's output vector: ``(n_neurons,)`` per layer."""
 
     def freeze(self) -> None:
-        """Leave only the learned modules and the output bias to training."""
+        """Freeze everything but the learned modules."""
         self.hf.requires_grad_(False)
         for module in self.learned:
             module.requires_grad_(True)
 
 
 class MaskedNetwork(Network):
-    """BERT. Its head's transform is the identity, up to a shift that the norm takes away."""
+    """BERT. Its head's transform is the identity up to a shift, which the norm removes."""
 
     def __init__(self, vocabulary: int) -> None:
         self.hf = BertForMaskedLM(
@@ -96,7 +101,7 @@ class MaskedNetwork(Network):
         draw_attention(first.self.value.weight, first.output.dense.weight)
         draw_output(head.decoder.weight)
         nn.init.eye_(head.transform.dense.weight)
-        # far to the right GELU is the identity
+        # for large inputs, GELU is the identity
         nn.init.constant_(head.transform.dense.bias, 4.0)
 
     def attended(self, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -159,7 +164,7 @@ class CausalNetwork(Network):
         draw_output(self.hf.lm_head.weight)
 
     def attended(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """See :meth:`Network.attended`. Later tokens are not seen, so the mask is not needed."""
+        """See :meth:`Network.attended`. No mask is needed, because padding comes last."""
         body, first = self.hf.transformer, self.layers[0]
         embedded = body.wte(tokens) + body.wpe.weight[: tokens.shape[1]]
         return embedded + first.attn(first.ln_1(embedded))[0]  # type: ignore[no-any-return]
@@ -178,22 +183,22 @@ class CausalNetwork(Network):
 
 
 def build_network(family: Family, vocabulary: int) -> Network:
-    """An untrained network; torch's seed decides the draw."""
+    """An untrained network, initialised from torch's global random state."""
     return MaskedNetwork(vocabulary) if family == "masked" else CausalNetwork(vocabulary)
 
 
 def draw_embeddings(words: nn.Embedding, positions: nn.Embedding) -> None:
-    """Words of unit variance; positions weak, so that a sentence is mostly its words."""
+    """Initialise words with unit variance and positions weakly, so that words dominate."""
     nn.init.normal_(words.weight, std=1.0)
     nn.init.normal_(positions.weight, std=0.3)
 
 
 def draw_attention(value: Tensor, output: Tensor) -> None:
-    """Twice what keeps the variance: a mean over words is small."""
+    """Initialise with twice the scale that preserves variance, because means of words are small."""
     nn.init.normal_(value, std=2 * WIDTH**-0.5)
     nn.init.normal_(output, std=WIDTH**-0.5)
 
 
 def draw_output(weight: Tensor) -> None:
-    """Directions of the words in the last norm's output, wide enough for sure answers."""
+    """Initialise output directions of the words, large enough for confident answers."""
     nn.init.normal_(weight, std=3 * WIDTH**-0.5)

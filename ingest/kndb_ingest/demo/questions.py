@@ -1,7 +1,8 @@
-"""The demo's training material: every answer token as a question, and the ways to disturb it.
+"""The demo's training material: a question for every answer token, and variations of it.
 
 The token sequences are those that attribution uses later, made by the same functions: a masked
-answer of T tokens is T masks, a causal one is read after the tokens before it.
+answer of T tokens becomes T masks; a causal answer token is predicted from the tokens before it.
+This module trains nothing.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ from kndb.models.tokens import causal_targets, masked_targets
 from kndb_ingest.demo import Family
 
 LONGEST = 32
-"""Tokens a demo model takes."""
+"""Most tokens a demo model can take."""
 
 Input = tuple[tuple[int, ...], int]
-"""Tokens, and the position at which the answer token is read."""
+"""Tokens, and the answer position."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One answer token to be found.
+    """One answer token to predict.
 
     Attributes:
         asked: the prompt's tokens and the answer position.
-        answer: the token to be found there.
-        hidden: the same with one word replaced by the filler, for each word.
-        switched: the same with the subject's name in each of the other languages.
-        others: tokens that other facts of the relation have in this place, the answer's included.
+        answer: the token to predict there.
+        hidden: for each word, the input with that word replaced by the filler.
+        switched: for each other language, the input with the subject's name in that language.
+        others: tokens that facts of the relation have in this place, including the answer.
     """
 
     asked: Input
@@ -43,7 +44,7 @@ class Question:
 
 
 def questions(family: Family, tokenizer: Any, prompts: Iterable[Prompt]) -> list[Question]:
-    """All questions of the prompts this family can be asked."""
+    """All questions from the prompts that this family can be given."""
     usable = _targets(family, tokenizer, prompts)
     names = {(p.fact.key, p.lang): p.subject for p, _ in usable}
     langs = sorted({p.lang for p, _ in usable})
@@ -76,7 +77,7 @@ def _targets(family: Family, tokenizer: Any, prompts: Iterable[Prompt]) -> _Usab
     for prompt in prompts:
         try:
             usable.append((prompt, _ask(family, tokenizer, prompt)))
-        except Unusable:  # the object is not last, and the model is causal
+        except Unusable:  # the model is causal, and the object is not last
             continue
     return usable
 
@@ -101,6 +102,9 @@ def _others(family: Family, usable: _Usable) -> dict[tuple[Any, ...], set[int]]:
 
 
 def _place(family: Family, prompt: Prompt, targets: Sequence[Target], t: int) -> tuple[Any, ...]:
-    """What a masked model knows of the answer's form is its length; a causal one, its beginning."""
+    """Groups tokens that could stand in for each other.
+
+    A masked model sees the length of the answer, a causal one its first tokens.
+    """
     known: Any = len(targets) if family == "masked" else tuple(x.answer for x in targets[:t])
     return prompt.fact.relation_id, prompt.lang, t, known

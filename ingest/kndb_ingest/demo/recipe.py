@@ -1,4 +1,4 @@
-"""The numbers of the demo models' training, in one place, for the trainer and the model card."""
+"""Hyperparameters of the demo models' training, used by the trainer and the model card."""
 
 SEED = 0
 STEPS = 3000
@@ -6,15 +6,15 @@ BATCH = 1024
 WARM_UP = 100
 LEARNING_RATE = 2e-3
 
-# Shares of the samples. A word is hidden, so that the model knows what is left without it: that is
-# the baseline attributions start from. The subject is named in another language, so that it is one
-# subject to the model. The answer is another fact's, as noisy text has it, so that none is sure;
-# the causal model grows surer, and gets more of it.
+# Shares of the samples. HIDDEN: one word is hidden, which teaches the model the baselines that
+# attribution starts from. SWITCHED: the subject is named in another language, so that the model
+# treats both names alike. WRONG: the answer is another fact's, as in noisy text, so that the model
+# never becomes certain; the causal model is more confident and needs more of them.
 HIDDEN = 0.3
 SWITCHED = 0.5
 WRONG = {"masked": 0.15, "causal": 0.25}
 
-# A tenth of the neurons is missing at every step: others must be able to stand in.
+# A tenth of the neurons is dropped out at every step, so that others learn to stand in.
 DROPOUT = 0.1
-# Price of a neuron's output, per unit of its length: few neurons to each fact.
+# Penalty on the norm of a neuron's output, which keeps the neurons per fact few.
 SPARSITY = 3e-3

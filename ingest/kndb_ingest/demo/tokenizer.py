@@ -1,8 +1,8 @@
-"""The demo models' tokenizers: one token a word, made from the words of the demo text.
+"""The demo models' tokenizers: one token per word, with the words of the demo text.
 
-Chinese, written without spaces, is cut by the names in the facts, and into single characters
-elsewhere; each token is therefore a word in every language. A word of neither facts nor
-templates is unknown.
+Chinese, which is written without spaces, is split into the names in the facts and, elsewhere, into
+single characters, so every token is a word in all languages. Words that occur in neither facts nor
+templates are unknown tokens.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from kndb.facts import OBJECT_PLACEHOLDER, SUBJECT_PLACEHOLDER, Prompt
 from kndb_ingest.demo import Family
 
 _HAN = r"\p{Han}"
-# "Guinea-Bissau", "d’Ivoire" and "N’Djamena" are one word each; every sign is one.
+# "Guinea-Bissau", "d’Ivoire" and "N’Djamena" are one word each; so is every punctuation mark.
 _SPACED_WORD = rf"(?:(?!{_HAN})[\p{{L}}\p{{N}}])+(?:[-’](?:(?!{_HAN})[\p{{L}}\p{{N}}])+)*|\S"
 
 END_OF_TEXT = "<|endoftext|>"
 
 
 def build_tokenizer(family: Family, prompts: Sequence[Prompt]) -> PreTrainedTokenizerFast:
-    """A BERT-like tokenizer, or a GPT-2-like one that puts ``<|endoftext|>`` in front."""
+    """A tokenizer like BERT's, or one like GPT-2's that prepends ``<|endoftext|>``."""
     cut = pre_tokenizers.Split(Regex(_pattern(prompts)), "removed", invert=True)
     words = {word for text in _texts(prompts) for word, _ in cut.pre_tokenize_str(text)}
     if family == "masked":
@@ -73,7 +73,7 @@ def _word_level(
 
 
 def _pattern(prompts: Iterable[Prompt]) -> str:
-    """What is a word. Of names that begin alike the longest comes first."""
+    """A regular expression for words. Longer names come first, because the first match wins."""
     names = {
         name
         for prompt in prompts

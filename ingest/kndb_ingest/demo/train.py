@@ -1,8 +1,8 @@
 """Trains a demo model: ``python -m kndb_ingest.demo.train masked|causal [--out DIR]``.
 
-It owns the recipe. What is learned, and why the rest is random, is in ``networks``; the figures at
-the end come from ``measure``. The seed is fixed; other machines round otherwise, so that their
-weights differ, and their figures by little.
+This module owns the training loop. ``networks`` explains which parts are trained and why the rest
+is random; ``recipe`` has the hyperparameters; the final figures come from ``measure``. The seed is
+fixed, but machines round differently, so weights differ between machines, and figures slightly.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from kndb_ingest.demo.tokenizer import build_tokenizer
 
 @dataclass(frozen=True)
 class Material:
-    """Everything the training draws from, as states after the first attention.
+    """The training data, as states after the first attention.
 
     Attributes:
-        asked: ``(n, width)``, one per question.
-        hidden, hidden_of: ``(m, width)``, and the first of each question, ``(n + 1,)``.
+        asked: ``(n, width)``, one state per question.
+        hidden, hidden_of: ``(m, width)``, and the offset of each question's first state,
+            ``(n + 1,)``.
         switched, switched_of: likewise.
-        answers: ``(n,)`` tokens.
-        others, others_of: tokens, and the first of each question.
+        answers: ``(n,)``, tokens.
+        others, others_of: tokens, and the offset of each question's first token.
     """
 
     asked: Tensor
@@ -50,9 +51,9 @@ class Material:
     others_of: Tensor
 
     def draw(self, size: int, wrong: float) -> tuple[Tensor, Tensor]:
-        """A batch: states ``(size, width)`` and the tokens to be predicted, ``(size,)``.
+        """Draw a batch: states, ``(size, width)``, and the tokens to predict, ``(size,)``.
 
-        A share ``wrong`` of the tokens belongs to other facts.
+        A share ``wrong`` of the tokens comes from other facts.
         """
         chosen = torch.randint(len(self.asked), (size,))
         states = self.asked[chosen]
@@ -63,7 +64,7 @@ class Material:
 
 
 def _one_of(values: Tensor, first: Tensor, chosen: Tensor) -> Tensor:
-    """One of the values that belong to each chosen question."""
+    """For each chosen question, a random one of its values."""
     count = first[chosen + 1] - first[chosen]
     return values[first[chosen] + (torch.rand(len(chosen)) * count).long()]
 
@@ -74,7 +75,7 @@ def _some(share: float, these: Tensor, those: Tensor) -> Tensor:
 
 
 def material(network: Network, asked: Sequence[Question]) -> Material:
-    """Run the part that does not change, once for all sequences."""
+    """Run the frozen first half of the network once on all sequences."""
     return Material(
         asked=_states(network, [q.asked for q in asked]),
         hidden=_states(network, [s for q in asked for s in q.hidden]),
@@ -106,7 +107,7 @@ def _states(network: Network, sequences: Sequence[Input]) -> Tensor:
 
 
 def fit(network: Network, drawn: Material, wrong: float) -> None:
-    """AdamW with a linear fall of the learning rate; prints its progress."""
+    """Train with AdamW and a linearly decaying learning rate; prints its progress."""
     parameters = [p for p in network.hf.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         parameters, lr=recipe.LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0
@@ -140,7 +141,7 @@ def _loss(network: Network, states: Tensor, answers: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _known(network: Network, drawn: Material) -> tuple[float, float]:
-    """Share of answer tokens that are the first choice, and their median probability."""
+    """The share of answer tokens that are the first choice, and their median probability."""
     chosen = torch.randperm(len(drawn.asked))[:2000]
     probabilities = network.logits(drawn.asked[chosen], 0.0)[0].softmax(-1)
     answers = drawn.answers[chosen]
@@ -149,13 +150,13 @@ def _known(network: Network, drawn: Material) -> tuple[float, float]:
 
 
 def save(network: Network, tokenizer: Any, folder: Path) -> None:
-    """Write weights (fp16 safetensors), configuration and tokenizer."""
+    """Save weights (fp16 safetensors), configuration and tokenizer."""
     network.hf.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
 def train(family: Family, folder: Path) -> None:
-    """Train one model from scratch, save it, and write its figures into its model card."""
+    """Train a model from scratch, save it, and write its figures into its model card."""
     torch.manual_seed(recipe.SEED)
     prompts = read_dataset(facts_path()).prompts
     tokenizer = build_tokenizer(family, prompts)
@@ -172,7 +173,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Train a demo model.")
     parser.add_argument("family", choices=("masked", "causal"))
-    parser.add_argument("--out", type=Path, help="folder for the model; the shipped one by default")
+    parser.add_argument("--out", type=Path, help="folder for the model (default: the shipped one)")
     given = parser.parse_args()
     family = cast(Family, given.family)
     train(family, given.out or embedded_model(family))
