@@ -1,4 +1,4 @@
-"""``kndb db``: the database file itself: its state, its upgrade, its documentation."""
+"""``kndb db``: the state, upgrade and schema of the database file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kndb_cli.output.rows import Rows
 
 app = typer.Typer(
-    name="db", no_args_is_help=True, help="See after the database file: state, upgrade, schema."
+    name="db", no_args_is_help=True, help="Manage the database file: status, upgrade, schema."
 )
 
 
@@ -29,7 +29,7 @@ def status(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Say which revision the database has, how large it is, and what it holds."""
+    """Show the database's revision and size, and the number of rows in each table."""
     from kndb.store.describe import database_status
 
     target = choose(format, json, output, quiet)
@@ -47,16 +47,16 @@ def status(
 
 @app.command()
 def upgrade(db: options.Database = options.DATABASE, quiet: options.Quiet = False) -> None:
-    """Bring the database to the newest revision. Other commands do it by themselves."""
+    """Upgrade the database to the newest revision. Other commands do this automatically."""
     from kndb.store.database import upgrade as upgrade_database
     from kndb.store.describe import database_status
 
     before = database_status(db)
     upgrade_database(db)
     if before.is_current:
-        note(f"{db} is at revision {before.head}, the newest; nothing was to do.", quiet)
+        note(f"Nothing to do: {db} is at the newest revision, {before.head}.", quiet)
     else:
-        note(f"{db} went from revision {before.revision} to {before.head}.", quiet)
+        note(f"Upgraded {db} from revision {before.revision} to {before.head}.", quiet)
 
 
 @app.command()
@@ -70,7 +70,7 @@ def schema(
     quiet: options.Quiet = False,
     db: options.Database = options.DATABASE,
 ) -> None:
-    """Describe every table, view and column of the newest revision. It reads no database."""
+    """Describe all tables, views and columns of the newest revision. Needs no database."""
     from kndb.errors import UsageError
     from kndb.store.describe import SchemaRow, describe_schema
 
@@ -84,7 +84,7 @@ def schema(
 
 
 def _one_record(data: Rows) -> RenderableType:
-    # Here, because only a table needs it: saves the import of Rich, 0.05 s.
+    # Deferred: only tables need Rich, which takes 0.05 s.
     from kndb_cli.output.tables import blocks
 
     return blocks(data)

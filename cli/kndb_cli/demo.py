@@ -1,4 +1,4 @@
-"""``kndb demo``: the whole of kndb in a minute, on embedded facts and models."""
+"""``kndb demo``: a one-minute tour of kndb on embedded facts and models."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _TELLING = f"""
              n_langs DESC, score DESC, fact_key
     LIMIT 1
 """
-"""A fact, and a neuron of it that several languages and about four facts share: not one that
-serves every fact, nor a single one."""
+"""A fact and one of its neurons, preferably shared by several languages and about four facts, so
+that it is neither used by every fact nor by a single one."""
 
 _COUNT = (
     "SELECT model, n_langs, count(DISTINCT (fact_key, layer, neuron)) AS neurons "
@@ -47,17 +47,15 @@ _LARGEST = """
 @app.command()
 def demo(
     db: Annotated[
-        Path, typer.Option("--db", metavar="PATH", help="The database to make or to go on with.")
+        Path, typer.Option("--db", metavar="PATH", help="The database to create or continue.")
     ] = Path("demo.duckdb"),
-    limit: Annotated[
-        int, typer.Option(metavar="N", help="How many of the embedded facts to take.")
-    ] = 40,
+    limit: Annotated[int, typer.Option(metavar="N", help="Number of embedded facts to use.")] = 40,
     quiet: options.Quiet = False,
 ) -> None:
-    """See it work: two small embedded models, real facts, four languages, no network.
+    """See kndb at work: two small embedded models, real facts, four languages, no network.
 
-    It finds the neurons of both models, shows what the database answers, and leaves it
-    for you to ask on.
+    The demo finds the neurons of both models, queries the database, and leaves it for you to
+    explore.
     """
     _one_thread()
     for model in ("demo-masked", "demo-causal"):
@@ -66,24 +64,24 @@ def demo(
     with kndb.open(db) as database:
         telling = database.sql(_TELLING).rows()
     if not telling:
-        raise KndbError(f"The demo found no neurons in {limit} facts; give a higher --limit.")
+        raise KndbError(f"The demo found no neurons for {limit} facts; give a higher --limit.")
     ((fact, neuron),) = telling
-    _say("The neurons with which the models recall one fact, in every language:")
+    _say("The neurons with which the models recall one fact, in each language:")
     _show("query", "--fact", fact, "--top", str(_TOP), db=db)
-    _say(f"The other way round: the facts that use neuron {neuron}:")
+    _say(f"Conversely, the facts that use neuron {neuron}:")
     _show("query", "--neuron", neuron, "--model", "demo-masked", "--lang", "en", db=db)
-    _say("Any question, in SQL: how many neurons serve a fact in how many languages?")
+    _say("Any other question, in SQL: in how many languages does a fact use the same neuron?")
     _show("sql", _COUNT, db=db)
     _discoveries(db, quiet)
-    note(f"Go on with {db}: see kndb --help, or kndb db schema for SQL.", quiet)
+    note(f"To explore {db}, see kndb --help, or kndb db schema for SQL.", quiet)
 
 
 def _discoveries(db: Path, quiet: bool) -> None:
-    """What the paper is named for: neurons that languages share, and that stand in for others."""
+    """The paper's two discoveries: language-independent and degenerate neurons."""
     causal = ("--model", "demo-causal")
-    _say("Languages share neurons, far more than chance gives:")
+    _say("Languages share neurons, far more than expected by chance:")
     _show("graph", "overlap", "--by", "language-pair", *causal, db=db)
-    _say("Neurons that stand in for each other: the answer survives each alone, not both:")
+    _say("Neurons stand in for each other: the answer survives losing either, but not both:")
     searched = ("--limit", "8", "--top", "10")
     _show(
         "graph",
@@ -104,7 +102,7 @@ def _discoveries(db: Path, quiet: bool) -> None:
 
 def _pictures(db: Path, which: tuple[str, ...], kinds: list[str]) -> None:
     if find_spec("matplotlib") is None:
-        note("For pictures, install the extra: pip install 'kndb[plot]'.")
+        note("For pictures, install the extra with pip install 'kndb[plot]'.")
         return
     _say("Pictures:")
     for kind in kinds:
@@ -114,10 +112,10 @@ def _pictures(db: Path, which: tuple[str, ...], kinds: list[str]) -> None:
 
 
 def _one_thread() -> None:
-    """Let torch use one thread.
+    """Limit torch to one thread.
 
-    The demo models are too small to gain from more, and where other programs keep the cores busy,
-    threads that wait for each other make it many times slower.
+    The demo models are too small to benefit from more, and on a busy machine, threads that wait for
+    each other make it many times slower.
     """
     import torch
 
@@ -129,8 +127,8 @@ def _say(text: str) -> None:
 
 
 def _show(*args: str, db: Path, quiet: bool = False) -> None:
-    """Show a command as people type it, then run that very command."""
-    # Here, because main imports this module.
+    """Print a command as a user would type it, and run it."""
+    # Deferred: main imports this module.
     from kndb_cli.main import application
 
     full = [*args, "--db", str(db), *(["--quiet"] if quiet else [])]

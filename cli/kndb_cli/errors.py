@@ -1,6 +1,6 @@
-"""How the command line fails: one sentence on stderr and an exit code. Never a traceback unasked.
+"""Turns errors into one sentence on stderr and an exit code. It never prints a traceback.
 
-0 done, 1 the asked-for thing failed, 2 usage, 3 the database cannot be opened, 4 nothing found,
+0 done, 1 the request failed, 2 wrong usage, 3 the database cannot be opened, 4 nothing found,
 130 interrupted.
 """
 
@@ -18,7 +18,7 @@ from kndb_cli.output.terminal import styled
 
 
 class ExitCode(IntEnum):
-    """What the shell is told. The codes between come with each KndbError."""
+    """Exit codes of the program. Those in between are defined by each KndbError."""
 
     DONE = 0
     FAILED = 1
@@ -26,13 +26,13 @@ class ExitCode(IntEnum):
 
 
 def explain(error: Exception, stream: TextIO | None = None) -> int:
-    """Write ``error`` for people on ``stream`` (stderr) and return the exit code.
+    """Print ``error`` to ``stream`` (default: stderr) and return the exit code.
 
-    A search that found nothing lists the nearest matches below its sentence.
+    If nothing was found, the nearest matches are listed below the sentence.
     """
     stream = stream or sys.stderr
     message, code = sentence(error)
-    if not message:  # the help was asked for by saying nothing, and has been shown
+    if not message:  # a command without arguments has just printed its help
         return code
     print(styled("Error:", "red", stream), message, file=stream)
     if isinstance(error, NotFound) and error.nearest:
@@ -41,16 +41,16 @@ def explain(error: Exception, stream: TextIO | None = None) -> int:
 
 
 def sentence(error: Exception) -> tuple[str, int]:
-    """What to say about an error, and the exit code that goes with it."""
+    """The sentence and the exit code for an error."""
     if isinstance(error, KndbError):
         return str(error), error.exit_code
     if isinstance(error, typer.TyperException):
         return _usage(error), error.exit_code
     if isinstance(error, OSError) and error.strerror:
         where = error.filename or "The output"
-        return f"{where} cannot be used: {error.strerror}; free it or give another.", 1
+        return f"{where} cannot be used: {error.strerror}; fix this or choose another.", 1
     if isinstance(error, MemoryError):
-        return "The memory of this machine is used up; ask for less, or give it more.", 1
+        return "There is not enough memory; request less, or use a machine with more.", 1
     text = " ".join(str(error).split())
     kind = type(error).__name__
     return f"Unexpected {kind}: {text} (run again with --debug for the traceback).", 1
@@ -59,7 +59,7 @@ def sentence(error: Exception) -> tuple[str, int]:
 def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     message = " ".join(error.format_message().split()).rstrip(".")
-    message = message.replace("Value error, ", "")  # in the words of Typer's parser
+    message = message.replace("Value error, ", "")  # added by Typer's parser
     if not message or message.endswith("?"):
         return message
     return f"{message}; see '{context.command_path} --help'." if context else f"{message}."

@@ -1,4 +1,4 @@
-"""``kndb import``: knowledge neurons that others published, as a run of their own."""
+"""``kndb import``: store published knowledge neurons as a run."""
 
 from __future__ import annotations
 
@@ -18,54 +18,54 @@ def import_(
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="Lists of neurons: JSON files, or folders of them; zh=PATH says a language.",
+            help="Lists of neurons: JSON files, or folders of them; zh=PATH sets the language.",
         ),
     ],
     facts: Annotated[
         str,
-        typer.Option(metavar="DATASET", help="The fact set they are about: a ParaRel folder, …"),
+        typer.Option(
+            metavar="DATASET", help="The fact set of the lists, such as a ParaRel folder."
+        ),
     ],
     model: Annotated[
-        str, typer.Option(metavar="MODEL", help="The model they were found in, by name.")
+        str, typer.Option(metavar="MODEL", help="Name of the model the neurons belong to.")
     ],
     layers: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=1, help="Layers of the model, where kndb does not know its name."
-        ),
+        typer.Option(metavar="N", min=1, help="Number of layers, if kndb does not know the model."),
     ] = None,
     neurons: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             min=1,
-            help="Neurons of each layer, where kndb does not know the model's name.",
+            help="Number of neurons per layer, if kndb does not know the model.",
         ),
     ] = None,
     db: options.Database = options.DATABASE,
     quiet: options.Quiet = False,
 ) -> None:
-    """Take in knowledge neurons that others published; no model is needed.
+    """Import published knowledge neurons; the model itself is not needed.
 
     kndb import neurons/ --facts pararel --model bert-base-uncased
     kndb import en=results/en zh=results/zh --facts amig.json --model bert-base-multilingual-cased
 
-    It reads the JSON of EleutherAI/knowledge-neurons and the results of the AMIG code. The facts
-    are known by the uuids in both. The neurons have no scores.
+    This reads the JSON of EleutherAI/knowledge-neurons and the results of the AMIG code. Facts are
+    matched by uuid. Imported neurons have no scores.
     """
-    # Here, because a command's help needs no library.
+    # Deferred: --help needs no library.
     from kndb_ingest.published.importer import import_published
 
     done = import_published(db, paths, facts, model, n_layers=layers, n_neurons=neurons)
     if done.inferred:
         size = f"{done.model.n_layers} layers of {done.model.n_neurons} neurons"
         note(
-            f"The size of {model} is not known; {size} hold the neurons "
-            f"(--{' and --'.join(done.inferred)} say otherwise).",
+            f"kndb does not know the size of {model} and assumes {size} "
+            f"(change it with --{' and --'.join(done.inferred)}).",
             quiet,
         )
     if done.without_fact:
-        note(f"{done.without_fact} lists of neurons belong to no fact and were left out.", quiet)
+        note(f"Left out {done.without_fact} lists of neurons that match no fact.", quiet)
     told = "Imported" if done.is_new else "Nothing to do: the database already has"
     langs = ", ".join(done.langs)
     note(

@@ -1,4 +1,4 @@
-"""``kndb ingest``: run a fact set through a model and store the neurons."""
+"""``kndb ingest``: find the neurons of a fact set in a model, and store them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def ingest(
         int | None,
         typer.Option(
             metavar="N",
-            help="At most N facts, drawn by --seed; the same ones in every language.",
+            help="At most N facts, sampled with --seed; the same facts in every language.",
             rich_help_panel=_FACTS,
         ),
     ] = None,
@@ -62,13 +62,13 @@ def ingest(
         int | None,
         typer.Option(
             metavar="N",
-            help="At most N templates for each relation and language.",
+            help="At most N templates per relation and language.",
             rich_help_panel=_FACTS,
         ),
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(metavar="N", help="Draws the facts of --limit.", rich_help_panel=_FACTS),
+        typer.Option(metavar="N", help="Seed for sampling facts.", rich_help_panel=_FACTS),
     ] = 0,
     preset: Annotated[
         str,
@@ -82,7 +82,7 @@ def ingest(
         float,
         typer.Option(
             metavar="T",
-            help="Neurons above this share (from 0.05) of their prompt's highest score.",
+            help="Select neurons above this share (at least 0.05) of the prompt's highest score.",
             rich_help_panel=_METHOD,
         ),
     ] = 0.2,
@@ -90,7 +90,7 @@ def ingest(
         float,
         typer.Option(
             metavar="P",
-            help="Neurons found in more than this share of the fact's prompts.",
+            help="Keep neurons selected in more than this share of the fact's prompts.",
             rich_help_panel=_METHOD,
         ),
     ] = 0.5,
@@ -98,7 +98,7 @@ def ingest(
         float | None,
         typer.Option(
             metavar="R",
-            help="Largest relative completeness residual of a path. Unless said: the preset's "
+            help="Largest relative completeness residual of a path. Default: the preset's "
             "(amig: 0.01).",
             rich_help_panel=_METHOD,
         ),
@@ -107,7 +107,7 @@ def ingest(
         int | None,
         typer.Option(
             metavar="N",
-            help="Most quadrature nodes of a path. Unless said: the preset's (amig: 31).",
+            help="At most N quadrature nodes per path. Default: the preset's (amig: 31).",
             rich_help_panel=_METHOD,
         ),
     ] = None,
@@ -122,10 +122,10 @@ def ingest(
     kndb ingest --model demo-masked --dataset demo --limit 50
     kndb ingest --model bert-base-multilingual-cased --dataset mpararel --langs en,zh
 
-    Ctrl-C loses nothing: the same command goes on where it stopped.
+    Ctrl-C loses nothing: run the same command again to continue.
     """
     choice = model_options.chosen(model, device, dtype, revision, memory, quiet=quiet)
-    # Here, because only this needs torch and transformers: saves seconds at each start.
+    # Deferred: importing torch and transformers takes seconds.
     from kndb_ingest.pipeline import IngestRequest
 
     request = IngestRequest(
@@ -154,12 +154,12 @@ def run(request: IngestRequest, quiet: bool) -> IngestSummary:
         with reporting(request.model.label, "prompts", quiet) as report:
             return pipeline.ingest(request, report)
     except KeyboardInterrupt:
-        note("What was done is stored; the same command goes on from there.", quiet)
+        note("Finished work is stored; run the same command again to continue.", quiet)
         raise
 
 
 def _names(text: str | None) -> tuple[str, ...]:
-    """The parts of a list with commas.
+    """The parts of a comma-separated list.
 
     >>> _names("en, zh")
     ('en', 'zh')

@@ -1,7 +1,7 @@
-"""The program ``kndb``: finds the command, runs it, turns its outcome into an exit code.
+"""The program ``kndb``: finds the command, runs it, and turns its outcome into an exit code.
 
-Only the module of the command that is asked for is imported; the library's heavy parts are
-imported by the commands that need them, when they run.
+Only the requested command's module is imported; commands import the heavy parts of the library
+when they run. The commands themselves live in their own modules.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ COMMANDS = (
 )
 
 EPILOG = (
-    "New here? [bold]kndb demo[/bold] shows the whole of it in a minute. The examples in every "
-    "command's help are about its database: [bold]export KNDB_DB=demo.duckdb[/bold]."
+    "New here? [bold]kndb demo[/bold] is a one-minute tour. The examples in each command's help "
+    "work on its database: [bold]export KNDB_DB=demo.duckdb[/bold]."
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line ``argv`` (without the program's name) and return the exit code."""
+    """Run the command line ``argv`` (without the program name) and return the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     use_utf8()
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        # Here, because only --version needs it: saves 0.01 s.
+        # Deferred: saves 0.01 s for everything but --version.
         from importlib.metadata import version
 
         print(f"kndb {version('kndb')}")
@@ -72,14 +72,14 @@ def _run(args: list[str]) -> int:
     code = application(args)(args=args, prog_name="kndb", standalone_mode=False)
     if code == ExitCode.INTERRUPTED:
         return _interrupted()
-    sys.stdout.flush()  # so that a full disk shows here and not at the interpreter's end
+    sys.stdout.flush()  # so that a full disk is reported here, not when the interpreter exits
     return code if isinstance(code, int) else ExitCode.DONE
 
 
 def application(args: Sequence[str]) -> typer.Typer:
-    """The Typer application, with the one command that ``args`` name, or with all of them.
+    """The Typer application with the command named in ``args``, or with all commands.
 
-    One command instead of all saves the building of the others' options at each start.
+    Adding only one command saves the time to build the options of the others.
     """
     app = typer.Typer(
         add_completion=True,
@@ -103,15 +103,15 @@ def kndb(
             metavar="",
             is_eager=True,
             callback=_show_version,
-            help="Print the version and leave.",
+            help="Print the version and exit.",
         ),
     ] = False,
     debug: Annotated[
         bool,
-        typer.Option("--debug", metavar="", help="With any command: an error's traceback."),
+        typer.Option("--debug", metavar="", help="Show a traceback for errors, with any command."),
     ] = False,
 ) -> None:
-    """Find, keep and query the neurons with which language models recall facts."""
+    """Find, store and query the neurons with which language models recall facts."""
 
 
 def _interrupted() -> int:

@@ -1,4 +1,4 @@
-"""What each query command answers, on a small database."""
+"""The output of each query command on a small database."""
 
 import csv
 import io
@@ -128,7 +128,7 @@ def test_db_status(kndb, database):
 def test_db_upgrade_has_nothing_to_do(kndb):
     code, _, err = kndb("db", "upgrade")
     assert code == 0
-    assert "nothing was to do" in err
+    assert "Nothing to do" in err
 
 
 def test_db_schema(kndb):

@@ -1,4 +1,4 @@
-"""``kndb demo`` as a process: the embedded facts through both embedded models."""
+"""``kndb demo`` as a process: both embedded models on the embedded facts."""
 
 import re
 import shlex

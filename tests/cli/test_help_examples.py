@@ -1,4 +1,4 @@
-"""The examples in the help of every command: they parse, and the demo knows their facts."""
+"""The examples in every command's help parse, and their facts are in the demo."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ LIMIT = demo.__defaults__[1]
 
 
 def described(command, path="kndb"):
-    """Every command's path, its help, and that of its options."""
+    """Every command's path, its help, and the help of its options."""
     yield path, "\n".join([command.help or "", *(param.help or "" for param in command.params)])
     for name, each in getattr(command, "commands", {}).items():
         yield from described(each, f"{path} {name}")
@@ -90,7 +90,7 @@ def test_the_keys_in_every_help_are_in_the_demo(prompts):
 
 
 def test_an_example_about_the_demos_two_runs_says_which():
-    """Of those that take one run."""
+    """The examples of commands that need a single run."""
     graph = "graph (degenerate|export|groups|measures|plot)"
     one_run = re.compile(rf"kndb (edit --|factcheck|evaluate|{graph})")
     lines = [line for line in EXAMPLES if one_run.match(line)]

@@ -1,4 +1,4 @@
-"""``kndb ingest`` with a tiny real model: what people are told, and that it goes on."""
+"""``kndb ingest`` with a tiny real model: its messages, and resuming."""
 
 import json
 

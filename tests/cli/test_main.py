@@ -1,4 +1,4 @@
-"""The program as a whole: help, usage errors, exit codes, what it imports, how it is cut off."""
+"""The program as a whole: help, usage errors, exit codes, imports and closed pipes."""
 
 import os
 import pty
@@ -13,7 +13,7 @@ HEAVY = {"torch", "transformers", "sqlalchemy", "alembic", "pyarrow", "networkx"
 
 
 def imported(process, *args):
-    """The packages that a run of the program has imported when it ends, and its output."""
+    """The packages imported by a run of the program, and its output."""
     code = (
         "import sys; from kndb_cli.main import main; code = main();"
         "print(*{m.partition('.')[0] for m in sys.modules}, file=sys.stderr); sys.exit(code)"
@@ -143,7 +143,7 @@ def test_a_closed_pipe_is_quiet(process):
 
 
 def in_a_terminal(process, *args, **env):
-    """What the program writes when its standard output is a terminal of 80 columns."""
+    """The program's output when standard output is a terminal of 80 columns."""
     leader, follower = pty.openpty()
     started = process.start(*args, stdout=follower, env={"COLUMNS": "80", "TERM": "xterm", **env})
     started.communicate(timeout=60)

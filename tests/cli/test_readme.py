@@ -18,7 +18,7 @@ def program():
 
 
 def commands(command, path):
-    """The paths of the commands below one, such as ``graph plot neuron-map``."""
+    """The paths of all commands below one, such as ``graph plot neuron-map``."""
     below = getattr(command, "commands", {})
     if not below:
         yield path
@@ -27,7 +27,7 @@ def commands(command, path):
 
 
 def test_every_command_is_in_the_table_of_commands(program):
-    """As ``kndb graph plot``, or behind its group's name on the same line."""
+    """A row has ``kndb graph plot``, or just ``plot`` after the name of its group."""
     rows = [line for line in README.splitlines() if line.startswith("| `kndb ")]
     named = [set(re.findall(r"[a-z-]+", " ".join(re.findall("`([^`]+)`", row)))) for row in rows]
     every = list(commands(program, ()))

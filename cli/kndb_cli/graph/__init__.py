@@ -1,4 +1,4 @@
-"""``kndb graph``: what neurons have in common, across languages, facts and relations."""
+"""``kndb graph``: how neurons connect languages, facts and relations. One module per command."""
 
 from __future__ import annotations
 

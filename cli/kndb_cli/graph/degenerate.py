@@ -51,7 +51,7 @@ def degenerate(
         str | None,
         typer.Option(
             metavar="RUN",
-            help="A run's id, or its first digits. Unless said: the model's newest finished run.",
+            help="A run's id, or its first digits. Default: the model's newest finished run.",
             rich_help_panel=_FACTS,
         ),
     ] = None,
@@ -79,20 +79,20 @@ def degenerate(
         int | None,
         typer.Option(
             metavar="N",
-            help="At most N facts, drawn by --seed; the same ones in every language.",
+            help="At most N facts, sampled with --seed; the same facts in every language.",
             rich_help_panel=_FACTS,
         ),
     ] = None,
     max_size: Annotated[
         int,
-        typer.Option(metavar="K", help="The largest sets to try.", rich_help_panel=_METHOD),
+        typer.Option(metavar="K", help="Size of the largest sets.", rich_help_panel=_METHOD),
     ] = 2,
     budget: Annotated[
         int,
         typer.Option(
             metavar="N",
-            help="At most N sets of two or more for each fact and language; those of the "
-            "strongest neurons first.",
+            help="Try at most N sets of two or more neurons per fact and language, the strongest "
+            "neurons first.",
             rich_help_panel=_METHOD,
         ),
     ] = 2000,
@@ -100,7 +100,7 @@ def degenerate(
         int,
         typer.Option(
             metavar="N",
-            help="Take the N strongest knowledge neurons of each fact and language.",
+            help="Search the N strongest knowledge neurons of each fact and language.",
             rich_help_panel=_METHOD,
         ),
     ] = 20,
@@ -108,24 +108,28 @@ def degenerate(
         str,
         typer.Option(
             metavar="DROP",
-            help="relative: the share of the answer's probability that a set takes with it; "
-            "absolute: the probability itself.",
+            help="relative: the drop as a share of the answer's probability; "
+            "absolute: the drop in probability itself.",
             rich_help_panel=_METHOD,
         ),
     ] = "relative",
     t_low: Annotated[
         float,
-        typer.Option(metavar="T", help="No part of a set may drop more.", rich_help_panel=_METHOD),
+        typer.Option(
+            metavar="T", help="Largest drop allowed for any subset.", rich_help_panel=_METHOD
+        ),
     ] = 0.2,
     t_high: Annotated[
         float,
-        typer.Option(metavar="T", help="The whole set must drop more.", rich_help_panel=_METHOD),
+        typer.Option(
+            metavar="T", help="The drop of the whole set must exceed this.", rich_help_panel=_METHOD
+        ),
     ] = 0.25,
     seed: Annotated[
         int,
         typer.Option(
             metavar="N",
-            help="Draws the facts of --limit and the random neurons of the control.",
+            help="Seed for sampling facts and the control's random neurons.",
             rich_help_panel=_METHOD,
         ),
     ] = 0,
@@ -138,17 +142,17 @@ def degenerate(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Search a run for degenerate neurons: each can be missed, but not all of a set.
+    """Search a run for degenerate neurons: sets that can be missed in part, but not as a whole.
 
     kndb graph degenerate --model demo-masked --limit 20
     kndb graph degenerate --model demo-masked --fact Benin --max-size 3
 
-    The same sets of random neurons are the control. Ctrl-C loses nothing: the same command
-    goes on where it stopped.
+    As a control, the same sets are tried with random neurons. Ctrl-C loses nothing: run the same
+    command again to continue.
     """
     target = choose(format, json, output, quiet)
     choice = model_options.chosen(model, device, dtype, revision, memory, quiet=quiet)
-    # Here, because only this needs torch and transformers: saves seconds at each start.
+    # Deferred: importing torch and transformers takes seconds.
     from kndb.degenerate.criterion import Criterion
     from kndb.degenerate.search import SearchRequest
 
@@ -172,19 +176,19 @@ def degenerate(
 
 def search(request: SearchRequest, quiet: bool) -> SearchSummary:
     """Search with a progress bar on stderr."""
-    # Here, because only this needs torch and transformers: saves seconds at each start.
+    # Deferred: importing torch and transformers takes seconds.
     from kndb.degenerate.search import find_degenerate
 
     try:
         with reporting(request.model.label, "fact-languages", quiet) as report:
             return find_degenerate(request, report)
     except KeyboardInterrupt:
-        note("What was done is stored; the same command goes on from there.", quiet)
+        note("Finished work is stored; run the same command again to continue.", quiet)
         raise
 
 
 def found_sets(db: Path, found: SearchSummary) -> Result:
-    """The degenerate sets of the facts and languages asked for."""
+    """The degenerate sets of the requested facts and languages."""
     facts = sorted({fact_id for fact_id, _ in found.asked})
     langs = sorted({lang for _, lang in found.asked})
     with kndb.open(db) as database:
@@ -192,26 +196,26 @@ def found_sets(db: Path, found: SearchSummary) -> Result:
 
 
 def summary(found: SearchSummary) -> str:
-    """The figures of a search, a line for each; all are about what was asked for.
+    """The figures of a search, one per line, for the requested facts and languages.
 
-    What is counted is a fact in a language, which is what a search searches.
+    Counts are of fact-languages: a search treats each language of a fact separately.
     """
     return "\n".join([_headline(found), *(f"  {name:<10} {text}" for name, text in _lines(found))])
 
 
 def _headline(found: SearchSummary) -> str:
     if found.new == 0:
-        return f"Nothing was to do: these facts of {found.model} had been searched before."
+        return f"Nothing to do: these facts of {found.model} have already been searched."
     before = len(found.asked) - found.new
     return (
-        f"{found.model}: looked at {_in_languages(found.new)} in {found.seconds:.1f} s "
+        f"{found.model}: searched {_in_languages(found.new)} in {found.seconds:.1f} s "
         f"({found.new / max(found.seconds, 1e-9):.1f}/s)"
-        + (f"; {before:,} had been searched before." if before else ".")
+        + (f"; {before:,} had already been searched." if before else ".")
     )
 
 
 def _in_languages(n: int) -> str:
-    """So many facts, counted once for each of their languages.
+    """A number of facts, each counted once per language.
 
     >>> _in_languages(1)
     '1 fact-language'
@@ -222,7 +226,7 @@ def _in_languages(n: int) -> str:
 def _lines(found: SearchSummary) -> Iterator[tuple[str, str]]:
     facts = len({fact_id for fact_id, _ in found.asked})
     questions = _in_languages(len(found.asked))
-    yield "asked", f"{facts:,} fact{'' if facts == 1 else 's'}; each language counted, {questions}"
+    yield "requested", f"{facts:,} fact{'' if facts == 1 else 's'} ({questions})"
     for reason, n in found.skipped.items():
         yield "skipped", f"{n:,} {reason}"
     if found.partly:
@@ -231,12 +235,12 @@ def _lines(found: SearchSummary) -> Iterator[tuple[str, str]]:
     sizes = ", ".join(f"{n:,} of {size} neurons" for size, n in found.found.items())
     yield "degenerate", f"{sizes or 'none'}{_rate(sum(found.found.values()), found.tried)}"
     yield "by chance", f"{found.control_found:,}{_rate(found.control_found, found.control)}"
-    yield "carried by", f"{found.carriers:,} of {_in_languages(found.questions)}"
+    yield "found in", f"{found.carriers:,} of {_in_languages(found.questions)}"
     yield "search", f"{found.search_id} (for --search)"
 
 
 def _rate(n: int, of: int) -> str:
-    """A share in brackets, where there is one.
+    """A percentage in brackets, or nothing if ``of`` is 0.
 
     >>> _rate(32, 12712)
     ' (0.25 %)'

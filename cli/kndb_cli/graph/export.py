@@ -1,4 +1,4 @@
-"""``kndb graph export``: a graph as a file for Gephi, networkx and others."""
+"""``kndb graph export``: write a graph to a file for Gephi, networkx and others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def export(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write, whole or not at all.",
+            help="The file to write. It appears once it is complete.",
             rich_help_panel="Output",
         ),
     ],
@@ -31,13 +31,13 @@ def export(
         Literal["graphml", "gexf", "json", "parquet"] | None,
         typer.Option(
             metavar="FORMAT",
-            help="graphml, gexf, json or parquet. Unless said: what the name of -o ends in.",
+            help="graphml, gexf, json or parquet. Default: by the suffix of -o.",
             rich_help_panel="Output",
         ),
     ] = None,
     nodes: Annotated[
         str,
-        typer.Option(metavar="KINDS", help="Which nodes: neuron, fact, relation, language."),
+        typer.Option(metavar="KINDS", help="Kinds of node: neuron, fact, relation, language."),
     ] = "neuron,fact,relation,language",
     fact: options.Fact = None,
     relation: options.RelationOption = None,
@@ -54,7 +54,7 @@ def export(
     kndb graph export --model demo-masked --relation capital --nodes neuron,fact -o capital.graphml
     kndb graph export --model demo-causal --nodes neuron,relation,language -o run.json
     """
-    # Here, because a command's help needs no library.
+    # Deferred: --help needs no library.
     from kndb.graph.build import Kind, Selection, build_graph
     from kndb.graph.export import graph_format, write_graph
 

@@ -1,4 +1,4 @@
-"""``kndb graph groups`` and ``kndb graph measures``: what networkx makes of a run's graph."""
+"""``kndb graph groups`` and ``kndb graph measures``: the structure of a run's graph."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ app = typer.Typer()
 def groups(
     by: Annotated[
         Literal["fact", "relation", "all"],
-        typer.Option(metavar="BY", help="Join pairs of one fact, of one relation, or all."),
+        typer.Option(
+            metavar="BY",
+            help="Pool pairs by fact, by relation, or all together: fact, relation, all.",
+        ),
     ] = "fact",
     fact: options.Fact = None,
     relation: options.RelationOption = None,
@@ -41,10 +44,10 @@ def groups(
     kndb graph groups --model demo-causal --by relation
     kndb graph groups --model demo-causal --fact P36:Q739
 
-    'kndb graph degenerate' finds the pairs first; those of the run's newest finished search count,
-    or those of --search.
+    Find the pairs with 'kndb graph degenerate' first. They come from the run's newest finished
+    search, or from --search.
     """
-    # Here, because a command's help needs no library.
+    # Deferred: --help needs no library.
     from kndb.graph.build import Selection
     from kndb.graph.groups import groups as find_groups
 
@@ -64,7 +67,7 @@ def measures(
     search: Search = None,
     top: Annotated[
         int | None,
-        typer.Option(metavar="N", help="At most N neurons, those of most facts first."),
+        typer.Option(metavar="N", help="At most N neurons, those with the most facts first."),
     ] = None,
     db: options.Database = options.DATABASE,
     format: options.FormatOption = None,
@@ -76,10 +79,10 @@ def measures(
 
     kndb graph measures --model demo-masked --relation capital --top 10
 
-    bridges_relations and bridges_langs are 0 for a neuron of one relation or language, and near 1
-    for one that serves many alike.
+    bridges_relations and bridges_langs are 0 for a neuron used in one relation or language, and
+    close to 1 for one used equally in many.
     """
-    # Here, because a command's help needs no library.
+    # Deferred: --help needs no library.
     from kndb.graph.build import Selection
     from kndb.graph.measures import measures as measure
 
@@ -90,7 +93,7 @@ def measures(
 
 
 def _layout(found: Rows) -> RenderableType:
-    # Here, because only a table needs it: saves the import of Rich, 0.05 s, in every pipe.
+    # Deferred: only tables need Rich, which takes 0.05 s.
     from kndb_cli.graph.tables import run_table
 
     return run_table(found)

@@ -1,4 +1,4 @@
-"""``kndb graph overlap``: the neurons that the languages of a fact share, against chance."""
+"""``kndb graph overlap``: the neurons that the languages of a fact share, compared with chance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def overlap(
     langs: Langs = None,
     by: Annotated[
         Literal["fact", "relation", "language-pair"],
-        typer.Option(metavar="BY", help="A row for each fact, relation or language-pair."),
+        typer.Option(metavar="BY", help="One row per fact, relation or language-pair."),
     ] = "fact",
     fact: options.Fact = None,
     relation: options.RelationOption = None,
@@ -36,7 +36,7 @@ def overlap(
         typer.Option(
             "--store/--no-store",
             metavar="",
-            help="Keep the rows in the table neuron_overlap.",
+            help="Save the rows in the table neuron_overlap.",
             rich_help_panel="Output",
         ),
     ] = True,
@@ -46,16 +46,16 @@ def overlap(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show the neurons that carry a fact in several languages, and how many chance would give.
+    """Show the neurons that a fact uses in several languages, and how many are expected by chance.
 
     kndb graph overlap --langs en,zh --relation capital
     kndb graph overlap --by language-pair
     kndb graph overlap --fact Benin --model demo-masked
 
-    p is the chance that random neurons, as many in each language, share so many; q is p corrected
-    for the number of rows (Benjamini-Hochberg).
+    p is the probability that the same numbers of random neurons share at least this many; q is p
+    corrected for the number of rows (Benjamini-Hochberg).
     """
-    # Here, because only this command needs it: saves NumPy and Arrow, 0.2 s, in its help.
+    # Deferred: NumPy and Arrow take 0.2 s, and --help does not need them.
     from kndb.graph.overlap.request import overlap as find_overlap
 
     target = choose(format, json, output, quiet)
@@ -65,7 +65,7 @@ def overlap(
 
 
 def _layout(found: Rows) -> RenderableType:
-    # Here, because only a table needs it: saves the import of Rich, 0.05 s, in every pipe.
+    # Deferred: only tables need Rich, which takes 0.05 s.
     from kndb_cli.graph.overlap_table import overlap_table
 
     return overlap_table(found)

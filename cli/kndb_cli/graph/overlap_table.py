@@ -1,4 +1,4 @@
-"""The rows of ``kndb graph overlap`` as tables, imported only when needed."""
+"""Lays out the rows of ``kndb graph overlap`` as tables. Imported only when a table is printed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from kndb_cli.output.tables import empty_table, generic
 Row = dict[str, Any]
 
 _NEURONS_SHOWN = 6
-_MATRIX_LANGS = 16  # a wider matrix fits no terminal
+_MATRIX_LANGS = 16  # a wider matrix does not fit a terminal
 
 
 def overlap_table(found: Rows) -> RenderableType:
-    """A table for each run; of language pairs, the matrix of their Jaccard overlaps as well."""
+    """One table per run; for language pairs, also a matrix of their Jaccard overlaps."""
     rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows()]
     parts: list[RenderableType] = []
     for (model, run), of_run in groupby(rows, key=lambda row: (row["model"], row["run_id"])):
@@ -66,7 +66,7 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def _chance(value: float) -> str:
-    """A probability: small ones by their magnitude.
+    """A probability; small ones in scientific notation.
 
     >>> _chance(0.0412), _chance(3.2e-7), _chance(0.0)
     ('0.041', '3e-07', '<1e-300')
@@ -77,7 +77,7 @@ def _chance(value: float) -> str:
 
 
 def _matrix(rows: Sequence[Row]) -> Iterable[RenderableType]:
-    """How much each two languages overlap, where there are more than two and not too many."""
+    """The overlap of each pair of languages, unless there are two languages or too many."""
     jaccard = {tuple(row["langs"].split(",")): row["jaccard"] for row in rows}
     langs = sorted({lang for pair in jaccard for lang in pair})
     if not 2 < len(langs) <= _MATRIX_LANGS:

@@ -1,4 +1,4 @@
-"""``kndb graph plot``: pictures."""
+"""``kndb graph plot``: draw pictures of stored neurons."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def plot(
     db: options.Database = options.DATABASE,
     quiet: options.Quiet = False,
 ) -> None:
-    """Draw knowledge neurons by layer, by language, as a map, or a degenerate group.
+    """Draw knowledge neurons by layer, by language or as a map, or draw a degenerate group.
 
     kndb graph plot layers --model demo-causal -o layers.png
     kndb graph plot degenerate --model demo-causal --fact P36:Q739 -o group.svg
     """
-    # Here, because a command's help needs no library.
+    # Deferred: --help needs no library.
     from kndb.graph.build import Selection
     from kndb.plotting.plot import picture_format
     from kndb.plotting.plot import plot as draw

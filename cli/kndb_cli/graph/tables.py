@@ -1,4 +1,7 @@
-"""The rows of ``kndb graph groups`` and ``measures`` as tables, imported only when needed."""
+"""Lays out the rows of ``kndb graph groups`` and ``measures`` as tables.
+
+Imported only when a table is printed.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _HEADS = {
 
 
 def run_table(found: Rows) -> RenderableType:
-    """Rows of one run, which end in its model and its id: both stand above, once."""
+    """A table for the rows of one run. Model and run id, the last two columns, become its title."""
     model, run = found.rows()[0][-2:]
     title = Text.assemble((model, "bold cyan"), (f"  run {run}", "dim"))
     heads = tuple(_HEADS.get(name, name) for name in found.columns[:-2])
@@ -37,7 +40,7 @@ def run_table(found: Rows) -> RenderableType:
 
 
 class _Column:
-    """A column of a table: its head, its cells, and how wide they are."""
+    """A column of a table: its head, its cells, and their widths."""
 
     def __init__(self, head: str, values: list[Any]) -> None:
         self.head = head
@@ -50,9 +53,10 @@ class _Column:
 
 
 class _Fitting:
-    """A table; narrower, heads and texts break between words; narrower still, a block per row.
+    """A table that never cuts off a value, as Rich might.
 
-    No value is ever cut: Rich would let a column shrink to nothing.
+    If there is too little room, text wraps between words; if that is not enough, each row becomes a
+    block.
     """
 
     def __init__(self, data: Listing) -> None:
@@ -68,7 +72,7 @@ class _Fitting:
         yield self._table(spare) if spare >= 0 else blocks(self._data)
 
     def _table(self, spare: int) -> Table:
-        """With so many character cells more than is needed; texts get them first, then heads."""
+        """Lay out the table with ``spare`` extra character cells: text first, then heads."""
         widths = {}
         for column in sorted(self._columns, key=lambda column: not column.breaks):
             widths[column] = min(column.whole, column.least + spare)

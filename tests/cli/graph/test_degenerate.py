@@ -26,7 +26,7 @@ from tiny import hf_model, tokenizer_of
 CAPITALS = {"Q142": ("France", "Paris"), "Q183": ("Germany", "German"), "Q29": ("Spain", "euro")}
 TEMPLATES = ["The capital of [X] is [Y] .", "People in [X] speak [Y] ."]
 LOOSE = ["--t-low", "0.1", "--t-high", "0.1", "--top", "8", "--device", "cpu"]
-"""Thresholds at which random weights have degenerate sets."""
+"""Thresholds loose enough for random weights to have degenerate sets."""
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -64,7 +64,7 @@ def db(ingested: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def search(db: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run ``kndb graph degenerate`` here on the model and a database of its own."""
+    """Run ``kndb graph degenerate`` in this process on the model and a private database."""
 
     def run(*args: str, model: str = str(model)) -> tuple[int, str, str]:
         code = main(["graph", "degenerate", "--model", model, "--db", str(db), *args])
@@ -89,8 +89,8 @@ def test_rows_are_the_stored_sets_and_notes_go_to_stderr(search: Run, db: Path) 
     for row in rows:
         assert len(row["neurons"].split(",")) == int(row["size"]) == 2
         assert float(row["max_subset_drop"]) <= 0.1 < float(row["drop_share"])
-    assert "looked at 6 fact-languages in" in err
-    assert "asked      3 facts; each language counted, 6 fact-languages" in err
+    assert "searched 6 fact-languages in" in err
+    assert "requested  3 facts (6 fact-languages)" in err
     assert f"degenerate {len(rows)} of 2 neurons" in err
     assert search(*LOOSE)[1] == out
 
@@ -120,13 +120,13 @@ def test_json_and_a_search_done_before(search: Run) -> None:
     assert {(row["fact_key"], row["lang"]) for row in rows} == {("P36:Q142", "en")}
     code, again, err = search(*LOOSE, "--json", "--fact", "France", "--langs", "en")
     assert (code, again) == (0, first)
-    assert "Nothing was to do" in err
+    assert "Nothing to do" in err
     code, _, err = search(*LOOSE, "--quiet", "--fact", "France", "--langs", "en")
     assert (code, err) == (0, "")
 
 
 def figures(err: str) -> dict[str, str]:
-    """The summary's lines by their names, but for the search's."""
+    """The lines of the summary by name, except the search's id."""
     lines = (line.split(maxsplit=1) for line in err.splitlines() if line.startswith("  "))
     return {name: text for name, text in lines if name != "search"}
 
@@ -135,10 +135,10 @@ def test_figures_are_about_what_was_asked_whatever_else_the_search_holds(
     search: Run, db: Path
 ) -> None:
     alone = figures(search(*LOOSE, "--fact", "France", "--langs", "en")[2])
-    assert alone["asked"] == "1 fact; each language counted, 1 fact-language"
+    assert alone["requested"] == "1 fact (1 fact-language)"
     err = search(*LOOSE)[2]
-    assert "looked at 5 fact-languages" in err
-    assert "; 1 had been searched before." in err
+    assert "searched 5 fact-languages" in err
+    assert "; 1 had already been searched." in err
     whole = figures(err)
     again = search(*LOOSE, "--fact", "France", "--langs", "en")
     assert figures(again[2]) == alone != whole
@@ -213,7 +213,7 @@ def test_facts_with_too_few_neurons_leave_nothing_to_search(search: Run, db: Pat
     with kndb.store.database.connect(db, write=True) as connection:
         connection.execute("DELETE FROM knowledge_neuron")
     code, out, err = search()
-    assert (code, len(out.splitlines())) == (0, 1)  # the columns' names
+    assert (code, len(out.splitlines())) == (0, 1)  # just the header
     assert "skipped    6 no knowledge neurons" in err
     assert "tried      0 sets" in err
     code, out, _ = search("--json", "--quiet")
@@ -261,10 +261,10 @@ sys.exit(main(sys.argv[1:]))
     finally:
         child.kill()
     assert (child.returncode, out) == (130, b"")
-    assert b"What was done is stored; the same command goes on from there." in err
+    assert b"Finished work is stored; run the same command again to continue." in err
     ((stored,),) = ask(db, "SELECT count(*) FROM degenerate_fact")
     assert 2 <= stored < 6
     code, _, err_again = search(*LOOSE)
     assert code == 0
-    assert f"looked at {6 - stored} fact-language" in err_again
+    assert f"searched {6 - stored} fact-language" in err_again
     assert ask(db, "SELECT count(*) FROM degenerate_fact") == [(6,)]

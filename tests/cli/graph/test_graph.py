@@ -1,4 +1,4 @@
-"""``kndb graph``: tables, files and errors of its commands."""
+"""``kndb graph``: the tables, files and errors of its commands."""
 
 import csv
 import io

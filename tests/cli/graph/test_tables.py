@@ -1,4 +1,4 @@
-"""Tables of ``kndb graph measures`` and ``groups``: whatever the width, no value is lost."""
+"""Tables of ``kndb graph measures`` and ``groups`` lose no value at any width."""
 
 from __future__ import annotations
 
