@@ -18,195 +18,24 @@ A graph covers one run. This module computes no measures.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import duckdb
-
 from kndb.errors import NotFound, UsageError
-from kndb.store.database import connect
-from kndb.store.lookup import find_facts, find_model, find_relation, find_run, newest_runs
-from kndb.store.readonly import reading
-from kndb.store.which_search import find_search, newest_search
+from kndb.graph.selection import EVERYTHING, Selected, Selection, selected
 
 if TYPE_CHECKING:
     import networkx as nx
 
-Kind = Literal["neuron", "fact", "relation", "language"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+NodeKind = Literal["neuron", "fact", "relation", "language"]
+KINDS: tuple[NodeKind, ...] = get_args(NodeKind)
 
 RECALLS, OF, SERVES, USED_IN, DEGENERATE = "recalls", "of", "serves", "used in", "degenerate"
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which knowledge neurons of which run, by the names users give, as in ``Database.query``.
-
-    ``search`` is the id of a search for degenerate neurons, or the first digits of one. If ``run``
-    is None, the search also determines the run. If ``search`` is None, degenerate pairs come from
-    the run's newest search.
-    """
-
-    fact: str | None = None
-    relation: str | None = None
-    langs: Sequence[str] = ()
-    model: str | None = None
-    run: str | int | None = None
-    search: str | int | None = None
-
-
-EVERYTHING = Selection()
-"""All knowledge neurons; there must be only one run."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A selection resolved to ids, with the connection to query it.
-
-    ``search_id`` is None if the run has not been searched for degenerate neurons; ``facts`` and
-    ``langs`` are None for all.
-    """
-
-    connection: duckdb.DuckDBPyConnection
-    run_id: int
-    search_id: int | None
-    model: str
-    n_layers: int
-    n_neurons: int
-    facts: list[int] | None
-    langs: list[str] | None
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run ``sql``, which may use the CTEs ``chosen``, ``searched`` and ``pair``."""
-        params = {
-            "run": self.run_id,
-            "search": self.search_id,
-            "facts": self.facts,
-            "langs": self.langs,
-        }
-        used = {name: value for name, value in params.items() if f"${name}" in _CHOSEN + sql}
-        return self.connection.execute(f"WITH {_CHOSEN}{sql}", used).fetchall()
-
-
-_CHOSEN = """
-    chosen AS (
-        SELECT knowledge_neuron.*, relation_id
-        FROM knowledge_neuron JOIN fact USING (fact_id)
-        WHERE run_id = $run AND ($facts IS NULL OR list_contains($facts, fact_id))
-              AND ($langs IS NULL OR list_contains($langs, lower(lang)))
-    ),
-    searched AS (SELECT * FROM degenerate_search WHERE search_id = $search),
-    pair AS (
-        SELECT found.fact_id, relation_id, lang, drop_share,
-               min((layer, neuron)) AS one, max((layer, neuron)) AS other
-        FROM degenerate_set AS found
-        JOIN degenerate_member USING (search_id, set_id)
-        JOIN fact ON fact.fact_id = found.fact_id
-        WHERE search_id = $search
-              AND kind = 'degenerate' AND is_degenerate AND size = 2
-              AND ($facts IS NULL OR list_contains($facts, found.fact_id))
-              AND ($langs IS NULL OR list_contains($langs, lower(lang)))
-        GROUP BY search_id, set_id, found.fact_id, relation_id, lang, drop_share
-    )
-"""
-"""The selected knowledge neurons, the search for degenerate sets, and the pairs it found."""
-
-
-@contextmanager
-def selected(path: str | Path, selection: Selection) -> Iterator[Found]:
-    """Open the database and resolve the selection.
-
-    Raises:
-        NotFound: there is no such fact, relation, language, model, run or search.
-        UsageError: several runs or searches match.
-        DatabaseError: the database cannot be opened.
-    """
-    with connect(path) as connection, reading(connection):
-        run_id, search_id = _run_and_search(connection, selection)
-        ((model, n_layers, n_neurons),) = connection.execute(
-            "SELECT name, n_layers, n_neurons FROM run JOIN model USING (model_id) "
-            "WHERE run_id = ?",
-            [run_id],
-        ).fetchall()
-        yield Found(
-            connection,
-            run_id,
-            search_id,
-            model,
-            n_layers,
-            n_neurons,
-            _facts(connection, selection),
-            _langs(connection, run_id, selection.langs),
-        )
-
-
-def _run_and_search(
-    connection: duckdb.DuckDBPyConnection, selection: Selection
-) -> tuple[int, int | None]:
-    """The run, and its search for degenerate neurons, if any."""
-    models = None if selection.model is None else find_model(connection, selection.model)
-    if selection.search is None:
-        run_id = _one_run(connection, selection.run, models)
-        newest = newest_search(connection, run_id)
-        return run_id, newest and newest.search_id
-    of_run = None if selection.run is None else find_run(connection, str(selection.run), models)
-    search = find_search(connection, str(selection.search), of_run, models)
-    return search.run_id, search.search_id
-
-
-def _one_run(
-    connection: duckdb.DuckDBPyConnection, run: str | int | None, models: list[int] | None
-) -> int:
-    if run is not None:
-        return find_run(connection, str(run), models)
-    runs = newest_runs(connection, models)
-    if len(runs) > 1:
-        names = connection.execute(
-            "SELECT name || ' (run ' || run_id || ')' FROM run JOIN model USING (model_id) "
-            "WHERE list_contains(?, run_id) ORDER BY name, run_id",
-            [runs],
-        ).fetchall()
-        raise UsageError(
-            f"{len(runs)} runs match, but a graph covers one; choose one by its model's name or "
-            f"its id: {', '.join(name for (name,) in names)}."
-        )
-    return runs[0]
-
-
-def _langs(
-    connection: duckdb.DuckDBPyConnection, run_id: int, asked: Sequence[str]
-) -> list[str] | None:
-    """The requested languages in lower case; None for all."""
-    langs = [lang.strip().lower() for lang in asked]
-    if not langs:
-        return None
-    rows = connection.execute(
-        "SELECT DISTINCT lang FROM knowledge_neuron WHERE run_id = ? ORDER BY lang", [run_id]
-    ).fetchall()
-    known = [lang for (lang,) in rows]
-    for lang in langs:
-        if lang not in map(str.lower, known):
-            raise NotFound(f"The run has no neurons in language {lang!r}.", known)
-    return langs
-
-
-def _facts(connection: duckdb.DuckDBPyConnection, selection: Selection) -> list[int] | None:
-    facts = None if selection.fact is None else find_facts(connection, selection.fact)
-    if selection.relation is None:
-        return facts
-    rows = connection.execute(
-        "SELECT fact_id FROM fact WHERE relation_id = $relation "
-        "AND ($facts IS NULL OR list_contains($facts, fact_id))",
-        {"relation": find_relation(connection, selection.relation), "facts": facts},
-    ).fetchall()
-    return [fact_id for (fact_id,) in rows]
-
-
 def build_graph(
-    path: str | Path, selection: Selection = EVERYTHING, kinds: Collection[Kind] = KINDS
+    path: str | Path, selection: Selection = EVERYTHING, kinds: Collection[NodeKind] = KINDS
 ) -> nx.Graph:
     """The graph of a fact, a relation or a whole run.
 
@@ -238,7 +67,7 @@ def build_graph(
         return graph_of(found, kinds)
 
 
-def graph_of(found: Found, kinds: Collection[Kind] = KINDS) -> nx.Graph:
+def graph_of(found: Selected, kinds: Collection[NodeKind] = KINDS) -> nx.Graph:
     """Like ``build_graph``, for a selection that is already resolved."""
     import networkx as nx  # Deferred: saves 0.2 s for commands that need no graph.
 
@@ -268,7 +97,7 @@ def neuron_node(layer: int, index: int) -> str:
     return f"neuron {layer}:{index}"
 
 
-def _add_neurons(graph: nx.Graph, found: Found) -> None:
+def _add_neurons(graph: nx.Graph, found: Selected) -> None:
     for layer, index in found.rows(
         "SELECT DISTINCT layer, neuron FROM chosen UNION SELECT one[1], one[2] FROM pair "
         "UNION SELECT other[1], other[2] FROM pair ORDER BY ALL"
@@ -295,14 +124,14 @@ _NAMED = """,
 """A node name for each fact: its key, plus the object where a subject has several."""
 
 
-def _add_facts(graph: nx.Graph, found: Found) -> None:
+def _add_facts(graph: nx.Graph, found: Selected) -> None:
     for node, key, relation, subject, answer in found.rows(_NAMED + _FACTS):
         about = {"fact_key": key, "relation": relation, "subject": subject, "answer": answer}
         label = f"{subject} → {answer}" if subject else key
         graph.add_node(node, kind="fact", label=label, **about)
 
 
-def _add_relations(graph: nx.Graph, found: Found) -> None:
+def _add_relations(graph: nx.Graph, found: Selected) -> None:
     for relation_id, label in found.rows(
         "SELECT DISTINCT relation_id, label FROM chosen JOIN relation USING (relation_id) "
         "ORDER BY relation_id"
@@ -310,7 +139,7 @@ def _add_relations(graph: nx.Graph, found: Found) -> None:
         graph.add_node(f"relation {relation_id}", kind="relation", label=label)
 
 
-def _add_languages(graph: nx.Graph, found: Found) -> None:
+def _add_languages(graph: nx.Graph, found: Selected) -> None:
     for (lang,) in found.rows("SELECT DISTINCT lang FROM chosen ORDER BY lang"):
         graph.add_node(f"language {lang}", kind="language", label=lang)
 
@@ -323,7 +152,7 @@ _NODES = {
 }
 
 
-def _add_recalls(graph: nx.Graph, found: Found) -> None:
+def _add_recalls(graph: nx.Graph, found: Selected) -> None:
     for fact, layer, index, weight, langs, n_langs in found.rows(
         _NAMED + "SELECT fact_node, layer, neuron, coalesce(avg(score), 1.0), "
         "string_agg(lang, ',' ORDER BY lang), count(*) FROM chosen JOIN named USING (fact_id) "
@@ -333,7 +162,7 @@ def _add_recalls(graph: nx.Graph, found: Found) -> None:
         graph.add_edge(fact, neuron_node(layer, index), **about)
 
 
-def _add_of(graph: nx.Graph, found: Found) -> None:
+def _add_of(graph: nx.Graph, found: Selected) -> None:
     for fact, relation_id in found.rows(
         _NAMED + "SELECT DISTINCT fact_node, named.relation_id FROM chosen "
         "JOIN named USING (fact_id) ORDER BY ALL"
@@ -341,7 +170,7 @@ def _add_of(graph: nx.Graph, found: Found) -> None:
         graph.add_edge(fact, f"relation {relation_id}", kind=OF, weight=1.0)
 
 
-def _add_serves(graph: nx.Graph, found: Found) -> None:
+def _add_serves(graph: nx.Graph, found: Selected) -> None:
     for relation_id, layer, index, n_facts in found.rows(
         "SELECT relation_id, layer, neuron, count(DISTINCT fact_id) FROM chosen "
         "GROUP BY ALL ORDER BY ALL"
@@ -350,7 +179,7 @@ def _add_serves(graph: nx.Graph, found: Found) -> None:
         graph.add_edge(*ends, kind=SERVES, weight=float(n_facts))
 
 
-def _add_used_in(graph: nx.Graph, found: Found) -> None:
+def _add_used_in(graph: nx.Graph, found: Selected) -> None:
     for lang, layer, index, n_facts in found.rows(
         "SELECT lang, layer, neuron, count(*) FROM chosen GROUP BY ALL ORDER BY ALL"
     ):
@@ -358,7 +187,7 @@ def _add_used_in(graph: nx.Graph, found: Found) -> None:
         graph.add_edge(*ends, kind=USED_IN, weight=float(n_facts))
 
 
-def _add_degenerate(graph: nx.Graph, found: Found) -> None:
+def _add_degenerate(graph: nx.Graph, found: Selected) -> None:
     for one, other, drop, n_facts, langs in found.rows(
         "SELECT one, other, max(drop_share), count(DISTINCT fact_id), "
         "string_agg(DISTINCT lang, ',' ORDER BY lang) FROM pair GROUP BY ALL ORDER BY ALL"

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from kndb.errors import NotFound, UsageError
-from kndb.graph.build import EVERYTHING, Found, Selection, neuron_node, selected
+from kndb.graph.build import neuron_node
+from kndb.graph.selection import EVERYTHING, Selected, Selection, selected
 from kndb.store.result import Result
 
 if TYPE_CHECKING:
     import networkx as nx
 
-By = Literal["fact", "relation", "all"]
-LEVELS: tuple[By, ...] = get_args(By)
+GroupBy = Literal["fact", "relation", "all"]
+LEVELS: tuple[GroupBy, ...] = get_args(GroupBy)
 
 _COLUMNS = {
     "group": "BIGINT",
@@ -44,7 +45,7 @@ _OWNER_SQL = {
 }
 
 
-def groups(path: str | Path, selection: Selection = EVERYTHING, by: By = "fact") -> Result:
+def groups(path: str | Path, selection: Selection = EVERYTHING, by: GroupBy = "fact") -> Result:
     """The degenerate groups of a run: per fact, per relation or overall.
 
     Args:
@@ -79,7 +80,7 @@ def groups(path: str | Path, selection: Selection = EVERYTHING, by: By = "fact")
     return Result(tuple(columns), tuple(columns.values()), [row + tail for row in rows])
 
 
-def _pair_graphs(found: Found, by: By) -> dict[tuple[str, ...], nx.Graph]:
+def _pair_graphs(found: Selected, by: GroupBy) -> dict[tuple[str, ...], nx.Graph]:
     """Graphs of degenerate pairs, keyed by fact or by relation, or a single one."""
     import networkx as nx  # Deferred: saves 0.2 s for commands that need no graph.
 
@@ -138,7 +139,7 @@ def _listed(nodes: Iterable[str]) -> str:
     return ",".join(f"{layer}:{index}" for layer, index in cells)
 
 
-def no_pairs(found: Found) -> NotFound:
+def no_pairs(found: Selected) -> NotFound:
     """The error for a selection without pairs: nothing was searched, or nothing was found."""
     if found.search_id is None:
         return NotFound(
@@ -162,7 +163,7 @@ def no_pairs(found: Found) -> NotFound:
     )
 
 
-def _others(found: Found) -> str:
+def _others(found: Selected) -> str:
     """Advice to use the run's other searches, if any."""
     rows = found.rows(_OTHERS)
     ids = ", ".join(str(search_id) for (search_id,) in rows)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kndb.errors import UsageError
-from kndb.graph.build import EVERYTHING, Found, Selection, graph_of, neuron_node, selected
+from kndb.graph.build import graph_of, neuron_node
+from kndb.graph.selection import EVERYTHING, Selected, Selection, selected
 from kndb.store.result import Result
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ _COUNTS = """
 """
 
 
-def _structure(found: Found) -> nx.Graph:
+def _structure(found: Selected) -> nx.Graph:
     ((edges, relations),) = found.rows(
         "SELECT count(*), count(DISTINCT relation_id) FROM "
         "(SELECT DISTINCT fact_id, relation_id, layer, neuron FROM chosen)"
@@ -133,7 +134,7 @@ def _communities(graph: nx.Graph) -> dict[str, int]:
     return {node: number for number, nodes in enumerate(ordered, start=1) for node in nodes}
 
 
-def _participation(found: Found, of: str) -> dict[tuple[int, int], float]:
+def _participation(found: Selected, of: str) -> dict[tuple[int, int], float]:
     rows: list[tuple[Any, ...]] = found.rows(
         f"SELECT layer, neuron, 1 - sum(n * n) / (sum(n) * sum(n)) FROM "
         f"(SELECT layer, neuron, {of}, count(*) AS n FROM chosen GROUP BY ALL) GROUP BY ALL"
@@ -141,7 +142,7 @@ def _participation(found: Found, of: str) -> dict[tuple[int, int], float]:
     return {(layer, index): value for layer, index, value in rows}
 
 
-def _partners(found: Found) -> dict[tuple[int, int], int]:
+def _partners(found: Selected) -> dict[tuple[int, int], int]:
     rows = found.rows(
         "SELECT a[1], a[2], count(DISTINCT b) FROM "
         "(SELECT one AS a, other AS b FROM pair UNION SELECT other, one FROM pair) GROUP BY ALL"

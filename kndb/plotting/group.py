@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kndb.errors import NotFound
-from kndb.graph.build import Found
 from kndb.graph.groups import no_pairs
+from kndb.graph.selection import Selected
 from kndb.plotting.fonts import drawable, language_label
 from kndb.plotting.style import PALETTE, heading, ordered_colours
 
@@ -27,7 +27,7 @@ _RADIUS = 10.0  # of a neuron, in points
 _STEPS = 300  # of the layout; groups of 60 neurons converge sooner
 
 
-def draw_group(figure: Figure, found: Found) -> None:
+def draw_group(figure: Figure, found: Selected) -> None:
     """Draw the largest group within one fact and language.
 
     Raises:
@@ -62,7 +62,7 @@ _GROUPED = """
 """
 
 
-def _largest_group(found: Found) -> tuple[nx.Graph, str]:
+def _largest_group(found: Selected) -> tuple[nx.Graph, str]:
     """The largest group within one fact and language, as a graph, and its subtitle."""
     import networkx as nx  # Deferred: saves 0.2 s for commands that need no graph.
 
@@ -151,7 +151,7 @@ def _label(axes: Axes, text: str, place: dict[Any, Any], node: Any, graph: nx.Gr
     )
 
 
-def _drop_name(found: Found) -> str:
+def _drop_name(found: Selected) -> str:
     """The format of a drop in the legend: relative or absolute, as in the search's settings."""
     ((drop,),) = found.rows("SELECT json_extract_string(settings, 'drop') FROM searched")
     return "together p −{:.2g}" if drop == "absolute" else "together −{:.0%} of p"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from kndb.errors import NotFound, UsageError
-from kndb.graph.build import EVERYTHING, Found, Selection, selected
+from kndb.graph.selection import EVERYTHING, Selected, Selection, selected
 from kndb.plotting.fonts import drawable, language_label
 from kndb.plotting.group import draw_group
 from kndb.plotting.style import PALETTE, heading, ordered_colours, style
@@ -87,11 +87,11 @@ def _figure() -> Figure:
     return Figure(figsize=(8, 4.8), layout="constrained")
 
 
-def _title(axes: Axes, text: str, found: Found) -> None:
+def _title(axes: Axes, text: str, found: Selected) -> None:
     heading(axes, text, _about(found))
 
 
-def _about(found: Found) -> str:
+def _about(found: Selected) -> str:
     """The subtitle: the model; the fact, the relation or the number of facts; the languages."""
     rows = found.rows(_CHOSEN_FACTS)
     if not rows:
@@ -121,7 +121,7 @@ _CHOSEN_FACTS = """
 """The selected facts, each labelled in a requested language and, if possible, in English."""
 
 
-def _draw_layers(figure: Figure, found: Found) -> None:
+def _draw_layers(figure: Figure, found: Selected) -> None:
     """Neurons in each layer: bars by language, or a heat map if there are many languages."""
     rows = found.rows("SELECT lang, layer, count(*) FROM chosen GROUP BY ALL ORDER BY ALL")
     axes = figure.subplots()
@@ -157,7 +157,7 @@ def _draw_many_languages(figure: Figure, axes: Axes, langs: list[str], shares: A
     figure.colorbar(image, ax=axes, label="share of the language's neurons, %")
 
 
-def _draw_languages(figure: Figure, found: Found) -> None:
+def _draw_languages(figure: Figure, found: Selected) -> None:
     """The Jaccard overlap of each pair of languages, summed over facts."""
     sizes = dict(found.rows("SELECT lang, count(*) FROM chosen GROUP BY lang ORDER BY lang"))
     axes = figure.subplots()
@@ -207,7 +207,7 @@ def _draw_matrix(figure: Figure, axes: Axes, langs: list[str], jaccard: Any) -> 
     figure.colorbar(image, ax=axes, label="shared / all neurons, fact by fact", shrink=0.85)
 
 
-def _draw_map(figure: Figure, found: Found) -> None:
+def _draw_map(figure: Figure, found: Selected) -> None:
     """Every neuron by layer and index; size shows its facts, colour its number of languages."""
     rows = found.rows(
         "SELECT layer, neuron, count(DISTINCT fact_id), count(DISTINCT lang) FROM chosen "
@@ -278,7 +278,7 @@ def _map_legend(figure: Figure, axes: Axes, colours: list[Any], facts: Any) -> N
     figure.legend(handles=dots, loc="outside lower center", ncols=min(4, len(dots)), frameon=False)
 
 
-_DRAW: dict[Picture, Callable[[Figure, Found], None]] = {
+_DRAW: dict[Picture, Callable[[Figure, Selected], None]] = {
     "layers": _draw_layers,
     "languages": _draw_languages,
     "degenerate": draw_group,

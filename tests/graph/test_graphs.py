@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from kndb.errors import NotFound, UsageError
-from kndb.graph.build import Selection, build_graph
+from kndb.graph.build import build_graph
 from kndb.graph.export import write_graph
 from kndb.graph.groups import groups
 from kndb.graph.measures import measures
+from kndb.graph.selection import Selection
 from kndb.plotting.fonts import can_draw, drawable, language_label
 from kndb.plotting.group import _layout
 from kndb.plotting.plot import PICTURES, plot

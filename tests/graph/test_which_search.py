@@ -11,9 +11,10 @@ from kndb.degenerate.rows import FACTS, MEMBERS, SETS, SUBSETS
 from kndb.errors import NotFound, UsageError
 from kndb.evaluation import degenerate
 from kndb.evaluation.stored import StoredRequest
-from kndb.graph.build import Selection, build_graph
+from kndb.graph.build import build_graph
 from kndb.graph.groups import groups
 from kndb.graph.measures import measures
+from kndb.graph.selection import Selection
 from kndb.plotting.plot import plot
 from kndb.store.calibrations import newest_search
 from kndb.store.database import connect

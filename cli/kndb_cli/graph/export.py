@@ -55,11 +55,12 @@ def export(
     kndb graph export --model demo-causal --nodes neuron,relation,language -o run.json
     """
     # Deferred: --help needs no library.
-    from kndb.graph.build import Kind, Selection, build_graph
+    from kndb.graph.build import NodeKind, build_graph
     from kndb.graph.export import graph_format, write_graph
+    from kndb.graph.selection import Selection
 
     chosen = graph_format(output, format)
-    kinds = [cast(Kind, kind.strip()) for kind in nodes.split(",")]
+    kinds = [cast(NodeKind, kind.strip()) for kind in nodes.split(",")]
     selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
     graph = build_graph(db, selection, kinds)
     with complete_file(output) as part:

@@ -48,8 +48,8 @@ def groups(
     search, or from --search.
     """
     # Deferred: --help needs no library.
-    from kndb.graph.build import Selection
     from kndb.graph.groups import groups as find_groups
+    from kndb.graph.selection import Selection
 
     target = choose(format, json, output, quiet)
     selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
@@ -83,8 +83,8 @@ def measures(
     close to 1 for one used equally in many.
     """
     # Deferred: --help needs no library.
-    from kndb.graph.build import Selection
     from kndb.graph.measures import measures as measure
+    from kndb.graph.selection import Selection
 
     target = choose(format, json, output, quiet)
     selection = Selection(fact, relation, chosen_langs(langs), model, run, search)

@@ -46,7 +46,7 @@ def plot(
     kndb graph plot degenerate --model demo-causal --fact P36:Q739 -o group.svg
     """
     # Deferred: --help needs no library.
-    from kndb.graph.build import Selection
+    from kndb.graph.selection import Selection
     from kndb.plotting.plot import picture_format
     from kndb.plotting.plot import plot as draw
 

@@ -1,0 +1,184 @@
+"""Resolves a selection of knowledge neurons: names to ids, one run, and its search.
+
+It owns the CTEs over which graphs, groups, measures and pictures query. It builds no graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from kndb.errors import NotFound, UsageError
+from kndb.store.database import connect
+from kndb.store.lookup import find_facts, find_model, find_relation, find_run, newest_runs
+from kndb.store.readonly import reading
+from kndb.store.which_search import find_search, newest_search
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which knowledge neurons of which run, by the names users give, as in ``Database.query``.
+
+    ``search`` is the id of a search for degenerate neurons, or the first digits of one. If ``run``
+    is None, the search also determines the run. If ``search`` is None, degenerate pairs come from
+    the run's newest search.
+    """
+
+    fact: str | None = None
+    relation: str | None = None
+    langs: Sequence[str] = ()
+    model: str | None = None
+    run: str | int | None = None
+    search: str | int | None = None
+
+
+EVERYTHING = Selection()
+"""All knowledge neurons; there must be only one run."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A selection resolved to ids, with the connection to query it.
+
+    ``search_id`` is None if the run has not been searched for degenerate neurons; ``facts`` and
+    ``langs`` are None for all.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    run_id: int
+    search_id: int | None
+    model: str
+    n_layers: int
+    n_neurons: int
+    facts: list[int] | None
+    langs: list[str] | None
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run ``sql``, which may use the CTEs ``chosen``, ``searched`` and ``pair``."""
+        params = {
+            "run": self.run_id,
+            "search": self.search_id,
+            "facts": self.facts,
+            "langs": self.langs,
+        }
+        used = {name: value for name, value in params.items() if f"${name}" in _CHOSEN + sql}
+        return self.connection.execute(f"WITH {_CHOSEN}{sql}", used).fetchall()
+
+
+_CHOSEN = """
+    chosen AS (
+        SELECT knowledge_neuron.*, relation_id
+        FROM knowledge_neuron JOIN fact USING (fact_id)
+        WHERE run_id = $run AND ($facts IS NULL OR list_contains($facts, fact_id))
+              AND ($langs IS NULL OR list_contains($langs, lower(lang)))
+    ),
+    searched AS (SELECT * FROM degenerate_search WHERE search_id = $search),
+    pair AS (
+        SELECT found.fact_id, relation_id, lang, drop_share,
+               min((layer, neuron)) AS one, max((layer, neuron)) AS other
+        FROM degenerate_set AS found
+        JOIN degenerate_member USING (search_id, set_id)
+        JOIN fact ON fact.fact_id = found.fact_id
+        WHERE search_id = $search
+              AND kind = 'degenerate' AND is_degenerate AND size = 2
+              AND ($facts IS NULL OR list_contains($facts, found.fact_id))
+              AND ($langs IS NULL OR list_contains($langs, lower(lang)))
+        GROUP BY search_id, set_id, found.fact_id, relation_id, lang, drop_share
+    )
+"""
+"""The selected knowledge neurons, the search for degenerate sets, and the pairs it found."""
+
+
+@contextmanager
+def selected(path: str | Path, selection: Selection) -> Iterator[Selected]:
+    """Open the database and resolve the selection.
+
+    Raises:
+        NotFound: there is no such fact, relation, language, model, run or search.
+        UsageError: several runs or searches match.
+        DatabaseError: the database cannot be opened.
+    """
+    with connect(path) as connection, reading(connection):
+        run_id, search_id = _run_and_search(connection, selection)
+        ((model, n_layers, n_neurons),) = connection.execute(
+            "SELECT name, n_layers, n_neurons FROM run JOIN model USING (model_id) "
+            "WHERE run_id = ?",
+            [run_id],
+        ).fetchall()
+        yield Selected(
+            connection,
+            run_id,
+            search_id,
+            model,
+            n_layers,
+            n_neurons,
+            _facts(connection, selection),
+            _langs(connection, run_id, selection.langs),
+        )
+
+
+def _run_and_search(
+    connection: duckdb.DuckDBPyConnection, selection: Selection
+) -> tuple[int, int | None]:
+    """The run, and its search for degenerate neurons, if any."""
+    models = None if selection.model is None else find_model(connection, selection.model)
+    if selection.search is None:
+        run_id = _one_run(connection, selection.run, models)
+        newest = newest_search(connection, run_id)
+        return run_id, newest and newest.search_id
+    of_run = None if selection.run is None else find_run(connection, str(selection.run), models)
+    search = find_search(connection, str(selection.search), of_run, models)
+    return search.run_id, search.search_id
+
+
+def _one_run(
+    connection: duckdb.DuckDBPyConnection, run: str | int | None, models: list[int] | None
+) -> int:
+    if run is not None:
+        return find_run(connection, str(run), models)
+    runs = newest_runs(connection, models)
+    if len(runs) > 1:
+        names = connection.execute(
+            "SELECT name || ' (run ' || run_id || ')' FROM run JOIN model USING (model_id) "
+            "WHERE list_contains(?, run_id) ORDER BY name, run_id",
+            [runs],
+        ).fetchall()
+        raise UsageError(
+            f"{len(runs)} runs match, but a graph covers one; choose one by its model's name or "
+            f"its id: {', '.join(name for (name,) in names)}."
+        )
+    return runs[0]
+
+
+def _langs(
+    connection: duckdb.DuckDBPyConnection, run_id: int, asked: Sequence[str]
+) -> list[str] | None:
+    """The requested languages in lower case; None for all."""
+    langs = [lang.strip().lower() for lang in asked]
+    if not langs:
+        return None
+    rows = connection.execute(
+        "SELECT DISTINCT lang FROM knowledge_neuron WHERE run_id = ? ORDER BY lang", [run_id]
+    ).fetchall()
+    known = [lang for (lang,) in rows]
+    for lang in langs:
+        if lang not in map(str.lower, known):
+            raise NotFound(f"The run has no neurons in language {lang!r}.", known)
+    return langs
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, selection: Selection) -> list[int] | None:
+    facts = None if selection.fact is None else find_facts(connection, selection.fact)
+    if selection.relation is None:
+        return facts
+    rows = connection.execute(
+        "SELECT fact_id FROM fact WHERE relation_id = $relation "
+        "AND ($facts IS NULL OR list_contains($facts, fact_id))",
+        {"relation": find_relation(connection, selection.relation), "facts": facts},
+    ).fetchall()
+    return [fact_id for (fact_id,) in rows]
