@@ -21,7 +21,8 @@ from pathlib import Path
 
 import duckdb
 
-from kndb.graph.overlap.request import By, Request, _answer, overlap
+from kndb.graph.overlap.answer import answer, overlap
+from kndb.graph.overlap.request import OverlapBy, Request
 from kndb.store.database import connect
 
 LANGS = ("en", "es", "fr", "zh")
@@ -79,7 +80,7 @@ def best(do: Callable[[], object], repeats: int = 7) -> float:
     return min(times)
 
 
-def request(by: By) -> Request:
+def request(by: OverlapBy) -> Request:
     return Request(by, [RUN_ID], None, None, None, None, None, {})
 
 
@@ -94,7 +95,7 @@ def measure(path: Path) -> bool:
         ratios = {}
         for by in ("fact", "language-pair"):
             asked = request(by)  # type: ignore[arg-type]
-            taken = best(lambda asked=asked: _answer(connection, asked, RUN_ID))  # type: ignore[misc]
+            taken = best(lambda asked=asked: answer(connection, asked, RUN_ID))  # type: ignore[misc]
             ratios[by] = taken / plain
             print(f"overlap by {by:13}  {taken:7.3f} s  {ratios[by]:5.1f} x")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

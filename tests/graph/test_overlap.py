@@ -14,7 +14,7 @@ from scipy import stats
 
 import kndb
 from kndb.errors import NotFound, UsageError
-from kndb.graph.overlap.request import overlap
+from kndb.graph.overlap import overlap
 from kndb.store.database import connect
 from planted_store import POPULATION, plant
 from small_store import finished_run

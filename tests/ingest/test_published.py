@@ -10,7 +10,7 @@ import pytest
 
 import kndb
 from kndb.errors import DatasetError, UsageError
-from kndb.graph.overlap.request import overlap
+from kndb.graph.overlap import overlap
 from kndb_ingest.published.importer import import_published
 
 FACTS = {

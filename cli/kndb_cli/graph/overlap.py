@@ -56,7 +56,7 @@ def overlap(
     corrected for the number of rows (Benjamini-Hochberg).
     """
     # Deferred: NumPy and Arrow take 0.2 s, and --help does not need them.
-    from kndb.graph.overlap.request import overlap as find_overlap
+    from kndb.graph.overlap import overlap as find_overlap
 
     target = choose(format, json, output, quiet)
     chosen = langs.split(",") if langs else None

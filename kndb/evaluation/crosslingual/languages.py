@@ -14,7 +14,7 @@ import numpy as np
 from kndb.evaluation.statistics.per_fact import layer_rows, named, ratio_of
 from kndb.evaluation.stored import StoredRequest, StoredRun
 from kndb.evaluation.table import Table
-from kndb.graph.overlap.rows import Compared
+from kndb.graph.overlap import Compared
 
 ONE_LANGUAGE = (
     "The run has one language only, so there is nothing to compare; `kndb ingest --langs` takes "

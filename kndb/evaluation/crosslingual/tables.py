@@ -24,8 +24,8 @@ from kndb.evaluation.statistics.per_fact import estimates, named
 from kndb.evaluation.stored import StoredRequest, StoredRun, stored_run
 from kndb.evaluation.table import ALL, Table
 from kndb.graph.chance import Floats, Ints, benjamini_hochberg, expected_shared, shared_p_values
-from kndb.graph.overlap.request import Request, compare
-from kndb.graph.overlap.rows import SIGNIFICANT, Compared, fact_rows, relation_rows
+from kndb.graph.overlap import Compared, Request, compare
+from kndb.graph.overlap.rows import SIGNIFICANT, fact_rows, relation_rows
 from kndb.store.database import connect
 from kndb.store.readonly import reading
 

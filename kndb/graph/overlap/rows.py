@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -24,60 +23,14 @@ from kndb.graph.chance import (
     pooled_p_value,
     shared_p_values,
 )
-from kndb.graph.overlap.counts import THREADS, Bools, Scope, rows_sql
+from kndb.graph.overlap.compared import Compared, lang_places
+from kndb.graph.overlap.counts import THREADS, Bools, rows_sql
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SIGNIFICANT = 0.05
 """A fact with a q-value up to this counts as significant."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Every selected fact of a run, and the neurons that its languages share."""
-
-    scope: Scope
-    fact_ids: Ints
-    """``(facts,)``, ascending."""
-    done: Ints
-    """``(facts,)``: languages in which the fact was run, as bits in the order of the scope."""
-    sizes: Ints
-    """``(facts, langs)``"""
-    n_union: Ints
-    """``(facts,)``"""
-    shared_fact: Ints
-    """``(shared,)``: for each neuron shared by at least two languages, the index of its fact."""
-    shared_cell: Ints
-    """``(shared,)``: ``layer * n_neurons + index``."""
-    shared_langs: Ints
-    """``(shared,)``: its languages as bits."""
-
-    @property
-    def comparable(self) -> Ints:
-        """``(facts,)``: whether the fact was run in at least two languages."""
-        return np.asarray(np.bitwise_count(self.done) >= 2)
-
-    @cached_property
-    def combinations(self) -> list[int]:
-        """The combinations of languages in which facts were run, as bits."""
-        return [int(langs) for langs in np.unique(self.done)]
-
-    def sizes_of(self, facts: Ints | slice, langs: int) -> Ints:
-        """``(facts, langs)``: sizes in the languages whose bits are set in ``langs``."""
-        return self.sizes.T[_places(langs)][:, facts].T
-
-    def n_shared(self, langs: Ints) -> Ints:
-        """``(facts,)``: number of neurons shared by all languages in the fact's own ``langs``."""
-        wanted = langs[self.shared_fact]
-        return self._counted((self.shared_langs & wanted == wanted) & (wanted > 0))
-
-    def n_shared_by(self, langs: int) -> Ints:
-        """``(facts,)``: number of neurons shared by all languages in the bits ``langs``."""
-        return self._counted(self.shared_langs & langs == langs)
-
-    def _counted(self, chosen: Ints) -> Ints:
-        return np.bincount(self.shared_fact[chosen], minlength=len(self.fact_ids))
 
 
 def fact_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
@@ -121,10 +74,6 @@ def _chances(compared: Compared, n_shared: Ints) -> tuple[Floats, Floats]:
 def _chosen(facts: Bools) -> Ints | slice:
     """An index that selects the true facts; a slice if all are, to avoid a copy."""
     return slice(None) if facts.all() else np.flatnonzero(facts)
-
-
-def _places(langs: int) -> list[int]:
-    return [place for place in range(langs.bit_length()) if langs >> place & 1]
 
 
 def _share(part: Ints, whole: Ints) -> Floats:
@@ -177,7 +126,7 @@ def _kinds(done: Ints, empty: Ints, kinds: list[tuple[int, int]]) -> Ints:
 
 
 def _names(langs: tuple[str, ...], bits: int) -> list[str]:
-    return [langs[place] for place in _places(bits)]
+    return [langs[place] for place in lang_places(bits)]
 
 
 def _note(langs: tuple[str, ...], done: int, empty: int) -> str | None:

@@ -14,7 +14,7 @@ from kndb.evaluation.statistics.per_fact import mean_of
 from kndb.evaluation.stored import StoredRequest
 from kndb.evaluation.table import Table
 from kndb.facts import Fact, Prompt
-from kndb.graph.overlap.request import overlap
+from kndb.graph.overlap import overlap
 from kndb.store import ids
 from kndb.store.edits import Ledger
 from planted_store import MODEL, POPULATION, plant
