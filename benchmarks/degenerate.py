@@ -43,7 +43,8 @@ def chosen_neurons(case: str) -> list[tuple[int, int]]:
 def run_engine(family: str, case: str) -> dict[str, Any]:
     """Measure the search, and give every pair's probability."""
     from kndb.attribution.suppression import Questions
-    from kndb.degenerate.criterion import Criterion, examine
+    from kndb.degenerate.criterion import Criterion
+    from kndb.degenerate.examine import examine
     from kndb.neurons import Neuron
 
     model = engine(family)

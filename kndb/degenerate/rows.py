@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from kndb.attribution.suppression import Silent
-from kndb.degenerate.criterion import Findings, SetDrop
+from kndb.degenerate.examine import Findings, SetDrop
 from kndb.facts import content_id
 from kndb.store.searches import FactToSearch
 

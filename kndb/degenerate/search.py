@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from kndb.attribution.suppression import Questions
-from kndb.degenerate.criterion import Criterion, Findings, examine
+from kndb.degenerate.criterion import Criterion
+from kndb.degenerate.examine import Findings, examine
 from kndb.degenerate.rows import Outcome, search_tables
 from kndb.degenerate.summary import SearchSummary, summarise_search
 from kndb.errors import UsageError

@@ -13,15 +13,8 @@ from torch import Tensor, nn
 from attribution.test_suppression import naive
 from kndb.attribution import attribute
 from kndb.attribution.suppression import Questions
-from kndb.degenerate.criterion import (
-    Criterion,
-    Findings,
-    Group,
-    examine,
-    mean_drops,
-    proper_subsets,
-    search,
-)
+from kndb.degenerate.criterion import Criterion, Group, proper_subsets, search
+from kndb.degenerate.examine import Findings, examine, mean_drops
 from kndb.errors import UsageError
 from kndb.models import LanguageModel, Target
 from kndb.neurons import Neuron, random_like
