@@ -13,7 +13,7 @@ from rich.text import Text
 from kndb_cli.output.rows import Listing, Rows
 from kndb_cli.output.tables import empty_table, generic
 
-Row = dict[str, Any]
+OverlapRow = dict[str, Any]
 
 _NEURONS_SHOWN = 6
 _MATRIX_LANGS = 16  # a wider matrix does not fit a terminal
@@ -32,7 +32,7 @@ def overlap_table(found: Rows) -> RenderableType:
     return Group(*parts[:-1])
 
 
-def _table(rows: Sequence[Row]) -> RenderableType:
+def _table(rows: Sequence[OverlapRow]) -> RenderableType:
     left_out = {"model", "run_id", "n_union"} | ({"relation"} if "fact_key" in rows[0] else set())
     names = [name for name in rows[0] if name not in left_out]
     names = [name for name in names if any(row[name] is not None for row in rows)]
@@ -76,7 +76,7 @@ def _chance(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
 
 
-def _matrix(rows: Sequence[Row]) -> Iterable[RenderableType]:
+def _matrix(rows: Sequence[OverlapRow]) -> Iterable[RenderableType]:
     """The overlap of each pair of languages, unless there are two languages or too many."""
     jaccard = {tuple(row["langs"].split(",")): row["jaccard"] for row in rows}
     langs = sorted({lang for pair in jaccard for lang in pair})

@@ -24,7 +24,7 @@ UNKNOWN_RELATION = "bmlama"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BmlamaRow:
     """One prompt: its template with ``[X]`` and ``[Y]``, its subject and its answer."""
 
     template: str
@@ -65,13 +65,13 @@ def read(path: Path, wanted: Wanted) -> Contents:
     return Contents.whole(statements, labels)
 
 
-def read_rows(file: DataFile) -> list[Row]:
+def read_rows(file: DataFile) -> list[BmlamaRow]:
     """The rows below the header, without blank lines."""
     lines = list(file.lines())[1:]
     return [read_row(file.line(number), line) for number, line in lines]
 
 
-def read_row(place: str, line: str) -> Row:
+def read_row(place: str, line: str) -> BmlamaRow:
     """One row; the subject becomes ``[X]`` if the prompt contains it verbatim."""
     fields = line.split("\t")
     if len(fields) != len(COLUMNS):
@@ -81,17 +81,19 @@ def read_row(place: str, line: str) -> Row:
     prompt = record.text("Prompt")
     sentence = prompt.replace(subject, SUBJECT_PLACEHOLDER, 1) if subject else prompt
     template = sentence.replace(MASK, OBJECT_PLACEHOLDER)
-    return Row(template, subject, record.text("Ans"), place)
+    return BmlamaRow(template, subject, record.text("Ans"), place)
 
 
-def require_same_length(lang: str, rows: Sequence[Row], reference: Sequence[Row]) -> None:
+def require_same_length(
+    lang: str, rows: Sequence[BmlamaRow], reference: Sequence[BmlamaRow]
+) -> None:
     """Reject languages whose rows cannot be aligned."""
     if len(rows) != len(reference):
         problem = f"{len(rows)} rows in {lang!r}, {len(reference)} in the reference language"
         raise malformed(rows[-1].place if rows else lang, problem)
 
 
-def row_fact(row: Row) -> Fact:
+def row_fact(row: BmlamaRow) -> Fact:
     """The fact stated by a row of the reference language."""
     relation_id = UNKNOWN_RELATION
     if SUBJECT_PLACEHOLDER in row.template:

@@ -21,7 +21,7 @@ LABEL = "relation_label"
 SUFFIXES = {".jsonl", ".csv", ".parquet"}
 PARQUET_MAGIC = "PAR1"
 
-Key = tuple[Fact, str, str, str]
+StatementKey = tuple[Fact, str, str, str]
 
 
 def matches(path: Path) -> bool:
@@ -43,7 +43,7 @@ def read(path: Path, wanted: Wanted) -> Contents:
     """Read every row."""
     labels: dict[str, str] = {}
     order: dict[tuple[str, str], dict[str, int]] = {}
-    groups: dict[Key, set[str]] = {}
+    groups: dict[StatementKey, set[str]] = {}
     for record in records(DataFile.of(path, path)):
         key, template = read_row(record)
         fact, lang = key[:2]
@@ -59,7 +59,7 @@ def read(path: Path, wanted: Wanted) -> Contents:
     return Contents.whole(statements, labels)
 
 
-def read_row(record: Record) -> tuple[Key, str]:
+def read_row(record: Record) -> tuple[StatementKey, str]:
     """The statement that a row belongs to, and its template."""
     require_columns(record)
     fact = Fact(*(record.identifier(column) for column in ("relation", "subject_id", "object_id")))
