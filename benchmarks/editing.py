@@ -25,9 +25,9 @@ from typing import Any
 
 import torch
 
-from kndb.edit.batch import Outcome, Surgeon
+from kndb.edit.intervention import EditOutcome, Interventions
 from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings, Part, Plan, plan_edit
-from kndb.edit.scores import MODES, Measured
+from kndb.edit.scores import MODES, Measurement
 from kndb.facts import content_id
 from kndb.models import load_model
 from kndb.models.loading import EMBEDDED_MODELS, locate
@@ -67,8 +67,8 @@ class Case:
 class Bench:
     """Plans and makes the edits of one run, in some languages, from the first of them."""
 
-    def __init__(self, surgeon: Surgeon, source: EditSource, options: Any) -> None:
-        self.surgeon = surgeon
+    def __init__(self, interventions: Interventions, source: EditSource, options: Any) -> None:
+        self.interventions = interventions
         self.source = source
         self.langs = tuple(options.langs.split(","))
         self.seed = options.seed
@@ -94,9 +94,9 @@ class Bench:
             cases.append(Case(self._cut(fact, asked, way), asked))
         return cases
 
-    def make(self, cases: Sequence[Case], strength: float) -> list[Outcome]:
+    def make(self, cases: Sequence[Case], strength: float) -> list[EditOutcome]:
         return [
-            self.surgeon.carry_out(0, case.plan, replace(case.settings, strength=strength))
+            self.interventions.carry_out(0, case.plan, replace(case.settings, strength=strength))
             for case in cases
         ]
 
@@ -124,7 +124,7 @@ class Bench:
     def _plan(self, fact: StoredFact, asked: EditSettings) -> Plan:
         plan = plan_edit(self.source, fact, asked)
         # Languages that were not edited would say nothing about the ways: they are not asked.
-        return replace(plan, asked=tuple(one for one in plan.asked if one.lang in plan.langs))
+        return replace(plan, probes=tuple(one for one in plan.probes if one.lang in plan.langs))
 
     def _cut(self, fact: StoredFact, asked: EditSettings, way: Way) -> Plan:
         if not way.cut:
@@ -153,7 +153,7 @@ def header(title: str) -> str:
 
 
 def line(
-    name: str, outcomes: Sequence[Outcome], strength: float | None, which: str = "scores"
+    name: str, outcomes: Sequence[EditOutcome], strength: float | None, which: str = "scores"
 ) -> str:
     """Means over the facts, in percent; d: relative change of the old answer's probability."""
     scores = [getattr(o, which) for o in outcomes]
@@ -166,8 +166,8 @@ def line(
     return f"{name:34}{told:>7}{neurons:8.1f}{shares}{changes}"
 
 
-def _change(measured: Iterable[Measured], kinds: Sequence[str]) -> float | None:
-    changes = [m.after.p_old / m.before.p_old - 1 for m in measured if m.asked.kind in kinds]
+def _change(measured: Iterable[Measurement], kinds: Sequence[str]) -> float | None:
+    changes = [m.after.p_old / m.before.p_old - 1 for m in measured if m.probe.kind in kinds]
     return fmean(changes) if changes else None
 
 
@@ -176,7 +176,7 @@ def _mean(values: Iterable[float | None]) -> float:
     return fmean(known) if known else float("nan")
 
 
-def both(name: str, outcomes: Sequence[Outcome], strength: float | None) -> Iterator[str]:
+def both(name: str, outcomes: Sequence[EditOutcome], strength: float | None) -> Iterator[str]:
     """The edits, and their control where there is one for each."""
     yield line(name, outcomes, strength)
     if all(o.control for o in outcomes):
@@ -237,7 +237,7 @@ def main() -> None:
 
     with connect(options.db) as connection:
         source = EditSource(connection, run.run_id)
-        bench = Bench(Surgeon(model, folder), source, options)
+        bench = Bench(Interventions(model, folder), source, options)
         facts, looked_at = bench.facts(options.validation + options.facts)
         say(
             f"{options.model}, run {run.run_id}, seed {options.seed}, {options.langs} from "

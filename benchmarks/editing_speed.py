@@ -24,9 +24,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from kndb.edit.batch import EditRequest, EditSummary, edit
+from kndb.edit.batch import edit
 from kndb.edit.jobs_file import count_edits, read_edits
 from kndb.edit.plan import EditSettings
+from kndb.edit.request import EditRequest, EditSummary
 from kndb.models import ModelChoice
 from kndb.models.loading import EMBEDDED_MODELS
 from kndb.store.database import connect

@@ -19,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kndb.edit.batch import Job
 from kndb.edit.plan import EditSettings
+from kndb.edit.request import Job
 from kndb.errors import DatasetError, UsageError
 
 REWRITE = "requested_rewrite"

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from math import inf
 from typing import Any
 
-from kndb.edit.scores import MODES, Asked, Kind, Mode
+from kndb.edit.scores import MODES, Kind, Mode, Probe
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
 from kndb.neurons import Neuron
@@ -111,7 +111,7 @@ class Plan:
         langs: languages whose neurons are taken, sorted.
         target_object: identifier of the new object, where the data set knows it.
         parts: neurons and languages; a neuron may be in several.
-        asked: the prompts to measure.
+        probes: the prompts to measure.
         reason: why nothing is edited; None where something is.
     """
 
@@ -120,7 +120,7 @@ class Plan:
     langs: tuple[str, ...]
     target_object: str | None
     parts: tuple[Part, ...]
-    asked: tuple[Asked, ...]
+    probes: tuple[Probe, ...]
     reason: str | None
 
     @property
@@ -231,12 +231,12 @@ def _kind(prompt: StoredPrompt, lang: str, back: frozenset[int]) -> Kind:
     return "paraphrase" if prompt.prompt_id in back else "own"
 
 
-def _asked(prompt: StoredPrompt, kind: Kind, labels: Labels | None) -> Asked:
+def _asked(prompt: StoredPrompt, kind: Kind, labels: Labels | None) -> Probe:
     new = None
     if labels is not None:
         new = labels.by_template.get((prompt.lang, prompt.template))
         new = new or labels.by_lang.get(prompt.lang)
-    return Asked(
+    return Probe(
         prompt.prompt_id, prompt.fact_key, kind, prompt.lang, prompt.text, prompt.answer, new
     )
 

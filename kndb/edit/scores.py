@@ -23,7 +23,7 @@ MODES: tuple[Mode, ...] = ("suppress", "enhance", "erase", "update")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Probe:
     """A prompt to ask before and after an edit.
 
     Attributes:
@@ -48,7 +48,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Response:
     """What the model said to a prompt.
 
     Attributes:
@@ -70,12 +70,12 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """A prompt, before and after."""
 
-    asked: Asked
-    before: Seen
-    after: Seen
+    probe: Probe
+    before: Response
+    after: Response
 
     @property
     def changed(self) -> bool:
@@ -89,10 +89,10 @@ class Measured:
         the first choice; None where it was not before. ``enhance``: the old answer is likelier.
         Of unrelated prompts: the first choice is the same.
         """
-        if self.asked.kind == "unrelated":
+        if self.probe.kind == "unrelated":
             return not self.changed
         if mode == "update":
-            return self.after.new_wins if self.asked.new is not None else None
+            return self.after.new_wins if self.probe.new is not None else None
         if mode == "enhance":
             return self.after.p_old > self.before.p_old
         return not self.after.old_first if self.before.old_first else None
@@ -122,42 +122,42 @@ class Scores:
     perplexity_after: float | None
 
 
-def look(asker: Asker, asked: Sequence[Asked]) -> list[Seen | None]:
+def responses(asker: Asker, probes: Sequence[Probe]) -> list[Response | None]:
     """What the model says to each prompt now; None where it cannot be asked."""
-    old = [(one.text, one.old) for one in asked]
-    new = [(one.text, one.new) for one in asked if one.new is not None]
+    old = [(one.text, one.old) for one in probes]
+    new = [(one.text, one.new) for one in probes if one.new is not None]
     answers = iter(asker.ask([*old, *new]))  # together: fewer batches
-    of_old = [next(answers) for _ in asked]
+    of_old = [next(answers) for _ in probes]
     return [
-        _seen(one, answer, None if one.new is None else next(answers))
-        for one, answer in zip(asked, of_old, strict=True)
+        _response(one, answer, None if one.new is None else next(answers))
+        for one, answer in zip(probes, of_old, strict=True)
     ]
 
 
-def _seen(asked: Asked, old: Answer | str, new: Answer | str | None) -> Seen | None:
+def _response(probe: Probe, old: Answer | str, new: Answer | str | None) -> Response | None:
     if isinstance(old, str) or isinstance(new, str):
         return None
     wins = new is not None and new.first and new.p > old.p
-    return Seen(
+    return Response(
         old.p,
         None if new is None else new.p,
         old.first,
         wins,
-        str(asked.new) if wins else old.predicted,
+        str(probe.new) if wins else old.predicted,
         old.surprise,
     )
 
 
-def score(measured: Sequence[Measured], mode: Mode) -> Scores:
+def score(measured: Sequence[Measurement], mode: Mode) -> Scores:
     """Sum up what was measured."""
     reliability, generality, transfer, locality = (
-        _mean(one.success(mode) for one in measured if one.asked.kind == kind)
+        _mean(one.success(mode) for one in measured if one.probe.kind == kind)
         for kind in ("own", "paraphrase", "language", "unrelated")
     )
     known = (reliability, generality, transfer, locality)
     told = [share for share in known if share is not None]
     of_the_fact = any(share is not None for share in known[:3])
-    unrelated = [one for one in measured if one.asked.kind == "unrelated"]
+    unrelated = [one for one in measured if one.probe.kind == "unrelated"]
     return Scores(
         *known,
         harmonic_mean(told) if of_the_fact else None,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -11,6 +10,7 @@ from kndb.errors import KndbError, NotFound, UsageError
 from kndb_cli import options
 from kndb_cli.edit import ledger as edit_ledger
 from kndb_cli.edit.tables import emit_ledger, emit_measured
+from kndb_cli.options import edit as edit_options
 from kndb_cli.options import model as model_options
 from kndb_cli.output import Output, choose
 from kndb_cli.output.progress import reporting
@@ -18,7 +18,7 @@ from kndb_cli.output.rows import Listing
 from kndb_cli.output.terminal import note
 
 if TYPE_CHECKING:
-    from kndb.edit.batch import EditRequest, EditSummary, Job
+    from kndb.edit.request import EditRequest, EditSummary, Job
 
 app = typer.Typer(name="edit", invoke_without_command=True)
 app.command("list")(edit_ledger.list_)
@@ -29,156 +29,28 @@ app.command()(edit_ledger.apply)
 _REASONS = 20
 """Reasons for skipping that a summary names."""
 
-_WHAT = "What to edit"
-_MEASURE = "What is measured"
-
 
 @app.callback()
 def edit(
     context: typer.Context,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
-        ),
-    ] = None,
+    model: edit_options.Model = None,
     db: options.Database = options.DATABASE,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            help="A run's id, or its first digits. Unless said: the model's newest finished run.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    fact: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FACT",
-            help="A fact's key (P36:Q962), a prompt, or words of its subject.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    relation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RELATION",
-            help="Its relation, where the subject has several facts: P36, capital.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Many edits: one JSON object a line (fact, target, target_lang, mode, neurons, "
-            "langs, lambda, labels), or CounterFact records.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    mode: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODE",
-            help="suppress or enhance, at run time; erase or update, on the weights. Unless said: "
-            "update where there is a --target.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ANSWER",
-            help="The new answer, in one language; the data set tells its names in the others.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    target_lang: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LANG",
-            help="Its language, and the one to edit from. Unless said: where the target is known.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LANG=ANSWER",
-            help="The new answer's name in another language: zh=基加利. May be given again.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    neurons: Annotated[
-        str,
-        typer.Option(
-            metavar="WHICH",
-            help="sequential: each language's neurons, for that language; one-language: the "
-            "target language's, for all; language-independent: those in all; knowledge: those in "
-            "any; degenerate; all-layers:N: the N strongest; or 2:117,3:5.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = "sequential",
-    langs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LANGS",
-            help="Languages whose neurons are taken: en,zh. Unless said: all of the run.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    strength: Annotated[
-        float | None,
-        typer.Option(
-            "--lambda",
-            metavar="L",
-            help="How far an update pushes, in differences of output embeddings. Unless said: "
-            "0.4, as suits the demo models.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = None,
-    top: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="At most N knowledge neurons of each language, the strongest.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = 20,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            metavar="",
-            help="Measure, and write nothing down.",
-            rich_help_panel=_WHAT,
-        ),
-    ] = False,
-    held_out: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Paraphrases per language kept back from finding the neurons.",
-            rich_help_panel=_MEASURE,
-        ),
-    ] = 1,
-    unrelated: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Facts of another relation and with another object, asked in every language.",
-            rich_help_panel=_MEASURE,
-        ),
-    ] = 50,
-    seed: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            help="Draws paraphrases, unrelated facts and the control's neurons.",
-            rich_help_panel=_MEASURE,
-        ),
-    ] = 0,
+    run: edit_options.Run = None,
+    fact: edit_options.Fact = None,
+    relation: edit_options.Relation = None,
+    file: edit_options.File = None,
+    mode: edit_options.Mode = None,
+    target: edit_options.Target = None,
+    target_lang: edit_options.TargetLang = None,
+    label: edit_options.Label = None,
+    neurons: edit_options.Neurons = "sequential",
+    langs: edit_options.Langs = None,
+    strength: edit_options.Strength = None,
+    top: edit_options.Top = 20,
+    dry_run: edit_options.DryRun = False,
+    held_out: edit_options.HeldOut = 1,
+    unrelated: edit_options.Unrelated = 50,
+    seed: edit_options.Seed = 0,
     device: model_options.Device = "auto",
     dtype: model_options.Dtype = "float32",
     revision: model_options.Revision = None,
@@ -206,9 +78,9 @@ def edit(
     where = choose(format, json, output, quiet)
     choice = model_options.chosen(model, device, dtype, revision, quiet=quiet)
     # Here, because only this needs torch and transformers: saves seconds at each start.
-    from kndb.edit.batch import EditRequest, Job
     from kndb.edit.jobs_file import count_edits, read_edits
     from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings
+    from kndb.edit.request import EditRequest, Job
 
     settings = EditSettings(
         mode=mode or ("update" if target else "erase"),  # type: ignore[arg-type]
@@ -245,7 +117,7 @@ def _labels(texts: list[str]) -> dict[str, str]:
 
 def _one(request: EditRequest, job: Job, where: Output) -> None:
     """Make one edit, and show what it did to each prompt."""
-    from kndb.edit.batch import measure_rows
+    from kndb.edit.ledger import measure_rows
 
     done = _edit(request, [job], 1, where.quiet)
     if done.skipped:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-Row = Mapping[str, Any]
+MeasuredPrompt = Mapping[str, Any]
 """A prompt's measurements, by the columns of ``Ledger.show``."""
 
 
-def in_words(rows: Sequence[Row], mode: str, target: str | None) -> list[str]:
+def in_words(rows: Sequence[MeasuredPrompt], mode: str, target: str | None) -> list[str]:
     """Sentences about one edit.
 
     >>> row = {"lang": "en", "part": "own", "fact_key": "P36:Q142", "success": True,
@@ -25,7 +25,7 @@ def in_words(rows: Sequence[Row], mode: str, target: str | None) -> list[str]:
     return [*_own(own, mode, target), *_unrelated(unrelated)]
 
 
-def _own(rows: Sequence[Row], mode: str, target: str | None) -> Iterator[str]:
+def _own(rows: Sequence[MeasuredPrompt], mode: str, target: str | None) -> Iterator[str]:
     by_lang: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
         if row["success"] is not None:
@@ -61,7 +61,7 @@ def _unknown(mode: str) -> str:
     return "the old answer was not the first choice there"
 
 
-def _unrelated(rows: Sequence[Row]) -> Iterator[str]:
+def _unrelated(rows: Sequence[MeasuredPrompt]) -> Iterator[str]:
     if not rows:
         return
     facts = {row["fact_key"] for row in rows}

@@ -1,0 +1,154 @@
+"""The options of ``kndb edit``, each defined once. No command logic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_WHAT = "What to edit"
+_MEASURE = "What is measured"
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
+    ),
+]
+Run = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN",
+        help="A run's id, or its first digits. Unless said: the model's newest finished run.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Fact = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FACT",
+        help="A fact's key (P36:Q962), a prompt, or words of its subject.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Relation = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RELATION",
+        help="Its relation, where the subject has several facts: P36, capital.",
+        rich_help_panel=_WHAT,
+    ),
+]
+File = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Many edits: one JSON object a line (fact, target, target_lang, mode, neurons, "
+        "langs, lambda, labels), or CounterFact records.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Mode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODE",
+        help="suppress or enhance, at run time; erase or update, on the weights. Unless said: "
+        "update where there is a --target.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ANSWER",
+        help="The new answer, in one language; the data set tells its names in the others.",
+        rich_help_panel=_WHAT,
+    ),
+]
+TargetLang = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LANG",
+        help="Its language, and the one to edit from. Unless said: where the target is known.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Label = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LANG=ANSWER",
+        help="The new answer's name in another language: zh=基加利. May be given again.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Neurons = Annotated[
+    str,
+    typer.Option(
+        metavar="WHICH",
+        help="sequential: each language's neurons, for that language; one-language: the "
+        "target language's, for all; language-independent: those in all; knowledge: those in "
+        "any; degenerate; all-layers:N: the N strongest; or 2:117,3:5.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Langs = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LANGS",
+        help="Languages whose neurons are taken: en,zh. Unless said: all of the run.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Strength = Annotated[
+    float | None,
+    typer.Option(
+        "--lambda",
+        metavar="L",
+        help="How far an update pushes, in differences of output embeddings. Unless said: "
+        "0.4, as suits the demo models.",
+        rich_help_panel=_WHAT,
+    ),
+]
+Top = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="At most N knowledge neurons of each language, the strongest.",
+        rich_help_panel=_WHAT,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        metavar="",
+        help="Measure, and write nothing down.",
+        rich_help_panel=_WHAT,
+    ),
+]
+HeldOut = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Paraphrases per language kept back from finding the neurons.",
+        rich_help_panel=_MEASURE,
+    ),
+]
+Unrelated = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Facts of another relation and with another object, asked in every language.",
+        rich_help_panel=_MEASURE,
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Draws paraphrases, unrelated facts and the control's neurons.",
+        rich_help_panel=_MEASURE,
+    ),
+]

@@ -1,0 +1,65 @@
+"""What a batch of edits is asked for, and what comes back: values only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kndb.edit.intervention import EditOutcome
+from kndb.edit.plan import EditSettings
+from kndb.models import ModelChoice
+
+
+@dataclass(frozen=True)
+class Job:
+    """One edit to make: a fact in words, its relation if that is needed, and the settings."""
+
+    fact: str
+    settings: EditSettings
+    relation: str | None = None
+
+
+@dataclass(frozen=True)
+class EditRequest:
+    """Where to edit, and with what.
+
+    Attributes:
+        database: the database's path.
+        model: which model, and how it is loaded.
+        run: a run's id or its first digits; the model's newest finished run when None.
+        dry_run: measure, and store nothing.
+    """
+
+    database: Path
+    model: ModelChoice
+    run: str | None = None
+    dry_run: bool = False
+
+
+@dataclass
+class EditSummary:
+    """A batch in figures, kept small whatever its length.
+
+    Attributes:
+        run_id: the run.
+        model: the model's name.
+        edit_ids: every edit asked for that is in the ledger now, or was measured.
+        made: edits made by this call.
+        known: edits that the ledger had.
+        skipped: by reason, edits that could not be made.
+        measured: of a dry run, what the ledger would say of each edit.
+        last: the last edit made.
+        seconds: this call took.
+    """
+
+    run_id: int
+    model: str
+    edit_ids: list[int] = field(default_factory=list)
+    made: int = 0
+    known: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    measured: list[dict[str, Any]] = field(default_factory=list)
+    last: EditOutcome | None = None
+    seconds: float = 0.0
