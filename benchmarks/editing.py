@@ -34,7 +34,7 @@ from kndb.models.loading import EMBEDDED_MODELS, locate
 from kndb.store import ids
 from kndb.store.database import connect
 from kndb.store.edit_source import EditSource, StoredFact
-from kndb.store.searches import run_to_search
+from kndb.store.runs import run_of_model
 
 SHARES = ("reliability", "generality", "transfer", "locality", "harmonic")
 LAMBDAS = (0.2, 0.4, 0.6, 1.0, 2.0, 4.0)
@@ -230,7 +230,7 @@ def main() -> None:
     folder = locate(options.model)[0]
     model = load_model(folder, device="cpu")
     model_id = ids.model_id(model.info.weights_sha256, model.info.architecture)
-    run = run_to_search(options.db, model_id, model.info.name, None)
+    run = run_of_model(options.db, model_id, model.info.name, None)
 
     def say(text: str) -> None:
         print(text, flush=True)

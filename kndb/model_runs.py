@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from kndb.models import LanguageModel, ModelChoice
 from kndb.store import ids
 from kndb.store.database import connect
-from kndb.store.searches import RunToSearch, run_to_search
+from kndb.store.runs import StoredRun, run_of_model
 
 
 def model_id(model: LanguageModel[Any]) -> int:
@@ -32,7 +32,7 @@ class OfRun(Protocol):
         """The run, or None for the newest."""
 
 
-def model_and_run(request: OfRun) -> tuple[LanguageModel[Any], RunToSearch]:
+def model_and_run(request: OfRun) -> tuple[LanguageModel[Any], StoredRun]:
     """Load a model, and find its run: the newest finished one unless one is given.
 
     Raises:
@@ -43,4 +43,4 @@ def model_and_run(request: OfRun) -> tuple[LanguageModel[Any], RunToSearch]:
     """
     connect(request.database).close()  # says what is wrong with it before a model is loaded
     model = request.model.load()
-    return model, run_to_search(request.database, model_id(model), model.info.name, request.run)
+    return model, run_of_model(request.database, model_id(model), model.info.name, request.run)

@@ -23,17 +23,11 @@ import duckdb
 from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
 from kndb.store.database import connect
-from kndb.store.lookup import (
-    NEAREST,
-    find_facts,
-    find_model,
-    find_relation,
-    find_run,
-    newest_runs,
-)
+from kndb.store.lookup import NEAREST, find_facts, find_model, find_relation
 from kndb.store.readonly import reading, run_sql
 from kndb.store.refine import REFINED, check_thresholds
 from kndb.store.result import Result
+from kndb.store.runs import chosen_runs
 
 _STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
 
@@ -189,9 +183,7 @@ class Database:
 
     def _runs(self, run: str | int | None, model: str | None) -> list[int]:
         models = None if model is None else find_model(self._connection, model)
-        if run is None:
-            return newest_runs(self._connection, models)
-        return [find_run(self._connection, str(run), models)]
+        return chosen_runs(self._connection, run, models)
 
 
 def open(path: str | Path, *, wait: float = 10.0) -> Database:

@@ -6,10 +6,10 @@ import math
 from collections import Counter
 from html.parser import HTMLParser
 
-from kndb.evaluation.stored import StoredRun
 from kndb.evaluation.table import Table
+from kndb.store.runs import StoredRun
 
-RUN = StoredRun(1, "a<b>&c", 2, 8, "facts", "amig", 0.2, 0.5, {})
+RUN = StoredRun(1, 2, "a<b>&c", 2, 8, "facts", "amig", 0.2, 0.5, {})
 NASTY = '</td><script src="http://x">&"\''
 
 

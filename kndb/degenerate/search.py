@@ -24,9 +24,9 @@ from kndb.model_runs import model_and_run
 from kndb.models import LanguageModel, ModelChoice, Unusable
 from kndb.neurons import random_like
 from kndb.progress import Report, silent
+from kndb.store.runs import StoredRun
 from kndb.store.searches import (
     FactToSearch,
-    RunToSearch,
     SearchWriter,
     facts_to_search,
 )
@@ -77,7 +77,7 @@ class SearchRequest:
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"The limit must be at least 1 fact; {self.limit} was given.")
 
-    def search_settings(self, run: RunToSearch) -> dict[str, Any]:
+    def search_settings(self, run: StoredRun) -> dict[str, Any]:
         """The settings that distinguish this search from others of the same run."""
         return {
             **asdict(self.criterion),

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kndb.store.database import connect
-from kndb.store.searches import Key, RunToSearch
+from kndb.store.runs import StoredRun
+from kndb.store.searches import Key
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ _FOUND = f"""
 
 
 def summarise_search(
-    path: Path, search_id: int, run: RunToSearch, asked: frozenset[Key], new: int, seconds: float
+    path: Path, search_id: int, run: StoredRun, asked: frozenset[Key], new: int, seconds: float
 ) -> SearchSummary:
     """Summarise a search over the requested facts and languages.
 

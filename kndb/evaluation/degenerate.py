@@ -18,12 +18,13 @@ import numpy as np
 
 from kndb.errors import NotFound
 from kndb.evaluation.statistics.per_fact import layer_rows, mean_of, named, ratio_of, summed
-from kndb.evaluation.stored import StoredRequest, StoredRun, stored_run, with_search
+from kndb.evaluation.stored import StoredRequest, stored_run, with_search
 from kndb.evaluation.table import ALL, Table
 from kndb.graph.chance import Floats
 from kndb.store.calibrations import newest_search
 from kndb.store.database import connect
 from kndb.store.readonly import reading
+from kndb.store.runs import StoredRun
 
 TABLES = ("rates", "sizes", "layers")
 """The tables, by the ends of their names."""
@@ -70,7 +71,7 @@ def evaluate(request: StoredRequest) -> list[Table]:
         except NotFound as error:
             return [_empty(name, run, request, str(error)) for name in TABLES]
         settings = {
-            **run.described(request),
+            **request.settings(run),
             "search_id": search_id,
             "search": _settings(connection, search_id),
         }
@@ -83,7 +84,7 @@ def evaluate(request: StoredRequest) -> list[Table]:
 
 def _empty(name: str, run: StoredRun, request: StoredRequest, why: str) -> Table:
     title, columns = _HEADS[name]
-    return Table(f"degenerate-{name}", title, columns, [], run.described(request), [why])
+    return Table(f"degenerate-{name}", title, columns, [], request.settings(run), [why])
 
 
 _RATE = (

@@ -15,7 +15,7 @@ from kndb.facts import content_id
 from kndb.models import LanguageModel, ModelChoice, Unusable
 from kndb.neurons import Neuron
 from kndb.store.calibrations import AskedPrompt, Place, asked_prompts, knowledge_neurons
-from kndb.store.searches import RunToSearch
+from kndb.store.runs import StoredRun
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class NeuronRequest:
                     f"The number of {name} must be at least 1; {getattr(self, name)} was given."
                 )
 
-    def settings(self, run: RunToSearch) -> dict[str, Any]:
+    def settings(self, run: StoredRun) -> dict[str, Any]:
         """What a table needs to be made again."""
         return {
             "model": run.model,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,8 @@ from typing import Any
 import duckdb
 
 from kndb.errors import UsageError
-from kndb.store.lookup import find_model, find_run, newest_runs
+from kndb.store.lookup import find_model
+from kndb.store.runs import StoredRun, newest_run
 from kndb.store.which_search import find_search
 
 
@@ -36,56 +35,18 @@ class StoredRequest:
     seed: int = 0
     search: str | None = None
 
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A finished run.
-
-    Attributes:
-        run_id: its id.
-        model: the model's name.
-        n_layers, n_neurons: of the model, neurons of each layer.
-        dataset: the data set's name.
-        preset: of the attribution.
-        tau, share: what its knowledge neurons were refined with; None where they were imported.
-        settings: the run's own, everything that was attributed with.
-    """
-
-    run_id: int
-    model: str
-    n_layers: int
-    n_neurons: int
-    dataset: str
-    preset: str
-    tau: float | None
-    share: float | None
-    settings: Mapping[str, Any]
-
-    @property
-    def population(self) -> int:
-        """Neurons of the model, all layers."""
-        return self.n_layers * self.n_neurons
-
-    def described(self, request: StoredRequest) -> dict[str, Any]:
-        """The settings of a table about this run."""
+    def settings(self, run: StoredRun) -> dict[str, Any]:
+        """What a table about the run needs to be made again."""
         return {
-            "model": self.model,
-            "run": self.run_id,
-            "dataset": self.dataset,
-            "preset": self.preset,
-            "tau": self.tau,
-            "share": self.share,
-            "replicates": request.replicates,
-            "seed": request.seed,
+            "model": run.model,
+            "run": run.run_id,
+            "dataset": run.dataset,
+            "preset": run.preset,
+            "tau": run.tau,
+            "share": run.share,
+            "replicates": self.replicates,
+            "seed": self.seed,
         }
-
-
-_RUN = """
-    SELECT run_id, model.name, n_layers, n_neurons, dataset.name, preset, tau, share, settings,
-           run.status
-    FROM run JOIN model USING (model_id) JOIN dataset USING (dataset_id)
-    WHERE list_contains(?, run_id) ORDER BY finished_at DESC, run_id
-"""
 
 
 def stored_run(
@@ -106,21 +67,7 @@ def stored_run(
     """
     if models is None and request.model is not None:
         models = find_model(connection, _name(request.model))
-    if request.run is None:
-        run_ids = newest_runs(connection, models)
-    else:
-        run_ids = [find_run(connection, request.run, models)]
-    rows = connection.execute(_RUN, [run_ids]).fetchall()
-    if len(names := sorted({row[1] for row in rows})) > 1:
-        raise UsageError(
-            f"Runs of {len(names)} models fit; name one of them: {', '.join(names)}, with --model."
-        )
-    run_id, model, n_layers, n_neurons, dataset, preset, tau, share, settings, status = rows[0]
-    if status != "finished":
-        raise UsageError(f"The run {run_id} is not finished; the same `kndb ingest` goes on.")
-    return StoredRun(
-        run_id, model, n_layers, n_neurons, dataset, preset, tau, share, json.loads(settings)
-    )
+    return newest_run(connection, request.run, models)
 
 
 def with_search(
@@ -135,8 +82,7 @@ def with_search(
     if request.search is None:
         return request, None
     models = None if request.model is None else find_model(connection, _name(request.model))
-    run_id = None if request.run is None else find_run(connection, request.run, models)
-    search = find_search(connection, request.search, run_id, models)
+    search = find_search(connection, request.search, request.run, models)
     if not search.finished:
         raise UsageError(
             f"The search {search.search_id} is not finished; the same `kndb graph degenerate` "

@@ -68,9 +68,8 @@ class Calibrated:
             )
 
 
-def attribution_settings(run_settings: str) -> Settings:
-    """The options of attribution among a run's settings, given as JSON."""
-    stored = json.loads(run_settings)
+def attribution_settings(stored: Mapping[str, Any]) -> Settings:
+    """The options of attribution among a run's settings."""
     own = {field.name for field in fields(Settings)}
     return Settings(**{name: value for name, value in stored.items() if name in own})
 

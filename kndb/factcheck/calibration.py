@@ -32,7 +32,6 @@ from kndb.store.calibrations import (
     degenerate_neurons,
     knowledge_neurons,
     newest_search,
-    settings_of_run,
     write_calibration,
 )
 from kndb.store.catalogue import utc_now
@@ -113,7 +112,7 @@ def calibrate(request: CalibrationRequest, progress: Report = silent) -> Calibra
         raise KndbError(
             f"The split leaves no claims to choose thresholds on: {len(splits)} facts are too few."
         )
-    settings = attribution_settings(settings_of_run(request.database, run.run_id))
+    settings = attribution_settings(run.settings)
     readings = ask(model, claims, neurons, settings, request.model.memory, progress)
     train = {prompt.fact_key for prompt in prompts if splits[prompt.fact_key] == "train"}
     thresholds = choose_thresholds(

@@ -13,10 +13,11 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import NotFound, UsageError
+from kndb.errors import NotFound
 from kndb.store.database import connect
-from kndb.store.lookup import find_facts, find_model, find_relation, find_run, newest_runs
+from kndb.store.lookup import find_facts, find_model, find_relation
 from kndb.store.readonly import reading
+from kndb.store.runs import StoredRun, only_run, read_runs
 from kndb.store.which_search import find_search, newest_search
 
 
@@ -104,55 +105,31 @@ def selected(path: str | Path, selection: Selection) -> Iterator[Selected]:
         DatabaseError: the database cannot be opened.
     """
     with connect(path) as connection, reading(connection):
-        run_id, search_id = _run_and_search(connection, selection)
-        ((model, n_layers, n_neurons),) = connection.execute(
-            "SELECT name, n_layers, n_neurons FROM run JOIN model USING (model_id) "
-            "WHERE run_id = ?",
-            [run_id],
-        ).fetchall()
+        run, search_id = _run_and_search(connection, selection)
         yield Selected(
             connection,
-            run_id,
+            run.run_id,
             search_id,
-            model,
-            n_layers,
-            n_neurons,
+            run.model,
+            run.n_layers,
+            run.n_neurons,
             _facts(connection, selection),
-            _langs(connection, run_id, selection.langs),
+            _langs(connection, run.run_id, selection.langs),
         )
 
 
 def _run_and_search(
     connection: duckdb.DuckDBPyConnection, selection: Selection
-) -> tuple[int, int | None]:
+) -> tuple[StoredRun, int | None]:
     """The run, and its search for degenerate neurons, if any."""
     models = None if selection.model is None else find_model(connection, selection.model)
     if selection.search is None:
-        run_id = _one_run(connection, selection.run, models)
-        newest = newest_search(connection, run_id)
-        return run_id, newest and newest.search_id
-    of_run = None if selection.run is None else find_run(connection, str(selection.run), models)
-    search = find_search(connection, str(selection.search), of_run, models)
-    return search.run_id, search.search_id
-
-
-def _one_run(
-    connection: duckdb.DuckDBPyConnection, run: str | int | None, models: list[int] | None
-) -> int:
-    if run is not None:
-        return find_run(connection, str(run), models)
-    runs = newest_runs(connection, models)
-    if len(runs) > 1:
-        names = connection.execute(
-            "SELECT name || ' (run ' || run_id || ')' FROM run JOIN model USING (model_id) "
-            "WHERE list_contains(?, run_id) ORDER BY name, run_id",
-            [runs],
-        ).fetchall()
-        raise UsageError(
-            f"{len(runs)} runs match, but a graph covers one; choose one by its model's name or "
-            f"its id: {', '.join(name for (name,) in names)}."
-        )
-    return runs[0]
+        run = only_run(connection, selection.run, models)
+        newest = newest_search(connection, run.run_id)
+        return run, newest and newest.search_id
+    search = find_search(connection, selection.search, selection.run, models)
+    (run,) = read_runs(connection, [search.run_id])
+    return run, search.search_id
 
 
 def _langs(

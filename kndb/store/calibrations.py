@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kndb.errors import NotFound
 from kndb.store.database import connect, transaction
-from kndb.store.lookup import find_run
+from kndb.store.runs import find_run, read_runs
 from kndb.store.which_search import newest_search as newest_of_all
 
 if TYPE_CHECKING:
@@ -113,13 +113,6 @@ def _neurons(path: str | Path, sql: str, key: int) -> list[NeuronOfFact]:
     return [(fact, (relation, lang), layer, neuron) for fact, relation, lang, layer, neuron in rows]
 
 
-def settings_of_run(path: str | Path, run_id: int) -> str:
-    """The settings of a run, as JSON."""
-    with connect(path) as connection:
-        row = connection.execute("SELECT settings FROM run WHERE run_id = ?", [run_id]).fetchall()
-    return str(row[0][0])
-
-
 TABLES = (
     "factcheck_calibration",
     "factcheck",
@@ -158,7 +151,7 @@ class StoredCalibration:
     Attributes:
         calibration_id: its id.
         run_id: the run whose neurons it uses.
-        run_settings: the run's settings, as JSON.
+        run_settings: the run's settings.
         settings: the calibration's own, as JSON.
         thresholds: ``(relation_id, lang, method, threshold, low, high)``.
         neurons: ``(relation_id, lang, kind, layer, neuron)``.
@@ -168,7 +161,7 @@ class StoredCalibration:
 
     calibration_id: int
     run_id: int
-    run_settings: str
+    run_settings: Mapping[str, Any]
     settings: str
     thresholds: list[tuple[str, str, str, float, float, float]]
     neurons: list[tuple[str, str, str, int, int]]
@@ -177,9 +170,10 @@ class StoredCalibration:
 
 
 _CALIBRATIONS = """
-    SELECT calibration_id, run_id, run.settings, factcheck_calibration.settings, model_id
+    SELECT calibration_id, run_id, factcheck_calibration.settings
     FROM factcheck_calibration JOIN run USING (run_id)
-    ORDER BY created_at DESC, calibration_id
+    WHERE model_id = $model AND ($run IS NULL OR run_id = $run)
+    ORDER BY created_at DESC, calibration_id LIMIT 1
 """
 _PARTS = {
     "thresholds": "SELECT relation_id, lang, method, threshold, threshold_low, threshold_high "
@@ -206,22 +200,22 @@ def read_calibration(
         NotFound: there is none.
     """
     with connect(path) as connection:
-        rows = connection.execute(_CALIBRATIONS).fetchall()
-        run_id = None if run is None else find_run(connection, run)
-        own = [row[:4] for row in rows if row[4] == model_id and run_id in (None, row[1])]
-        if not own:
+        asked = {"model": model_id, "run": None if run is None else find_run(connection, run)}
+        newest = connection.execute(_CALIBRATIONS, asked).fetchone()
+        if newest is None:
             raise NotFound(
                 f"The fact check is not calibrated for the model {model} in {path}; "
                 f"`kndb factcheck calibrate --model {model}` does it."
             )
-        key = [own[0][0]]
+        calibration_id, run_id, settings = newest
+        (of_run,) = read_runs(connection, [run_id])
+        key = [calibration_id]
         parts: dict[str, Any] = {
             name: connection.execute(sql, key).fetchall() for name, sql in _PARTS.items()
         }
         splits = connection.execute(
             "SELECT fact_key, split FROM factcheck_split WHERE calibration_id = ?", key
         ).fetchall()
-    calibration_id, of_run, run_settings, settings = own[0]
     return StoredCalibration(
-        calibration_id, of_run, run_settings, settings, **parts, splits=dict(splits)
+        calibration_id, run_id, of_run.settings, settings, **parts, splits=dict(splits)
     )

@@ -1,4 +1,4 @@
-"""Finds what people name in a few words: facts, relations, models and runs; and what comes near.
+"""Finds what people name in a few words: facts, relations and models; and what comes near.
 
 Words are compared without case, accents and punctuation. Everything here is SQL with parameters.
 """
@@ -128,46 +128,6 @@ def find_model(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
     if not found:
         raise NotFound(f"There is no model {asked!r}.", [name for _, name in rows])
     return found
-
-
-_NEWEST = """
-    SELECT run_id FROM run
-    WHERE status = 'finished' AND ($models IS NULL OR list_contains($models, model_id))
-    QUALIFY row_number() OVER (
-        PARTITION BY model_id, dataset_id ORDER BY finished_at DESC, run_id
-    ) = 1
-"""
-
-
-def newest_runs(connection: duckdb.DuckDBPyConnection, models: list[int] | None) -> list[int]:
-    """Ids of the newest finished run of each model over each data set.
-
-    Raises:
-        NotFound: no run is finished.
-    """
-    found = connection.execute(_NEWEST, {"models": models}).fetchall()
-    if not found:
-        raise NotFound("No run is finished yet; `kndb runs` lists them, `kndb ingest` goes on.")
-    return [run_id for (run_id,) in found]
-
-
-def find_run(
-    connection: duckdb.DuckDBPyConnection, asked: str, models: list[int] | None = None
-) -> int:
-    """The id of the run, of one of the given models, whose number begins with ``asked``.
-
-    Raises:
-        NotFound: there is none; it carries those that exist.
-        UsageError: several begin so.
-    """
-    sql = "SELECT run_id FROM run WHERE $models IS NULL OR list_contains($models, model_id)"
-    every = [str(run_id) for (run_id,) in connection.execute(sql, {"models": models}).fetchall()]
-    found = [asked] if asked in every else [run for run in every if run.startswith(asked)]
-    if not found:
-        raise NotFound(f"There is no run {asked!r}.", every)
-    if len(found) > 1:
-        raise UsageError(f"{len(found)} runs begin with {asked!r}; give more of the number.")
-    return int(found[0])
 
 
 def _column(connection: duckdb.DuckDBPyConnection, sql: str, asked: str) -> list[Any]:

@@ -18,30 +18,13 @@ from kndb.neurons import Neuron
 from kndb.store.catalogue import utc_now
 from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
-from kndb.store.lookup import find_facts, find_relation, find_run
+from kndb.store.lookup import find_facts, find_relation
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Key = tuple[int, str]
 """A fact's id and a language."""
-
-
-@dataclass(frozen=True)
-class RunToSearch:
-    """A finished run, and what a search's settings need of it.
-
-    Attributes:
-        run_id: its id.
-        model: the model's name.
-        tau: threshold its knowledge neurons were refined with; None for imported ones.
-        share: share of prompts they were refined with, likewise.
-    """
-
-    run_id: int
-    model: str
-    tau: float | None
-    share: float | None
 
 
 @dataclass(frozen=True)
@@ -64,47 +47,6 @@ class FactToSearch:
     def key(self) -> Key:
         """What it is known by within a search."""
         return self.fact_id, self.lang
-
-
-_RUNS = """
-    SELECT run_id, model_id, model.name, run.tau, run.share
-    FROM run JOIN model USING (model_id)
-    WHERE status = 'finished' ORDER BY finished_at DESC, run_id
-"""
-
-
-def run_to_search(
-    path: str | Path, model_id: int, model_name: str, asked: str | None
-) -> RunToSearch:
-    """The run asked for, or the newest one of the model.
-
-    Raises:
-        NotFound: there is no such run, or none of this model.
-        UsageError: the run is of another model, or not finished.
-    """
-    with connect(path) as connection:
-        runs = connection.execute(_RUNS).fetchall()
-        if asked is None:
-            own = [run for run in runs if run[1] == model_id]
-            if not own:
-                names = list(dict.fromkeys(run[2] for run in runs))
-                raise NotFound(
-                    f"No finished run in {path} is of the model {model_name}, going by its "
-                    "weights; `kndb ingest` makes one.",
-                    names,
-                )
-            run_id = own[0][0]
-        else:
-            run_id = find_run(connection, asked)
-    found = next((run for run in runs if run[0] == run_id), None)
-    if found is None:
-        raise UsageError(f"The run {run_id} is not finished; the same `kndb ingest` goes on.")
-    if found[1] != model_id:
-        raise UsageError(
-            f"The run {run_id} is of the model {found[2]}, whose weights are not those of "
-            f"{model_name}; give the model of the run."
-        )
-    return RunToSearch(found[0], *found[2:])
 
 
 _FACTS = """

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import duckdb
 
 from kndb.errors import NotFound, UsageError
+from kndb.store.runs import find_run
 
 
 class Search(NamedTuple):
@@ -39,16 +40,18 @@ def newest_search(connection: duckdb.DuckDBPyConnection, run_id: int) -> Search 
 
 def find_search(
     connection: duckdb.DuckDBPyConnection,
-    asked: str,
-    run_id: int | None = None,
+    asked: str | int,
+    run: str | int | None = None,
     models: list[int] | None = None,
 ) -> Search:
-    """The search whose number begins with ``asked``, of the given run and models.
+    """The search whose number begins with ``asked``, of the run asked for and the given models.
 
     Raises:
-        NotFound: there is none; it carries those that exist, the newest first.
+        NotFound: there is none, or no such run; it carries those that exist, the newest first.
         UsageError: several begin so.
     """
+    run_id = None if run is None else find_run(connection, run, models)
+    asked = str(asked)
     rows = connection.execute(_SEARCHES, {"run": run_id, "models": models}).fetchall()
     every = {str(row[0]): Search(*row) for row in rows}
     found = [asked] if asked in every else [key for key in every if key.startswith(asked)]

@@ -12,8 +12,9 @@ from typing import Any
 import duckdb
 
 from kndb.evaluation.statistics.per_fact import mean_of, named
-from kndb.evaluation.stored import StoredRequest, StoredRun
+from kndb.evaluation.stored import StoredRequest
 from kndb.evaluation.table import Table
+from kndb.store.runs import StoredRun
 
 SHARES = ("reliability", "generality", "transfer", "locality", "harmonic")
 NAMED = "named neurons"
@@ -48,7 +49,7 @@ def editing_table(
         "What edits do, in the language they were made from, in the others and elsewhere",
         ("mode", "selection", "measure", "n_facts", "n_edits", "n_skipped", *_ESTIMATES),
         rows,
-        run.described(request),
+        request.settings(run),
         [_MEASURES, _CONTROL] if rows else [_NO_EDITS],
     )
 
@@ -126,7 +127,7 @@ def edit_languages_table(
         "In which languages an edit made from one language succeeds",
         ("mode", "selection", "lang", "measured_in", "prompts", "n_facts", "n_edits", *_ESTIMATES),
         rows,
-        run.described(request),
+        request.settings(run),
         [_SUCCESS, _CONTROL] if rows else [_NO_EDITS],
     )
 

@@ -12,9 +12,10 @@ import duckdb
 import numpy as np
 
 from kndb.evaluation.statistics.per_fact import layer_rows, named, ratio_of
-from kndb.evaluation.stored import StoredRequest, StoredRun
+from kndb.evaluation.stored import StoredRequest
 from kndb.evaluation.table import Table
 from kndb.graph.overlap import Compared
+from kndb.store.runs import StoredRun
 
 ONE_LANGUAGE = (
     "The run has one language only, so there is nothing to compare; `kndb ingest --langs` takes "
@@ -30,7 +31,7 @@ def languages_table(compared: Compared, run: StoredRun, request: StoredRequest) 
         "Knowledge neurons of each language, and how many of them other languages of the fact have",
         ("lang", "n_facts", "n_without", *named("size", "in_another", "in_all")),
         rows,
-        run.described(request),
+        request.settings(run),
         [
             "Size is the mean number of knowledge neurons of a fact; in another, in all: the share "
             "of them that the fact also has in at least one, and in each, of its other languages.",
@@ -101,7 +102,7 @@ def layers_table(
             *named("of_layer"),
         ),
         rows if several else [],
-        run.described(request),
+        request.settings(run),
         [
             "A neuron counts once for each fact that has it in any of its languages (knowledge) or "
             "in all of them (independent); the shares are of all layers.",

@@ -21,13 +21,14 @@ from kndb.evaluation.crosslingual.languages import (
     layers_table,
 )
 from kndb.evaluation.statistics.per_fact import estimates, named
-from kndb.evaluation.stored import StoredRequest, StoredRun, stored_run
+from kndb.evaluation.stored import StoredRequest, stored_run
 from kndb.evaluation.table import ALL, Table
 from kndb.graph.chance import Floats, Ints, benjamini_hochberg, expected_shared, shared_p_values
 from kndb.graph.overlap import Compared, Request, compare
 from kndb.graph.overlap.rows import SIGNIFICANT, fact_rows, relation_rows
 from kndb.store.database import connect
 from kndb.store.readonly import reading
+from kndb.store.runs import StoredRun
 
 TABLES = ("pairs", "relations", "languages", "layers", "edits", "edit-languages")
 """The tables, by the ends of their names."""
@@ -160,7 +161,7 @@ def _pairs_table(
         "Knowledge neurons that two languages, and all languages, of a fact share",
         ("langs", *_FIGURES),
         rows if len(langs) > 1 else [],
-        run.described(request),
+        request.settings(run),
         _NOTES if len(langs) > 1 else [ONE_LANGUAGE],
     )
 
@@ -192,7 +193,7 @@ def _relations_table(
         "Knowledge neurons that all languages of a fact share, by relation",
         ("relation_id", "relation", *_FIGURES, "shared_by_facts", "shared_by_facts_expected"),
         rows if several else [],
-        run.described(request),
+        request.settings(run),
         [*_NOTES, _BETWEEN] if several else [ONE_LANGUAGE],
     )
 

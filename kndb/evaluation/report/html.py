@@ -15,8 +15,8 @@ from typing import Any
 
 from kndb.evaluation.readable import Readable, readable
 from kndb.evaluation.report.charts import can_draw, chart
-from kndb.evaluation.stored import StoredRun
 from kndb.evaluation.table import ALL, Table
+from kndb.store.runs import StoredRun
 
 _PORTRAIT = 13  # columns of a table that fits upright paper
 _SHOWN = 24  # rows; of longer tables those about everything, the others behind a click

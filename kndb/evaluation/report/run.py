@@ -22,7 +22,7 @@ from kndb.evaluation.crosslingual import tables as crosslingual
 from kndb.evaluation.factcheck_table import TITLE, as_table
 from kndb.evaluation.report.files import make_folder, read_table, write_table, write_text
 from kndb.evaluation.report.html import Section, page
-from kndb.evaluation.stored import StoredRequest, StoredRun, stored_run
+from kndb.evaluation.stored import StoredRequest, stored_run
 from kndb.evaluation.table import Table
 from kndb.facts import content_id
 from kndb.models import ModelChoice
@@ -30,6 +30,7 @@ from kndb.models.loading import weights_hash
 from kndb.progress import Report, silent
 from kndb.store import ids
 from kndb.store.database import connect
+from kndb.store.runs import StoredRun
 
 Progress = Callable[[str, str], AbstractContextManager[Report]]
 """Given what is done and in which unit, watches over a block of work."""

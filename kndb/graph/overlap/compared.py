@@ -17,6 +17,7 @@ from kndb.errors import NotFound, UsageError
 from kndb.graph.chance import Ints
 from kndb.graph.overlap.counts import MAX_LANGS, Counts, Scope, count_shared
 from kndb.graph.overlap.request import Request
+from kndb.store.runs import read_runs
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def compare(connection: duckdb.DuckDBPyConnection, request: Request, run_id: int
         UsageError: thresholds are given, but the run has no raw scores, or there are too many
             languages.
     """
-    n_layers, n_neurons, refined = _model(connection, run_id)
-    if (request.tau, request.share) != (None, None) and not refined:
+    (run,) = read_runs(connection, [run_id])
+    if (request.tau, request.share) != (None, None) and run.preset == "imported":
         raise UsageError(f"Run {run_id} was imported without raw scores; omit tau and share.")
     known = _known_langs(connection)
     fact_ids, done = _done(connection, request, run_id, known)
@@ -89,8 +90,8 @@ def compare(connection: duckdb.DuckDBPyConnection, request: Request, run_id: int
     langs = _chosen(request.langs, in_run)
     scope = Scope(
         run_id=run_id,
-        n_layers=n_layers,
-        n_neurons=n_neurons,
+        n_layers=run.n_layers,
+        n_neurons=run.n_neurons,
         langs=langs,
         only_these_langs=len(langs) < len(in_run),
         facts=request.facts,
@@ -100,15 +101,6 @@ def compare(connection: duckdb.DuckDBPyConnection, request: Request, run_id: int
     counts = count_shared(connection, scope)
     picked = _picked(done, [known.index(lang) for lang in langs])
     return _aligned(scope, counts, fact_ids, picked)
-
-
-def _model(connection: duckdb.DuckDBPyConnection, run_id: int) -> tuple[int, int, bool]:
-    """Number of layers, neurons per layer, and whether the run has raw scores."""
-    ((n_layers, n_neurons, preset),) = connection.execute(
-        "SELECT n_layers, n_neurons, preset FROM run JOIN model USING (model_id) WHERE run_id = ?",
-        [run_id],
-    ).fetchall()
-    return n_layers, n_neurons, preset != "imported"
 
 
 def _known_langs(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -11,8 +11,9 @@ import duckdb
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
 from kndb.store.ids import canonical_json
-from kndb.store.lookup import find_facts, find_model, find_relation, find_run, newest_runs
+from kndb.store.lookup import find_facts, find_model, find_relation
 from kndb.store.refine import check_thresholds
+from kndb.store.runs import chosen_runs
 
 OverlapBy = Literal["fact", "relation", "language-pair"]
 LEVELS: tuple[OverlapBy, ...] = get_args(OverlapBy)
@@ -64,9 +65,7 @@ def find_request(
     models = None if model is None else find_model(connection, model)
     return Request(
         by=by,
-        runs=newest_runs(connection, models)
-        if run is None
-        else [find_run(connection, str(run), models)],
+        runs=chosen_runs(connection, run, models),
         langs=chosen,
         facts=_facts(connection, fact, relation_id),
         relation_id=relation_id,

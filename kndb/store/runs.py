@@ -1,0 +1,204 @@
+"""Which run is meant: by its id, by its model, or the newest one. The only rule there is.
+
+A run named by its id may be unfinished; a run that is found without one is finished. Reads only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from kndb.errors import NotFound, UsageError
+from kndb.store.database import connect
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run, with its model and its data set.
+
+    Attributes:
+        run_id: its id.
+        model_id: the model's id.
+        model: the model's name.
+        n_layers: the model's feed-forward blocks.
+        n_neurons: neurons of each block.
+        dataset: the data set's name.
+        preset: the attribution preset, or ``imported``.
+        tau: threshold its knowledge neurons were refined with; None where they were imported.
+        share: share of prompts they were refined with, likewise.
+        settings: everything it was attributed with.
+        finished: whether it is finished.
+    """
+
+    run_id: int
+    model_id: int
+    model: str
+    n_layers: int
+    n_neurons: int
+    dataset: str
+    preset: str
+    tau: float | None
+    share: float | None
+    settings: Mapping[str, Any]
+    finished: bool = True
+
+    @property
+    def population(self) -> int:
+        """Neurons of the model, all layers."""
+        return self.n_layers * self.n_neurons
+
+
+_RUNS = """
+    SELECT run_id, model_id, model.name, n_layers, n_neurons, dataset.name, preset, tau, share,
+           settings, run.status = 'finished'
+    FROM run JOIN model USING (model_id) JOIN dataset USING (dataset_id)
+    WHERE $runs IS NULL OR list_contains($runs, run_id)
+    ORDER BY finished_at DESC, run_id
+"""
+
+
+def read_runs(
+    connection: duckdb.DuckDBPyConnection, run_ids: Sequence[int] | None = None
+) -> list[StoredRun]:
+    """Runs by their ids, or all of them, the one that finished last first."""
+    asked = {"runs": None if run_ids is None else list(run_ids)}
+    rows = connection.execute(_RUNS, asked).fetchall()
+    names = [field.name for field in fields(StoredRun)]
+    values = [dict(zip(names, row, strict=True)) for row in rows]
+    return [StoredRun(**{**each, "settings": json.loads(each["settings"])}) for each in values]
+
+
+def find_run(
+    connection: duckdb.DuckDBPyConnection, asked: str | int, models: list[int] | None = None
+) -> int:
+    """The id of the run, of one of the given models, whose number begins with ``asked``.
+
+    Raises:
+        NotFound: there is none; it carries those that exist.
+        UsageError: several begin so.
+    """
+    sql = "SELECT run_id FROM run WHERE $models IS NULL OR list_contains($models, model_id)"
+    every = [str(run_id) for (run_id,) in connection.execute(sql, {"models": models}).fetchall()]
+    asked = str(asked)
+    found = [asked] if asked in every else [run for run in every if run.startswith(asked)]
+    if not found:
+        raise NotFound(f"There is no run {asked!r}.", every)
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} runs begin with {asked!r}; give more of the number.")
+    return int(found[0])
+
+
+_NEWEST = """
+    SELECT run_id FROM run
+    WHERE status = 'finished' AND ($models IS NULL OR list_contains($models, model_id))
+    QUALIFY row_number() OVER (
+        PARTITION BY model_id, dataset_id ORDER BY finished_at DESC, run_id
+    ) = 1
+"""
+
+
+def chosen_runs(
+    connection: duckdb.DuckDBPyConnection, asked: str | int | None, models: list[int] | None
+) -> list[int]:
+    """The run asked for; without one, the newest finished run of each model over each data set.
+
+    Args:
+        connection: to the database.
+        asked: a run's id, or the beginning of it.
+        models: ids of models; all when None.
+
+    Raises:
+        NotFound: there is no such run, or no run is finished.
+        UsageError: several runs begin so.
+    """
+    if asked is not None:
+        return [find_run(connection, asked, models)]
+    found = connection.execute(_NEWEST, {"models": models}).fetchall()
+    if not found:
+        raise NotFound("No run is finished yet; `kndb runs` lists them, `kndb ingest` goes on.")
+    return [run_id for (run_id,) in found]
+
+
+def newest_run(
+    connection: duckdb.DuckDBPyConnection, asked: str | int | None, models: list[int] | None
+) -> StoredRun:
+    """The run asked for; without one, the newest finished run, where all are of one model.
+
+    Raises:
+        NotFound: there is no such run, or no run is finished.
+        UsageError: runs of several models fit, or the run is not finished.
+    """
+    runs = read_runs(connection, chosen_runs(connection, asked, models))
+    if len(names := sorted({run.model for run in runs})) > 1:
+        raise UsageError(
+            f"Runs of {len(names)} models fit; name one of them: {', '.join(names)}, with --model."
+        )
+    return _finished(runs[0])
+
+
+def only_run(
+    connection: duckdb.DuckDBPyConnection, asked: str | int | None, models: list[int] | None
+) -> StoredRun:
+    """The run asked for; without one, the newest finished run, where no other fits.
+
+    Raises:
+        NotFound: there is no such run, or no run is finished.
+        UsageError: several runs fit.
+    """
+    runs = read_runs(connection, chosen_runs(connection, asked, models))
+    if len(runs) > 1:
+        names = sorted(f"{run.model} (run {run.run_id})" for run in runs)
+        raise UsageError(
+            f"{len(runs)} runs match, but a graph covers one; choose one by its model's name or "
+            f"its id: {', '.join(names)}."
+        )
+    return runs[0]
+
+
+def run_of_model(path: str | Path, model_id: int, model: str, asked: str | None) -> StoredRun:
+    """The run asked for; without one, the newest finished run of the model.
+
+    Args:
+        path: the database.
+        model_id: the model, by its weights.
+        model: its name, for messages.
+        asked: a run's id, or the beginning of it.
+
+    Raises:
+        NotFound: there is no such run, or none of this model.
+        UsageError: the run is of another model, or not finished.
+        DatabaseError: the database cannot be opened.
+    """
+    with connect(path) as connection:
+        if asked is not None:
+            (run,) = read_runs(connection, [find_run(connection, asked)])
+            return _of_model(_finished(run), model_id, model)
+        finished = [run for run in read_runs(connection) if run.finished]
+    own = [run for run in finished if run.model_id == model_id]
+    if not own:
+        raise NotFound(
+            f"No finished run in {path} is of the model {model}, going by its weights; "
+            "`kndb ingest` makes one.",
+            list(dict.fromkeys(run.model for run in finished)),
+        )
+    return own[0]
+
+
+def _finished(run: StoredRun) -> StoredRun:
+    if not run.finished:
+        raise UsageError(f"The run {run.run_id} is not finished; the same `kndb ingest` goes on.")
+    return run
+
+
+def _of_model(run: StoredRun, model_id: int, model: str) -> StoredRun:
+    if run.model_id != model_id:
+        raise UsageError(
+            f"The run {run.run_id} is of the model {run.model}, whose weights are not those of "
+            f"{model}; give the model of the run."
+        )
+    return run
