@@ -19,7 +19,7 @@ import torch
 from kndb.attribution import attribute
 from kndb.factcheck import METHODS, FactChecker
 from kndb.models import load_model
-from kndb.store.calibrations import asked_prompts
+from kndb.store.prompts import read_prompts
 
 ROUND = 1000
 
@@ -37,7 +37,7 @@ def main() -> None:
     checker = FactChecker(asked.database, model, method=asked.method)
     prompts = [
         prompt
-        for prompt in asked_prompts(asked.database, asked.run)
+        for prompt in read_prompts(asked.database, asked.run)
         if (prompt.place, asked.method) in checker.calibration.limits
     ]
     endless = itertools.cycle(prompts)

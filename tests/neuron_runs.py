@@ -17,7 +17,7 @@ from kndb.evaluation.sample import AskedFact, NeuronRequest, draw_sample
 from kndb.model_runs import model_and_run
 from kndb.models import LanguageModel, ModelChoice, Target, load_model
 from kndb.neurons import Neuron
-from kndb.store.calibrations import AskedPrompt
+from kndb.store.prompts import StoredPrompt
 from kndb_ingest.pipeline import IngestRequest, ingest
 from planting import plant, quiet_model
 from tiny import hf_model, tokenizer_of
@@ -102,7 +102,7 @@ def loaded(request: NeuronRequest) -> tuple[LanguageModel[Any], dict[str, AskedF
     return model, {f"{f.prompts[0].fact_key}/{f.place[1]}": f for f in sample.facts}
 
 
-def questions_of(model: LanguageModel[Any], prompts: Sequence[AskedPrompt]) -> Questions:
+def questions_of(model: LanguageModel[Any], prompts: Sequence[StoredPrompt]) -> Questions:
     return Questions(model, [model.targets(prompt.text, prompt.answer) for prompt in prompts])
 
 

@@ -14,7 +14,8 @@ from kndb.edit.scores import MODES, Kind, Mode, Probe
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
 from kndb.neurons import Neuron
-from kndb.store.edit_source import EditSource, Labels, Neurons, StoredFact, StoredPrompt
+from kndb.store.edit_source import EditSource, Labels, Neurons, StoredFact
+from kndb.store.prompts import StoredPrompt
 
 SELECTIONS = ("sequential", "language-independent", "one-language", "knowledge", "degenerate")
 

@@ -13,7 +13,7 @@ from kndb.edit.scaling import ENHANCE, SUPPRESS
 from kndb.evaluation.statistics.bootstrap import Floats
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
-from kndb.store.calibrations import AskedPrompt
+from kndb.store.prompts import StoredPrompt
 
 FACTORS = {"suppress": SUPPRESS, "enhance": ENHANCE}
 """What an effect multiplies activations by."""
@@ -89,8 +89,8 @@ def specificity(related: Floats, others: Floats, wanted: float) -> Floats:
 
 def measure(
     model: LanguageModel[Any],
-    own: Sequence[AskedPrompt],
-    others: Sequence[AskedPrompt],
+    own: Sequence[StoredPrompt],
+    others: Sequence[StoredPrompt],
     sets: Sequence[Silent],
     memory: int | None = None,
 ) -> Floats:

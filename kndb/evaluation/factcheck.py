@@ -27,7 +27,8 @@ from kndb.factcheck.selection import Counted
 from kndb.model_runs import model_id
 from kndb.models import ModelChoice
 from kndb.progress import Report, silent
-from kndb.store.calibrations import Place, asked_prompts, read_calibration
+from kndb.store.calibrations import read_calibration
+from kndb.store.prompts import Place, read_prompts
 
 METHODS = (
     "degenerate",
@@ -125,7 +126,7 @@ def test_claims(
 ) -> list[LabelledClaim]:
     """Claims about the test facts of a calibration, wrong answers drawn as it drew its own."""
     drawn = json.loads(settings)
-    prompts = asked_prompts(database, run_id)
+    prompts = read_prompts(database, run_id)
     own = [prompt for prompt in prompts if splits.get(prompt.fact_key) == "test"]
     return list(labelled(own, WrongAnswers(prompts, prompts, drawn["seed"]), drawn["wrong"]))
 

@@ -29,7 +29,7 @@ from kndb.facts import content_id
 from kndb.model_runs import model_and_run
 from kndb.models import LanguageModel
 from kndb.progress import Report, silent
-from kndb.store.calibrations import AskedPrompt
+from kndb.store.prompts import StoredPrompt
 
 TRUE = "true"
 
@@ -119,9 +119,9 @@ def columns(top: Sequence[int]) -> list[str]:
     return ["method", "n_prompts", *named("spearman", *tops)]
 
 
-def one_of_each(sample: Sample, seed: int) -> list[AskedPrompt]:
+def one_of_each(sample: Sample, seed: int) -> list[StoredPrompt]:
     """One prompt of each fact, in any of its languages, drawn by the seed."""
-    drawn: dict[int, list[AskedPrompt]] = {}
+    drawn: dict[int, list[StoredPrompt]] = {}
     for fact in sample.facts:
         drawn.setdefault(fact.fact_id, []).extend(fact.prompts)
     return [
@@ -132,7 +132,7 @@ def one_of_each(sample: Sample, seed: int) -> list[AskedPrompt]:
 
 def compare(
     model: LanguageModel[Any],
-    prompt: AskedPrompt,
+    prompt: StoredPrompt,
     scoring: Sequence[str],
     top: Sequence[int],
     request: NeuronRequest,

@@ -18,7 +18,7 @@ from kndb.errors import UsageError
 from kndb.evaluation.statistics.bootstrap import Floats
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
-from kndb.store.calibrations import AskedPrompt
+from kndb.store.prompts import StoredPrompt
 
 MOST_ACTIVE = "most-active"
 RANDOM = "random"
@@ -26,7 +26,7 @@ SCORING = (*PRESETS, MOST_ACTIVE, RANDOM)
 """Methods that give every neuron a score."""
 
 
-def usable(model: LanguageModel[Any], prompt: AskedPrompt) -> tuple[list[str], list[str]]:
+def usable(model: LanguageModel[Any], prompt: StoredPrompt) -> tuple[list[str], list[str]]:
     """The methods that this model can be scored by, and why others cannot, in sentences.
 
     ``amig-code`` asks of causal models what gated ones do not have.
@@ -45,7 +45,7 @@ def usable(model: LanguageModel[Any], prompt: AskedPrompt) -> tuple[list[str], l
 def scores(
     model: LanguageModel[Any],
     method: str,
-    cases: Sequence[Sequence[AskedPrompt]],
+    cases: Sequence[Sequence[StoredPrompt]],
     seed: int,
     memory: int | None = None,
 ) -> Floats:
@@ -78,7 +78,7 @@ def scores(
 
 
 def activations(
-    model: LanguageModel[Any], prompts: Sequence[AskedPrompt], memory: int | None = None
+    model: LanguageModel[Any], prompts: Sequence[StoredPrompt], memory: int | None = None
 ) -> Floats:
     """Neurons at the answer position, ``(prompts, n_layers, n_neurons)``, means over tokens."""
     questions = Questions(model, [model.targets(p.text, p.answer) for p in prompts], memory)

@@ -14,7 +14,8 @@ from kndb.errors import KndbError, UsageError
 from kndb.facts import content_id
 from kndb.models import LanguageModel, ModelChoice, Unusable
 from kndb.neurons import Neuron
-from kndb.store.calibrations import AskedPrompt, Place, asked_prompts, knowledge_neurons
+from kndb.store.calibrations import knowledge_neurons
+from kndb.store.prompts import Place, StoredPrompt, read_prompts
 from kndb.store.runs import StoredRun
 
 
@@ -80,7 +81,7 @@ class AskedFact:
 
     fact_id: int
     place: Place
-    prompts: tuple[AskedPrompt, ...]
+    prompts: tuple[StoredPrompt, ...]
     neurons: tuple[Neuron, ...]
 
 
@@ -95,7 +96,7 @@ class Sample:
     """
 
     facts: tuple[AskedFact, ...]
-    pool: dict[str, list[AskedPrompt]]
+    pool: dict[str, list[StoredPrompt]]
     notes: tuple[str, ...]
 
 
@@ -106,9 +107,9 @@ def draw_sample(request: NeuronRequest, run_id: int) -> Sample:
         UsageError: the run has no such language.
         KndbError: no fact has knowledge neurons.
     """
-    pool: dict[str, list[AskedPrompt]] = defaultdict(list)
-    prompts: dict[tuple[int, Place], list[AskedPrompt]] = defaultdict(list)
-    for prompt in asked_prompts(request.database, run_id):
+    pool: dict[str, list[StoredPrompt]] = defaultdict(list)
+    prompts: dict[tuple[int, Place], list[StoredPrompt]] = defaultdict(list)
+    for prompt in read_prompts(request.database, run_id):
         pool[prompt.place[1]].append(prompt)
         prompts[prompt.fact_id, prompt.place].append(prompt)
     langs = _langs(request.langs, set(pool))
@@ -160,14 +161,16 @@ def _notes(facts: int, asked: int, without: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def unrelated(fact: AskedFact, pool: Sequence[AskedPrompt], n: int, seed: int) -> list[AskedPrompt]:
+def unrelated(
+    fact: AskedFact, pool: Sequence[StoredPrompt], n: int, seed: int
+) -> list[StoredPrompt]:
     """Prompts of up to ``n`` other facts, one of each, drawn by the seed.
 
     They have another relation, another subject, and another object that is called otherwise.
     """
     own = fact.prompts[0]
     generator = np.random.default_rng(content_id("unrelated", seed, fact.fact_id, *fact.place))
-    found: dict[int, AskedPrompt] = {}
+    found: dict[int, StoredPrompt] = {}
     for at in generator.permutation(len(pool)):
         if len(found) == n:
             break
@@ -177,7 +180,7 @@ def unrelated(fact: AskedFact, pool: Sequence[AskedPrompt], n: int, seed: int) -
     return list(found.values())
 
 
-def _is_unrelated(own: AskedPrompt, other: AskedPrompt) -> bool:
+def _is_unrelated(own: StoredPrompt, other: StoredPrompt) -> bool:
     return (
         other.place[0] != own.place[0]
         and other.object_id != own.object_id
@@ -186,7 +189,7 @@ def _is_unrelated(own: AskedPrompt, other: AskedPrompt) -> bool:
     )
 
 
-def _subject(prompt: AskedPrompt) -> str:
+def _subject(prompt: StoredPrompt) -> str:
     """The subject's id, from a key such as ``P36:Q142``."""
     return prompt.fact_key.removeprefix(f"{prompt.place[0]}:")
 
@@ -216,7 +219,7 @@ def only_askable(model: LanguageModel[Any], sample: Sample) -> Sample:
     return replace(sample, facts=facts, notes=(*sample.notes, note))
 
 
-def askable(model: LanguageModel[Any], prompt: AskedPrompt) -> bool:
+def askable(model: LanguageModel[Any], prompt: StoredPrompt) -> bool:
     """Whether this model can be asked this prompt."""
     try:
         model.targets(prompt.text, prompt.answer)

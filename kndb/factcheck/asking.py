@@ -12,7 +12,7 @@ from kndb.factcheck.scoring import Neurons, Question, Reading, read
 from kndb.factcheck.selection import Counted
 from kndb.models import LanguageModel
 from kndb.progress import Report
-from kndb.store.calibrations import Place
+from kndb.store.prompts import Place
 
 CHUNK = 512
 """Claims that are asked together."""

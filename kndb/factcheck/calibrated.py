@@ -18,7 +18,8 @@ from kndb.factcheck.scoring import Neurons
 from kndb.factcheck.thresholds import Curve
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
-from kndb.store.calibrations import Place, StoredCalibration
+from kndb.store.calibrations import StoredCalibration
+from kndb.store.prompts import Place
 
 METHODS = ("degenerate", "probability", "knowledge", "ensemble")
 """What may score a claim: the mean attribution of the relation's degenerate neurons (Chen et al.

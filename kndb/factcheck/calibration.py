@@ -26,15 +26,13 @@ from kndb.models import LanguageModel, ModelChoice
 from kndb.progress import Report, silent
 from kndb.store import ids
 from kndb.store.calibrations import (
-    AskedPrompt,
-    Place,
-    asked_prompts,
     degenerate_neurons,
     knowledge_neurons,
     newest_search,
     write_calibration,
 )
 from kndb.store.catalogue import utc_now
+from kndb.store.prompts import Place, StoredPrompt, read_prompts
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def calibrate(request: CalibrationRequest, progress: Report = silent) -> Calibra
     """
     model, run = model_and_run(request)
     search_id = newest_search(request.database, run.run_id)
-    prompts = asked_prompts(request.database, run.run_id)
+    prompts = read_prompts(request.database, run.run_id)
     splits = {
         prompt.fact_key: split_of(prompt.fact_key, request.split, request.seed)
         for prompt in prompts
@@ -137,7 +135,7 @@ def choose_neurons(
     request: CalibrationRequest,
     run_id: int,
     search_id: int,
-    prompts: Sequence[AskedPrompt],
+    prompts: Sequence[StoredPrompt],
     splits: Mapping[str, str],
     model: LanguageModel[Any],
 ) -> dict[str, dict[Place, Counted]]:
@@ -157,7 +155,7 @@ def choose_neurons(
 
 
 def validation_claims(
-    request: CalibrationRequest, prompts: Sequence[AskedPrompt], splits: Mapping[str, str]
+    request: CalibrationRequest, prompts: Sequence[StoredPrompt], splits: Mapping[str, str]
 ) -> list[LabelledClaim]:
     """Claims about the validation facts. Wrong answers are never those of test facts."""
     seen = [prompt for prompt in prompts if splits[prompt.fact_key] != "test"]

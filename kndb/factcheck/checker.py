@@ -30,7 +30,8 @@ from kndb.factcheck.scoring import Neurons, Question, Reading, read
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
 from kndb.store import ids
-from kndb.store.calibrations import Place, read_calibration
+from kndb.store.calibrations import read_calibration
+from kndb.store.prompts import Place
 
 CHUNK = 512
 """Claims that are asked together."""

@@ -14,7 +14,7 @@ from kndb.factcheck.labelled import LabelledClaim
 from kndb.factcheck.scoring import Reading
 from kndb.factcheck.selection import Counted
 from kndb.factcheck.thresholds import Curve, best_threshold, curve_of, threshold_band
-from kndb.store.calibrations import Place
+from kndb.store.prompts import Place
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kndb.errors import UsageError
 from kndb.factcheck.text import same
 from kndb.facts import content_id
-from kndb.store.calibrations import AskedPrompt, Place
+from kndb.store.prompts import Place, StoredPrompt
 
 SPLITS = ("train", "validation", "test")
 
@@ -22,7 +22,7 @@ SPLITS = ("train", "validation", "test")
 class LabelledClaim:
     """A prompt with an answer in it, and whether that is true."""
 
-    prompt: AskedPrompt
+    prompt: StoredPrompt
     answer: str
     truth: bool
 
@@ -60,16 +60,16 @@ class WrongAnswers:
     An object that is true of the subject is never drawn, whatever it is called.
     """
 
-    def __init__(self, pool: Iterable[AskedPrompt], every: Iterable[AskedPrompt], seed: int):
+    def __init__(self, pool: Iterable[StoredPrompt], every: Iterable[StoredPrompt], seed: int):
         self._seed = seed
-        self._pool: dict[Place, dict[str, AskedPrompt]] = defaultdict(dict)
+        self._pool: dict[Place, dict[str, StoredPrompt]] = defaultdict(dict)
         for prompt in pool:
             self._pool[prompt.place].setdefault(prompt.fact_key, prompt)
         self._true: dict[str, set[str]] = defaultdict(set)
         for prompt in every:
             self._true[prompt.fact_key] |= {prompt.object_id, same(prompt.answer)}
 
-    def draw(self, prompt: AskedPrompt, n: int) -> list[str]:
+    def draw(self, prompt: StoredPrompt, n: int) -> list[str]:
         """At most ``n`` different wrong answers to a prompt; fewer where there are no more."""
         true = self._true[prompt.fact_key]
         drawn: dict[str, str] = {}
@@ -93,7 +93,7 @@ class WrongAnswers:
 
 
 def labelled(
-    prompts: Sequence[AskedPrompt], wrong: WrongAnswers, n_wrong: int
+    prompts: Sequence[StoredPrompt], wrong: WrongAnswers, n_wrong: int
 ) -> Iterator[LabelledClaim]:
     """Each prompt with its own answer, and with so many wrong ones.
 

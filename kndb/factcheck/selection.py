@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from kndb.facts import content_id
 from kndb.neurons import Neuron, random_like
-from kndb.store.calibrations import NeuronOfFact, Place
+from kndb.store.calibrations import NeuronOfFact
+from kndb.store.prompts import Place
 
 Counted = dict[Neuron, int]
 """Neurons with the number of training facts that have each."""

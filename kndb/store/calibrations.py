@@ -13,56 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from kndb.errors import NotFound
 from kndb.store.database import connect, transaction
+from kndb.store.prompts import Place
 from kndb.store.runs import find_run, read_runs
 from kndb.store.which_search import newest_search as newest_of_all
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Place = tuple[str, str]
-"""A relation's id and a language."""
-
-
-@dataclass(frozen=True, slots=True)
-class AskedPrompt:
-    """A prompt that a run has attributed.
-
-    Attributes:
-        fact_id: its fact.
-        fact_key: relation and subject. Facts of one key differ in their objects.
-        place: relation and language.
-        object_id: the object.
-        template: the template.
-        text: with ``[MASK]`` for the answer.
-        answer: the object's label.
-    """
-
-    fact_id: int
-    fact_key: str
-    place: Place
-    object_id: str
-    template: str
-    text: str
-    answer: str
-
-
-_PROMPTS = """
-    SELECT fact_id, fact_key, relation_id, lang, object_id, template, text, answer
-    FROM prediction JOIN prompt USING (prompt_id) JOIN fact USING (fact_id)
-    WHERE run_id = ? AND status = 'done'
-    ORDER BY fact_key, fact_id, lang, template, text
-"""
-
-
-def asked_prompts(path: str | Path, run_id: int) -> list[AskedPrompt]:
-    """The prompts that a run has attributed, sorted by fact, language and template.
-
-    Raises:
-        DatabaseError: the database cannot be opened.
-    """
-    with connect(path) as connection:
-        rows = connection.execute(_PROMPTS, [run_id]).fetchall()
-    return [AskedPrompt(row[0], row[1], (row[2], row[3]), *row[4:]) for row in rows]
 
 
 def newest_search(path: str | Path, run_id: int) -> int:

@@ -13,6 +13,7 @@ import duckdb
 from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
 from kndb.store.lookup import find_facts, find_relation
+from kndb.store.prompts import StoredPrompt, prompts_of
 from kndb.store.refine import REFINED
 
 Neurons = dict[str, list[Neuron]]
@@ -27,18 +28,6 @@ class StoredFact:
     key: str
     relation_id: str
     object_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPrompt:
-    """A prompt that a run's model was asked."""
-
-    prompt_id: int
-    fact_key: str
-    lang: str
-    template: str
-    text: str
-    answer: str
 
 
 @dataclass(frozen=True)
@@ -57,13 +46,6 @@ class Labels:
 
 
 _FACT = "SELECT fact_id, fact_key, relation_id, object_id FROM fact"
-_PROMPTS = """
-    SELECT prompt_id, fact_key, lang, template, text, answer
-    FROM prompt JOIN fact USING (fact_id) SEMI JOIN (
-        FROM prediction WHERE run_id = ? AND status = 'done'
-    ) AS done USING (prompt_id)
-    WHERE fact_id = ? ORDER BY lang, template, prompt_id
-"""
 # The run as if it had only these prompts: REFINED reads this prediction instead of the table.
 _FOUND_WITH = f"""
     WITH prediction AS (SELECT * FROM main.prediction WHERE list_contains($prompts, prompt_id))
@@ -109,14 +91,12 @@ _UNRELATED = """
               )
         ORDER BY md5(fact_id || ' ' || $seed), fact_id LIMIT $n
     )
-    SELECT prompt_id, fact_key, lang, template, text, answer
-    FROM prompt JOIN other USING (fact_id) SEMI JOIN (
+    SELECT prompt_id FROM prompt JOIN other USING (fact_id) SEMI JOIN (
         FROM prediction WHERE run_id = $run AND status = 'done'
     ) AS done USING (prompt_id)
     QUALIFY row_number() OVER (
         PARTITION BY fact_id, lang ORDER BY md5(prompt_id || ' ' || $seed), prompt_id
     ) = 1
-    ORDER BY prompt_id
 """
 
 
@@ -173,8 +153,7 @@ class EditSource:
 
     def prompts(self, fact: StoredFact) -> list[StoredPrompt]:
         """The fact's prompts that the run's model could be asked, by language and template."""
-        rows = self._connection.execute(_PROMPTS, [self.run_id, fact.fact_id]).fetchall()
-        return [StoredPrompt(*row) for row in rows]
+        return prompts_of(self._connection, self.run_id, facts=[fact.fact_id])
 
     def knowledge(self, fact: StoredFact, prompts: Sequence[StoredPrompt]) -> Neurons:
         """Knowledge neurons as these prompts alone give them, at the run's thresholds.
@@ -240,9 +219,9 @@ class EditSource:
             "seed": str(seed),
             "n": n,
         }
-        return [
-            StoredPrompt(*row) for row in self._connection.execute(_UNRELATED, asked).fetchall()
-        ]
+        ids = [prompt_id for (prompt_id,) in self._connection.execute(_UNRELATED, asked).fetchall()]
+        found = prompts_of(self._connection, self.run_id, prompts=ids)
+        return sorted(found, key=lambda prompt: prompt.prompt_id)
 
 
 def _by_lang(rows: Sequence[tuple[str, int, int]]) -> Neurons:

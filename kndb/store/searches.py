@@ -19,6 +19,7 @@ from kndb.store.catalogue import utc_now
 from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
 from kndb.store.lookup import find_facts, find_relation
+from kndb.store.prompts import prompts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,13 +50,6 @@ class FactToSearch:
         return self.fact_id, self.lang
 
 
-_FACTS = """
-    SELECT fact_id, lang, list((text, answer) ORDER BY template, text) FILTER (status = 'done')
-    FROM prediction JOIN prompt USING (prompt_id) JOIN fact USING (fact_id)
-    WHERE run_id = $run AND ($relation IS NULL OR relation_id = $relation)
-          AND ($facts IS NULL OR list_contains($facts, fact_id))
-    GROUP BY fact_id, lang, fact_key ORDER BY fact_key, fact_id, lang
-"""
 _NEURONS = """
     SELECT fact_id, lang, layer, neuron FROM knowledge_neuron
     WHERE run_id = $run ORDER BY fact_id, lang, score DESC, layer, neuron
@@ -88,25 +82,27 @@ def facts_to_search(
         UsageError: the run has no such language.
     """
     with connect(path) as connection:
-        asked = {
-            "run": run_id,
-            "facts": None if fact is None else find_facts(connection, fact),
-            "relation": None if relation is None else find_relation(connection, relation),
-        }
-        rows = connection.execute(_FACTS, asked).fetchall()
+        rows = prompts_of(
+            connection,
+            run_id,
+            facts=None if fact is None else find_facts(connection, fact),
+            relation=None if relation is None else find_relation(connection, relation),
+            skipped=True,
+        )
         neurons: dict[Key, list[Neuron]] = {}
         for fact_id, lang, layer, index in connection.execute(_NEURONS, {"run": run_id}).fetchall():
             neurons.setdefault((fact_id, lang), []).append(Neuron(layer, index))
     if not rows:
         raise NotFound(f"The run {run_id} has no such fact; `kndb query` shows what it has.")
-    _check_langs(langs, {lang for _, lang, _ in rows})
-    facts = {fact_id for fact_id, _, _ in rows}
+    _check_langs(langs, {prompt.lang for prompt in rows})
+    facts = {prompt.fact_id for prompt in rows}
     drawn = set(sorted(facts, key=lambda key: content_id("draw", seed, key))[:limit])
-    return [
-        FactToSearch(fact_id, lang, tuple(prompts or ()), tuple(neurons.get((fact_id, lang), ())))
-        for fact_id, lang, prompts in rows
-        if fact_id in drawn and (not langs or lang in langs)
-    ]
+    prompts: dict[Key, list[tuple[str, str]]] = {}
+    for prompt in rows:
+        if prompt.fact_id in drawn and (not langs or prompt.lang in langs):
+            done = prompts.setdefault((prompt.fact_id, prompt.lang), [])
+            done += [(prompt.text, prompt.answer)] if prompt.done else []
+    return [FactToSearch(*key, tuple(prompts[key]), tuple(neurons.get(key, ()))) for key in prompts]
 
 
 def _check_langs(asked: Sequence[str], known: set[str]) -> None:

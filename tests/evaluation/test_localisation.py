@@ -18,8 +18,8 @@ from kndb.evaluation.methods import SCORING
 from kndb.evaluation.table import Table
 from kndb.models import ModelChoice
 from kndb.neurons import Neuron
-from kndb.store.calibrations import AskedPrompt
 from kndb.store.database import connect
+from kndb.store.prompts import StoredPrompt
 from neuron_runs import PLANTED, loaded, make_run, probability, saved
 
 Run = tuple[Path, Path]
@@ -64,8 +64,8 @@ def test_measures_are_those_of_hooked_models(
 
 def naive(
     folder: Path,
-    own: list[AskedPrompt],
-    others: list[AskedPrompt],
+    own: list[StoredPrompt],
+    others: list[StoredPrompt],
     neurons: Any,
     factor: float,
     wanted: int,

@@ -18,7 +18,7 @@ from kndb.factcheck.calibration import Calibration, CalibrationRequest, calibrat
 from kndb.factcheck.labelled import WrongAnswers, labelled, parse_split, split_of
 from kndb.factcheck.text import same
 from kndb.models import LanguageModel, ModelChoice
-from kndb.store.calibrations import asked_prompts
+from kndb.store.prompts import read_prompts
 
 
 def test_splits_are_of_the_stated_sizes_and_of_no_other_fact() -> None:
@@ -50,7 +50,7 @@ def test_no_fact_is_in_two_splits(searched: Path, calibration: Calibration) -> N
 def test_wrong_answers_are_wrong_and_of_the_relation(
     searched: Path, calibration: Calibration
 ) -> None:
-    prompts = asked_prompts(searched, calibration.run_id)
+    prompts = read_prompts(searched, calibration.run_id)
     true = {(prompt.fact_key, same(prompt.answer)) for prompt in prompts}
     known = {(prompt.place, same(prompt.answer)) for prompt in prompts}
     claims = list(labelled(prompts, WrongAnswers(prompts, prompts, 0), 3))
@@ -63,7 +63,7 @@ def test_wrong_answers_are_wrong_and_of_the_relation(
 def test_another_true_object_of_the_subject_is_never_drawn(
     searched: Path, calibration: Calibration
 ) -> None:
-    prompts = asked_prompts(searched, calibration.run_id)
+    prompts = read_prompts(searched, calibration.run_id)
     first, other, *rest = {prompt.fact_key: prompt for prompt in prompts}.values()
     second = type(first)(
         first.fact_id, first.fact_key, first.place, other.object_id, "[X] [Y]", "", other.answer
@@ -127,7 +127,7 @@ def test_evaluation_is_on_test_facts_only(searched: Path, calibration: Calibrati
 def test_every_method_tells_true_from_false(
     searched: Path, calibration: Calibration, model: LanguageModel[Any], method: str
 ) -> None:
-    prompts = asked_prompts(searched, calibration.run_id)
+    prompts = read_prompts(searched, calibration.run_id)
     claims = list(labelled(prompts[::3], WrongAnswers(prompts, prompts, 5), 1))
     checker = FactChecker(searched, model, method=method, band=False)
     texts = [claim.prompt.text.replace("[MASK]", claim.answer) for claim in claims]
@@ -147,7 +147,7 @@ def test_every_method_tells_true_from_false(
 def test_scores_within_the_band_are_unknown(
     searched: Path, calibration: Calibration, model: LanguageModel[Any]
 ) -> None:
-    prompts = asked_prompts(searched, calibration.run_id)
+    prompts = read_prompts(searched, calibration.run_id)
     texts = [prompt.text.replace("[MASK]", prompt.answer) for prompt in prompts]
     careful = list(FactChecker(searched, model, method="knowledge").check(texts))
     limits = FactChecker(searched, model, method="knowledge").calibration.limits
@@ -165,7 +165,7 @@ def test_the_neurons_that_decided_make_the_score(
 ) -> None:
     checker = FactChecker(searched, model, method="knowledge", explain=True)
     (text, *_) = [
-        p.text.replace("[MASK]", p.answer) for p in asked_prompts(searched, calibration.run_id)
+        p.text.replace("[MASK]", p.answer) for p in read_prompts(searched, calibration.run_id)
     ]
     (verdict,) = checker.check([text])
     assert verdict.neurons == len(verdict.decided)
@@ -179,7 +179,7 @@ def test_the_neurons_that_decided_make_the_score(
 def test_answers_the_model_cannot_say(
     searched: Path, calibration: Calibration, model: LanguageModel[Any]
 ) -> None:
-    prompt = asked_prompts(searched, calibration.run_id)[0]
+    prompt = read_prompts(searched, calibration.run_id)[0]
     checker = FactChecker(searched, model, method="probability")
     (verdict,) = checker.check([prompt.text.replace("[MASK]", "Zyxqwv")])
     assert (verdict.verdict, verdict.reason) == ("unknown", "the answer has unknown tokens")

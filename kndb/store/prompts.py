@@ -1,0 +1,99 @@
+"""The prompts of a run: one row type and one query, narrowed by filters. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from kndb.store.database import connect
+
+Place = tuple[str, str]
+"""A relation's id and a language."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPrompt:
+    """A prompt of a run.
+
+    Attributes:
+        prompt_id: its id.
+        fact_id: its fact.
+        fact_key: relation and subject. Facts of one key differ in their objects.
+        relation_id: the fact's relation.
+        object_id: the fact's object.
+        lang: its language.
+        template: the sentence with ``[X]`` and ``[Y]``.
+        text: with ``[MASK]`` for the answer.
+        answer: the object's label.
+        done: whether the run attributed it; the others were skipped.
+    """
+
+    prompt_id: int
+    fact_id: int
+    fact_key: str
+    relation_id: str
+    object_id: str
+    lang: str
+    template: str
+    text: str
+    answer: str
+    done: bool = True
+
+    @property
+    def place(self) -> Place:
+        """Relation and language."""
+        return self.relation_id, self.lang
+
+
+_PROMPTS = """
+    SELECT prompt_id, fact_id, fact_key, relation_id, object_id, lang, template, text, answer,
+           status = 'done'
+    FROM prediction JOIN prompt USING (prompt_id) JOIN fact USING (fact_id)
+    WHERE run_id = $run AND ($skipped OR status = 'done')
+          AND ($relation IS NULL OR relation_id = $relation) {narrowed}
+    ORDER BY fact_key, fact_id, lang, template, text, prompt_id
+"""
+# A semi-join, unlike list_contains, lets DuckDB leave out the blocks of a table without these ids.
+_NARROWED = "AND {column} IN (SELECT unnest(${name}::BIGINT[]))"
+
+
+def prompts_of(
+    connection: duckdb.DuckDBPyConnection,
+    run_id: int,
+    *,
+    facts: Iterable[int] | None = None,
+    prompts: Iterable[int] | None = None,
+    relation: str | None = None,
+    skipped: bool = False,
+) -> list[StoredPrompt]:
+    """The prompts that a run attributed, sorted by fact key, fact, language and template.
+
+    Args:
+        connection: to the database.
+        run_id: the run.
+        facts: ids of facts; all when None.
+        prompts: ids of prompts; all when None.
+        relation: a relation's id; all when None.
+        skipped: also the prompts that the run skipped.
+    """
+    asked = {"fact_id": facts, "prompt_id": prompts}
+    ids = {column: list(values) for column, values in asked.items() if values is not None}
+    narrowed = " ".join(_NARROWED.format(column=column, name=column) for column in ids)
+    rows = connection.execute(
+        _PROMPTS.format(narrowed=narrowed),
+        {"run": run_id, "relation": relation, "skipped": skipped, **ids},
+    ).fetchall()
+    return [StoredPrompt(*row) for row in rows]
+
+
+def read_prompts(path: str | Path, run_id: int) -> list[StoredPrompt]:
+    """All prompts that a run attributed, in one short transaction of their own.
+
+    Raises:
+        DatabaseError: the database cannot be opened.
+    """
+    with connect(path) as connection:
+        return prompts_of(connection, run_id)
