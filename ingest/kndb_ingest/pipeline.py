@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from kndb.facts import Prompt
 from kndb.models import LanguageModel, ModelChoice
 from kndb.progress import Report, silent
 from kndb.store import ids
+from kndb.store.commits import Batches
 from kndb.store.refine import DEFAULT_SHARE, DEFAULT_TAU, check_thresholds
 from kndb.store.writer import Run, Writer
 from kndb_ingest.datasets import Dataset, dataset_facts, read_dataset
@@ -31,11 +33,8 @@ Outcome = tuple[int, Attribution | str]
 """A prompt's id, and its attribution or the reason why it was skipped."""
 
 
-COMMIT_SECONDS = 5.0
-"""An interrupted run loses no more than this much work."""
-
 COMMIT_PROMPTS = 1000
-"""Nor more prompts than this."""
+"""An interrupted run loses no more prompts than this, nor more work than ``COMMIT_SECONDS``."""
 
 
 @dataclass(frozen=True)
@@ -159,27 +158,17 @@ def _store(
     total = len(run.done) + left
     done = len(run.done)
     progress(done, total)
-    waiting: list[Outcome] = []
-    last = time.monotonic()
     try:
-        for outcome in outcomes:
-            waiting.append(outcome)
-            done += 1
-            progress(done, total)
-            if len(waiting) >= COMMIT_PROMPTS or time.monotonic() - last >= COMMIT_SECONDS:
-                batch, waiting = waiting, []
-                _commit(writer, run, batch)
-                last = time.monotonic()
-        _commit(writer, run, waiting)
+        with Batches[Outcome](partial(_commit, writer, run), items=COMMIT_PROMPTS) as batches:
+            for number, outcome in enumerate(outcomes, done + 1):
+                batches.add(outcome)
+                progress(number, total)
     except BaseException:
-        _commit(writer, run, waiting)
         writer.mark(run.run_id, "interrupted")
         raise
 
 
 def _commit(writer: Writer, run: Run, batch: Sequence[Outcome]) -> None:
-    if not batch:
-        return
     rows = [
         skipped(key, outcome) if isinstance(outcome, str) else predicted(key, outcome)
         for key, outcome in batch

@@ -24,15 +24,13 @@ from kndb.model_runs import model_and_run
 from kndb.models import LanguageModel, ModelChoice, Unusable
 from kndb.neurons import random_like
 from kndb.progress import Report, silent
+from kndb.store.commits import Batches
 from kndb.store.runs import StoredRun
 from kndb.store.searches import (
     FactToSearch,
     SearchWriter,
     facts_to_search,
 )
-
-COMMIT_SECONDS = 5.0
-"""Longest time between commits."""
 
 COMMIT_FACTS = 200
 """Most fact-languages between commits."""
@@ -180,25 +178,16 @@ def _store(
     """Commit outcomes in batches; on an interrupt or error, commit those at hand first."""
     writer.mark("running")
     progress(done, total)
-    waiting: list[Outcome] = []
-    last = time.monotonic()
+
+    def commit(batch: Sequence[Outcome]) -> None:
+        writer.append(*search_tables(writer.search_id, run_id, batch))
+
     try:
-        for outcome in outcomes:
-            waiting.append(outcome)
-            done += 1
-            progress(done, total)
-            if len(waiting) >= COMMIT_FACTS or time.monotonic() - last >= COMMIT_SECONDS:
-                batch, waiting = waiting, []
-                _commit(writer, run_id, batch)
-                last = time.monotonic()
-        _commit(writer, run_id, waiting)
+        with Batches(commit, items=COMMIT_FACTS) as batches:
+            for number, outcome in enumerate(outcomes, done + 1):
+                batches.add(outcome)
+                progress(number, total)
     except BaseException:
-        _commit(writer, run_id, waiting)
         writer.mark("interrupted")
         raise
     writer.mark("finished")
-
-
-def _commit(writer: SearchWriter, run_id: int, batch: Sequence[Outcome]) -> None:
-    if batch:
-        writer.append(*search_tables(writer.search_id, run_id, batch))

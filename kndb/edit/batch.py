@@ -7,7 +7,7 @@ settings; those in the ledger are left alone, so an interrupted batch goes on wh
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from kndb.edit.intervention import EditOutcome, Interventions
@@ -17,16 +17,14 @@ from kndb.edit.request import EditRequest, EditSummary, Job
 from kndb.errors import NotFound, UsageError
 from kndb.model_runs import model_and_run
 from kndb.progress import Report, silent
+from kndb.store.commits import Batches
 from kndb.store.database import connect
 from kndb.store.edit_source import EditSource
 from kndb.store.edits import edit_id_of
 from kndb.store.readonly import reading
 
-COMMIT_SECONDS = 5.0
-"""An interrupted batch loses no more than this much work."""
-
 COMMIT_EDITS = 50
-"""Nor more edits than this."""
+"""Most edits between commits."""
 
 
 def edit(
@@ -129,20 +127,21 @@ def _store(
     """Make edits in batches: the file is read while a batch is made, and let go to write it."""
     done = 0
     progress(done, total)
-    for first in jobs:
-        waiting: list[EditOutcome] = []
-        last = time.monotonic()
-        try:
+
+    def commit(batch: Sequence[EditOutcome]) -> None:
+        if not request.dry_run:
+            append(request.database, outcomes.run, batch, request.model.dtype)
+
+    with Batches(commit, items=COMMIT_EDITS) as batches:
+        for first in jobs:
             with connect(request.database) as connection, reading(connection):
                 source = EditSource(connection, outcomes.summary.run_id)
                 for job in chain([first], jobs):
                     made = outcomes.make(source, job)
                     if made is not None:
-                        waiting.append(made)
+                        batches.collect(made)
                     done += 1
                     progress(done, total)
-                    if len(waiting) >= COMMIT_EDITS or time.monotonic() - last >= COMMIT_SECONDS:
+                    if batches.due:
                         break
-        finally:
-            if waiting and not request.dry_run:
-                append(request.database, outcomes.run, waiting, request.model.dtype)
+            batches.flush()
