@@ -20,6 +20,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of a library's message; the others point into code or to web pages.
+
+    >>> first_line(ValueError("it broke\nLINE 1: SELECT")), first_line(KeyError())
+    ('it broke', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class KndbError(Exception):
     """The base of all errors that kndb reports. ``exit_code`` is that of the command line."""
 

@@ -23,6 +23,7 @@ from kndb.errors import (
     DatabaseLocked,
     DatabaseMissing,
     DatabaseVersion,
+    first_line,
 )
 from kndb_migrations import HEAD, REVISIONS
 
@@ -159,11 +160,6 @@ def database_error(path: str | Path, error: duckdb.Error) -> DatabaseError:
     if any(mark in text for mark in _DAMAGE):
         return DatabaseCorrupt(f"{path} is not a kndb database, or is damaged: {text}")
     return DatabaseError(f"{path} cannot be used: {text}")
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a driver's message; the others point into SQL or to web pages."""
-    return str(error).partition("\n")[0]
 
 
 def _check_file(path: Path, *, create: bool) -> None:

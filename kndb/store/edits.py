@@ -21,8 +21,6 @@ from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
 from kndb.store.result import Result
 
-"""DuckDB's word for Ctrl-C."""
-
 
 def edit_id_of(run_id: int, fact_id: int, settings: Mapping[str, Any]) -> int:
     """The id of an edit: run, fact and settings."""

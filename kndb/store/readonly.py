@@ -14,8 +14,8 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import DatabaseCorrupt, KndbError, UsageError
-from kndb.store.database import INTERRUPTED, first_line
+from kndb.errors import DatabaseCorrupt, KndbError, UsageError, first_line
+from kndb.store.database import INTERRUPTED
 from kndb.store.result import Result
 from kndb.store.sandbox.judge import judge
 

@@ -65,9 +65,7 @@ def test_another_true_object_of_the_subject_is_never_drawn(
 ) -> None:
     prompts = read_prompts(searched, calibration.run_id)
     first, other, *rest = {prompt.fact_key: prompt for prompt in prompts}.values()
-    second = type(first)(
-        first.fact_id, first.fact_key, first.place, other.object_id, "[X] [Y]", "", other.answer
-    )
+    second = replace(first, object_id=other.object_id, template="[X] [Y]", answer=other.answer)
     pool = [first, second, other]
     assert WrongAnswers([*pool, *rest], [*pool, *rest], 0).draw(first, 100)
     assert WrongAnswers(pool, pool, 0).draw(first, 1) == []

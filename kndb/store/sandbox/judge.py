@@ -15,8 +15,7 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import UsageError
-from kndb.store.database import first_line
+from kndb.errors import UsageError, first_line
 
 TABLE_FUNCTIONS = frozenset(
     {

@@ -15,8 +15,8 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import KndbError, UsageError
-from kndb.store.database import connect, first_line
+from kndb.errors import KndbError, UsageError, first_line
+from kndb.store.database import connect
 from kndb.store.sandbox.judge import judge
 from kndb.store.sandbox.messages import Writer
 
