@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 import typer
 
 from kndb_cli import options
+from kndb_cli.output import file_format, named, opened
 from kndb_cli.output.terminal import note
 
 app = typer.Typer()
 
-FileFormat = Literal["parquet", "csv"]
+FileFormat = Literal["parquet", "csv", "json", "jsonl"]
 
 
 @app.command()
@@ -26,7 +27,8 @@ def export(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="parquet or csv. Unless said: what the name of -o ends in, else parquet.",
+            help="parquet, csv, json or jsonl. Default: what the name of -o ends in; csv for -o -, "
+            "else parquet.",
             rich_help_panel="Output",
         ),
     ] = None,
@@ -36,21 +38,24 @@ def export(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write, whole or not at all. Unless said: TABLE.parquet.",
+            help="The file to write, whole or not at all; - is standard output. "
+            "Default: TABLE.parquet, or as --format says.",
             rich_help_panel="Output",
         ),
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a whole table or view to a Parquet or CSV file.
+    """Write a whole table or view to a Parquet, CSV or JSON file.
 
     kndb export knowledge_neurons
     kndb export attribution -o scores.csv
+    kndb export run -o - --format jsonl
     """
     # Here, because a command's help needs no library.
-    from kndb.store.export import export as export_table
+    from kndb.store.export import ENDINGS, export_into
 
-    chosen = format or ("csv" if output and output.suffix.lower() == ".csv" else "parquet")
-    file = output or Path(f"{table}.{chosen}")
-    rows = export_table(db, table, file, chosen)
-    note(f"Wrote {rows} rows of {table} to {file}.", quiet)
+    file = output or Path(f"{table}.{format or 'parquet'}")
+    chosen = file_format(file, format, ENDINGS, default="csv")
+    with opened(file, binary=chosen == "parquet") as stream:
+        rows = export_into(stream, db, table, chosen)
+    note(f"Wrote {rows} rows of {table} to {named(file)}.", quiet)

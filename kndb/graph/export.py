@@ -11,12 +11,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from kndb.errors import UsageError
+from kndb.files import chosen_format, whole_file
 
 if TYPE_CHECKING:
     import networkx as nx
+
+
+ENDINGS = {f".{name}": name for name in ("graphml", "gexf", "json", "parquet")}
+"""The format of each ending of a file's name."""
 
 
 def write_graph(graph: nx.Graph, file: str | Path, format: str | None = None) -> str:
@@ -24,51 +28,44 @@ def write_graph(graph: nx.Graph, file: str | Path, format: str | None = None) ->
 
     Args:
         graph: a graph from ``kndb.graph.build``.
-        file: the file to write.
+        file: the file to write; see ``kndb.files.whole_file``.
         format: ``graphml``, ``gexf``, ``json`` or ``parquet``. Default: by the file's suffix.
 
     Raises:
         UsageError: there is no such format.
+        KndbError: the file cannot be written.
     """
-    file = Path(file)
-    chosen = graph_format(file, format)
-    _WRITERS[chosen](graph, file)
+    chosen = chosen_format(Path(file), format, ENDINGS)
+    with whole_file(file) as stream:
+        write_graph_into(stream, graph, chosen)
     return chosen
 
 
-def graph_format(file: Path, format: str | None = None) -> str:
-    """The requested format, or the one given by the file's suffix.
-
-    Raises:
-        UsageError: there is no such format.
-    """
-    chosen = (format or file.suffix.removeprefix(".")).lower()
-    if chosen not in _WRITERS:
-        said = f"{format!r} is not" if format else f"The file name {file.name!r} does not end in"
-        raise UsageError(f"{said} a graph format; use {', '.join(_WRITERS)}.")
-    return chosen
+def write_graph_into(stream: BinaryIO, graph: nx.Graph, format: str) -> None:
+    """Like ``write_graph``, but to an open stream, such as standard output."""
+    _WRITERS[format](graph, stream)
 
 
-def _write_graphml(graph: nx.Graph, file: Path) -> None:
+def _write_graphml(graph: nx.Graph, stream: BinaryIO) -> None:
     import networkx as nx  # Deferred: saves 0.2 s for commands that need no graph.
 
-    nx.write_graphml(graph, file)
+    nx.write_graphml(graph, stream)
 
 
-def _write_gexf(graph: nx.Graph, file: Path) -> None:
+def _write_gexf(graph: nx.Graph, stream: BinaryIO) -> None:
     import networkx as nx
 
-    nx.write_gexf(graph, file)
+    nx.write_gexf(graph, stream)
 
 
-def _write_json(graph: nx.Graph, file: Path) -> None:
+def _write_json(graph: nx.Graph, stream: BinaryIO) -> None:
     import networkx as nx
 
     data = nx.node_link_data(graph, edges="edges")
-    file.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    stream.write((json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode())
 
 
-def _write_parquet(graph: nx.Graph, file: Path) -> None:
+def _write_parquet(graph: nx.Graph, stream: BinaryIO) -> None:
     import networkx as nx
     import pyarrow as pa  # Deferred: saves 0.1 s for the other formats.
     import pyarrow.parquet as pq
@@ -87,7 +84,7 @@ def _write_parquet(graph: nx.Graph, file: Path) -> None:
         found = about_nodes.take(pa.array(map(place.get, nodes), pa.int64()))
         for name in found.column_names:
             table = table.append_column(f"{end}_{name}", found[name])
-    pq.write_table(table, file, compression="zstd")
+    pq.write_table(table, stream, compression="zstd")
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -96,10 +93,9 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-_WRITERS: dict[str, Callable[[Any, Path], None]] = {
+_WRITERS: dict[str, Callable[[Any, BinaryIO], None]] = {
     "graphml": _write_graphml,
     "gexf": _write_gexf,
     "json": _write_json,
     "parquet": _write_parquet,
 }
-FORMATS = tuple(_WRITERS)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 import numpy as np
 
 from kndb.errors import NotFound, UsageError
+from kndb.files import chosen_format, whole_file
 from kndb.graph.selection import EVERYTHING, Selected, Selection, selected
 from kndb.plotting.fonts import drawable, language_label
 from kndb.plotting.group import draw_group
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 Picture = Literal["layers", "languages", "degenerate", "neuron-map"]
 PICTURES: tuple[Picture, ...] = get_args(Picture)
-FORMATS = ("png", "svg", "pdf")
+ENDINGS = {f".{name}": name for name in ("png", "svg", "pdf")}
+"""The format of each ending of a file's name."""
 
 _SMALLEST = 5  # area of a dot, in points squared
 
@@ -43,7 +45,7 @@ def plot(
         picture: ``layers``: knowledge neurons in each layer, by language; ``languages``: the
             overlap of each pair of languages (Jaccard); ``degenerate``: the largest degenerate
             group; ``neuron-map``: every knowledge neuron by layer and index.
-        file: the file to write.
+        file: the file to write; see ``kndb.files.whole_file``.
         selection: which neurons.
         format: ``png``, ``svg`` or ``pdf``. Default: by the file's suffix.
 
@@ -51,26 +53,27 @@ def plot(
         NotFound: there is nothing to draw.
         UsageError: several runs match, the format or picture is unknown, or matplotlib is missing.
         DatabaseError: the database cannot be opened.
+        KndbError: the file cannot be written.
     """
-    chosen = picture_format(Path(file), format)
+    chosen = chosen_format(Path(file), format, ENDINGS)
+    with whole_file(file) as stream:
+        plot_into(stream, path, picture, selection, chosen)
+
+
+def plot_into(
+    stream: BinaryIO,
+    path: str | Path,
+    picture: Picture,
+    selection: Selection,
+    format: str,
+) -> None:
+    """Like ``plot``, but to an open stream, such as standard output."""
     if picture not in PICTURES:
         raise UsageError(f"There is no picture {picture!r}; choose from {', '.join(PICTURES)}.")
     figure = _figure()
     with selected(path, selection) as found, style():
         _DRAW[picture](figure, found)
-        figure.savefig(file, format=chosen, dpi=160, metadata=_UNDATED.get(chosen))
-
-
-def picture_format(file: Path, format: str | None = None) -> str:
-    """The requested format, or the one given by the file's suffix.
-
-    Raises:
-        UsageError: it is not a picture format.
-    """
-    chosen = (format or file.suffix.removeprefix(".")).lower()
-    if chosen not in FORMATS:
-        raise UsageError(f"{file.name!r} is not a picture file; end it in .png, .svg or .pdf.")
-    return chosen
+        figure.savefig(stream, format=format, dpi=160, metadata=_UNDATED.get(format))
 
 
 _UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}

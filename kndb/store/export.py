@@ -1,22 +1,31 @@
-"""Writes a table or view to a Parquet or CSV file, batch by batch, whatever its size."""
+"""Writes a table or view to a Parquet, CSV or JSON file, batch by batch, whatever its size."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import duckdb
 
-from kndb.errors import KndbError, UsageError
+from kndb.errors import UsageError
+from kndb.files import chosen_format, text_of, whole_file
+from kndb.plain import json_objects, write_json, write_jsonl
 from kndb.store.database import connect, database_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMATS = ("parquet", "csv")
+ENDINGS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+"""The format of each ending of a file's name."""
+
 _BATCH_ROWS = 100_000
 
 
@@ -28,8 +37,8 @@ def export(path: str | Path, name: str, file: str | Path, format: str | None = N
     Args:
         path: the database.
         name: a table or view; ``describe_schema`` lists them.
-        file: the file to write.
-        format: ``parquet`` or ``csv``; without it, the file's suffix says.
+        file: the file to write; see ``kndb.files.whole_file``.
+        format: ``parquet``, ``csv``, ``json`` or ``jsonl``; without it, the file's ending says.
 
     Returns:
         The number of rows written.
@@ -39,25 +48,45 @@ def export(path: str | Path, name: str, file: str | Path, format: str | None = N
         DatabaseError: the database cannot be opened.
         KndbError: the file cannot be written.
     """
-    file = Path(file)
-    chosen = _format(file, format)
+    chosen = chosen_format(Path(file), format, ENDINGS)
+    with _table(path, name, chosen) as table, whole_file(file) as stream:
+        return table.write(stream)
+
+
+def export_into(stream: BinaryIO, path: str | Path, name: str, format: str) -> int:
+    """As ``export``, into an open stream, such as standard output."""
+    with _table(path, name, format) as table:
+        return table.write(stream)
+
+
+class _Table:
+    """A table that is being read, batch by batch, and the form it is written in."""
+
+    def __init__(self, reader: pa.RecordBatchReader, format: str) -> None:
+        self._reader = reader
+        self._format = format
+        self._rows = 0
+
+    def write(self, stream: BinaryIO) -> int:
+        """Write all of it; the number of rows."""
+        _WRITERS[self._format](self._reader.schema, self._batches(), stream)
+        return self._rows
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._reader:
+            self._rows += batch.num_rows
+            yield batch
+
+
+@contextmanager
+def _table(path: str | Path, name: str, format: str) -> Iterator[_Table]:
     with connect(path) as connection:
-        columns = _columns(connection, name, as_text=chosen == "csv")
+        columns = _columns(connection, name, as_text=format == "csv")
         try:
-            reader = connection.execute(f"SELECT {columns} FROM {name}").to_arrow_reader(
-                _BATCH_ROWS
-            )
-            with _complete(file) as partial:
-                return _write(reader, partial, chosen)
+            found = connection.execute(f"SELECT {columns} FROM {name}")
+            yield _Table(found.to_arrow_reader(_BATCH_ROWS), format)
         except duckdb.Error as error:
             raise database_error(path, error) from error
-
-
-def _format(file: Path, format: str | None) -> str:
-    chosen = (format or file.suffix.removeprefix(".")).lower()
-    if chosen not in FORMATS:
-        raise UsageError(f"{chosen!r} is not a format to export to; use {' or '.join(FORMATS)}.")
-    return chosen
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, name: str, *, as_text: bool) -> str:
@@ -75,34 +104,40 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str, *, as_text: bool)
     return ", ".join(known[name])
 
 
-@contextmanager
-def _complete(file: Path) -> Iterator[Path]:
-    """A path to write to, which becomes ``file`` when the block ends well, or else is removed."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        yield partial
-        partial.replace(file)
-    except OSError as error:
-        raise KndbError(f"{file} cannot be written: {error.strerror or error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+def _write_csv(schema: pa.Schema, batches: Iterator[pa.RecordBatch], stream: BinaryIO) -> None:
+    from pyarrow.csv import CSVWriter  # A query needs none of these.
 
-
-def _write(reader: pa.RecordBatchReader, file: Path, format: str) -> int:
-    rows = 0
-    with _writer(reader.schema, file, format) as writer:
-        for batch in reader:
+    with CSVWriter(stream, schema) as writer:
+        for batch in batches:
             writer.write_batch(batch)
-            rows += batch.num_rows
-    return rows
 
 
-def _writer(schema: pa.Schema, file: Path, format: str) -> Any:
-    """An Arrow writer. Each is imported where it is used, as a query needs neither."""
-    if format == "csv":
-        from pyarrow.csv import CSVWriter
-
-        return CSVWriter(file, schema)
+def _write_parquet(schema: pa.Schema, batches: Iterator[pa.RecordBatch], stream: BinaryIO) -> None:
     from pyarrow.parquet import ParquetWriter
 
-    return ParquetWriter(file, schema, compression="zstd")
+    with ParquetWriter(stream, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _write_json(schema: pa.Schema, batches: Iterator[pa.RecordBatch], stream: BinaryIO) -> None:
+    with text_of(stream) as text:
+        write_json(json_objects(schema.names, _rows(batches)), text)
+
+
+def _write_jsonl(schema: pa.Schema, batches: Iterator[pa.RecordBatch], stream: BinaryIO) -> None:
+    with text_of(stream) as text:
+        write_jsonl(json_objects(schema.names, _rows(batches)), text)
+
+
+def _rows(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
+    for batch in batches:
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+_WRITERS: dict[str, Callable[[pa.Schema, Iterator[pa.RecordBatch], BinaryIO], None]] = {
+    "parquet": _write_parquet,
+    "csv": _write_csv,
+    "json": _write_json,
+    "jsonl": _write_jsonl,
+}

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -115,6 +116,68 @@ def test_export(kndb, tmp_path, monkeypatch):
     assert err == "Wrote 6 rows of knowledge_neurons to neurons.csv.\n"
     assert len(rows(Path("neurons.csv").read_text(encoding="utf-8"))) == 6
     assert kndb("export", "nothing")[0] == 2
+
+
+def test_export_writes_what_the_name_says(kndb, tmp_path):
+    for name in ("a.json", "a.jsonl", "a.csv", "a.parquet"):
+        assert kndb("export", "prompt", "-o", str(tmp_path / name))[0] == 0
+    texts = {row["text"] for row in json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))}
+    lines = (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["text"] for line in lines} == texts
+    table = pq.read_table(tmp_path / "a.parquet")
+    assert set(table.column("text").to_pylist()) == texts
+    assert {row["text"] for row in rows((tmp_path / "a.csv").read_text("utf-8"))} == texts
+    assert "法国的首都是[MASK]。" in texts
+
+
+@pytest.mark.parametrize(
+    ("command", "start"),
+    [
+        (("export", "run", "-o", "-"), b'"run_id",'),
+        (("export", "run", "-o", "-", "--format", "json"), b"[\n {"),
+        (("export", "run", "-o", "-", "--format", "parquet"), b"PAR1"),
+        (("sql", "SELECT 1 AS n", "-o", "-"), b"n\n1\n"),
+        (("sql", "SELECT 1 AS n", "-o", "-", "--json"), b"[\n {"),
+        (("graph", "export", "-o", "-", "--format", "graphml"), b"<?xml"),
+        (("graph", "plot", "layers", "-o", "-", "--format", "png"), b"\x89PNG"),
+        (("graph", "plot", "layers", "-o", "-", "--format", "pdf"), b"%PDF"),
+    ],
+)
+def test_a_hyphen_is_standard_output(process, tmp_path, command, start):
+    done = process(*command, "-q", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(start)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("export", "run", "-o", "a.csv", "--format", "json"), "says csv, but"),
+        (("sql", "SELECT 1", "-o", "a.csv", "--format", "json"), "says csv, but"),
+        (("graph", "export", "-o", "a.gexf", "--format", "json"), "says gexf, but"),
+        (("graph", "plot", "layers", "-o", "a.png", "--format", "svg"), "says png, but"),
+        (("export", "run", "-o", "a.xls"), "end it in .parquet, .csv"),
+        (("sql", "SELECT 1", "-o", "a.xls"), "end it in .txt, .json"),
+        (("graph", "export", "-o", "a.xls"), "end it in .graphml, .gexf"),
+        (("graph", "plot", "layers", "-o", "a.xls"), "end it in .png, .svg or .pdf"),
+        (("graph", "plot", "layers", "-o", "-"), "give --format png|svg|pdf"),
+        (("export", "run", "-o", "no/a.csv"), "There is no folder"),
+        (("sql", "SELECT 1", "-o", "no/a.csv"), "There is no folder"),
+        (("graph", "export", "-o", "no/a.gexf"), "There is no folder"),
+        (("graph", "plot", "layers", "-o", "no/a.png"), "There is no folder"),
+        (("export", "run", "-o", "."), "is a folder"),
+        (("sql", "SELECT 1", "-o", "."), "is a folder"),
+    ],
+)
+def test_where_nothing_can_be_written_a_sentence_says_why(
+    kndb, tmp_path, monkeypatch, command, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = kndb(*command)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert sentence in err
+    assert os.listdir(tmp_path) == []
 
 
 def test_db_status(kndb, database):

@@ -239,7 +239,7 @@ def test_parquet_has_a_row_for_each_edge_and_lone_node(tmp_path: Path, path: Pat
     lone = [row["source"] for row in rows if row["target"] is None]
     assert len(rows) - len(lone) == graph.number_of_edges() == 5
     assert lone == list(nx.isolates(graph))
-    with pytest.raises(UsageError, match="does not end in a graph format"):
+    with pytest.raises(UsageError, match="does not say a format"):
         write_graph(graph, tmp_path / "g.xyz")
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
 import os
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pyarrow.parquet as pq
 import pytest
 
-from kndb.errors import KndbError, UsageError
-from kndb.store.export import export
+import kndb
+from kndb.errors import UsageError
+from kndb.files import Pipe
+from kndb.store.export import export, export_into
 from small_store import finished_run
 
 
@@ -30,7 +35,7 @@ def test_parquet_holds_every_row(path: Path, tmp_path: Path) -> None:
 
 
 def test_csv_reads_back(path: Path, tmp_path: Path) -> None:
-    file = tmp_path / "prompts.txt"
+    file = tmp_path / "prompts"
     assert export(path, "prompt", file, "csv") == 8
     with file.open(encoding="utf-8", newline="") as lines:
         texts = {row["text"] for row in csv.DictReader(lines)}
@@ -47,8 +52,9 @@ def test_lists_become_text_in_csv(path: Path, tmp_path: Path) -> None:
         ("no_such", "a.csv", None, "choose from .*knowledge_neurons"),
         ("alembic_version", "a.csv", None, "no table or view"),
         ("run; DROP TABLE run", "a.csv", None, "no table or view"),
-        ("run", "a.xlsx", None, "'xlsx' is not a format"),
-        ("run", "a.csv", "json", "use parquet or csv"),
+        ("run", "a.xlsx", None, "end it in .parquet, .csv, .json, .jsonl or .ndjson"),
+        ("run", "a", "xlsx", "choose from parquet, csv, json or jsonl"),
+        ("run", "a.csv", "json", "says csv, but the format asked for is json"),
     ],
 )
 def test_wrong_requests_name_the_choices(
@@ -59,13 +65,32 @@ def test_wrong_requests_name_the_choices(
     assert os.listdir(tmp_path) == ["k.duckdb"]
 
 
-def test_a_file_that_cannot_be_written_is_named(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(KndbError, match=r"none/a\.csv cannot be written"):
+@pytest.mark.parametrize("format", ["json", "jsonl"])
+def test_json_holds_what_sql_answers(path: Path, tmp_path: Path, format: str) -> None:
+    file = tmp_path / f"predictions.{format}"
+    assert export(path, "prediction", file) == 8
+    text = file.read_text(encoding="utf-8")
+    found = json.loads(text) if format == "json" else list(map(json.loads, text.splitlines()))
+    with kndb.open(path) as database:
+        assert found == database.sql("SELECT * FROM prediction").to_dicts()
+
+
+def test_a_pipe_gets_what_a_file_gets(path: Path, tmp_path: Path) -> None:
+    for format in ("parquet", "csv", "json", "jsonl"):
+        export(path, "knowledge_neurons", tmp_path / f"a.{format}")
+        stream = io.BytesIO()
+        with Pipe(stream) as pipe:
+            assert export_into(cast(BinaryIO, pipe), path, "knowledge_neurons", format) == 8
+        assert stream.getvalue() == (tmp_path / f"a.{format}").read_bytes()
+
+
+def test_a_folder_that_is_missing_is_named(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"There is no folder .*none; make it"):
         export(path, "run", tmp_path / "none" / "a.csv")
 
 
-def test_a_failing_export_leaves_the_old_file(path: Path, tmp_path: Path) -> None:
+def test_a_folder_is_refused(path: Path, tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(KndbError, match="cannot be written"):
+    with pytest.raises(UsageError, match="is a folder"):
         export(path, "run", tmp_path / "folder.csv")
     assert sorted(os.listdir(tmp_path)) == ["folder.csv", "k.duckdb"]

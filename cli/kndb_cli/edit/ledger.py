@@ -14,7 +14,7 @@ from kndb.store.result import Result
 from kndb_cli import options
 from kndb_cli.edit.tables import emit_ledger, emit_measured
 from kndb_cli.edit.words import in_words
-from kndb_cli.output import Output, choose, complete_file
+from kndb_cli.output import Output, choose, opened
 from kndb_cli.output.terminal import note
 
 EditId = Annotated[
@@ -108,8 +108,8 @@ def _write_delta(db: Path, asked: str, path: Path) -> None:
     found = Ledger(db).find(asked)
     if found.delta is None:
         raise KndbError(f"The edit {found.edit_id} ({found.mode}) changes no weights.")
-    with complete_file(path) as part:
-        part.write_bytes(found.delta)
+    with opened(path, binary=True) as stream:
+        stream.write(found.delta)
 
 
 def undo(

@@ -9,7 +9,7 @@ import typer
 
 from kndb_cli import options
 from kndb_cli.options.graph import Langs, Search, chosen_langs
-from kndb_cli.output import complete_file
+from kndb_cli.output import file_format, named, opened
 from kndb_cli.output.terminal import note
 
 app = typer.Typer()
@@ -23,7 +23,7 @@ def export(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write. It appears once it is complete.",
+            help="The file to write, which appears once it is complete; - is standard output.",
             rich_help_panel="Output",
         ),
     ],
@@ -56,13 +56,14 @@ def export(
     """
     # Deferred: --help needs no library.
     from kndb.graph.build import NodeKind, build_graph
-    from kndb.graph.export import graph_format, write_graph
+    from kndb.graph.export import ENDINGS, write_graph_into
     from kndb.graph.selection import Selection
 
-    chosen = graph_format(output, format)
+    chosen = file_format(output, format, ENDINGS)
     kinds = [cast(NodeKind, kind.strip()) for kind in nodes.split(",")]
     selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
     graph = build_graph(db, selection, kinds)
-    with complete_file(output) as part:
-        write_graph(graph, part, chosen)
-    note(f"Wrote {len(graph)} nodes and {graph.number_of_edges()} edges to {output}.", quiet)
+    with opened(output, binary=chosen == "parquet") as stream:
+        write_graph_into(stream, graph, chosen)
+    n_edges = graph.number_of_edges()
+    note(f"Wrote {len(graph)} nodes and {n_edges} edges to {named(output)}.", quiet)

@@ -9,7 +9,7 @@ import typer
 
 from kndb_cli import options
 from kndb_cli.options.graph import Langs, Search, chosen_langs
-from kndb_cli.output import complete_file
+from kndb_cli.output import file_format, named, opened
 from kndb_cli.output.terminal import note
 
 app = typer.Typer()
@@ -27,10 +27,18 @@ def plot(
             "--output",
             "-o",
             metavar="FILE",
-            help="The picture to write: .png, .svg or .pdf.",
+            help="The picture to write: .png, .svg or .pdf; - is standard output.",
             rich_help_panel="Output",
         ),
     ],
+    format: Annotated[
+        Literal["png", "svg", "pdf"] | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="png, svg or pdf. Default: by the suffix of -o.",
+            rich_help_panel="Output",
+        ),
+    ] = None,
     fact: options.Fact = None,
     relation: options.RelationOption = None,
     langs: Langs = None,
@@ -47,11 +55,10 @@ def plot(
     """
     # Deferred: --help needs no library.
     from kndb.graph.selection import Selection
-    from kndb.plotting.plot import picture_format
-    from kndb.plotting.plot import plot as draw
+    from kndb.plotting.plot import ENDINGS, plot_into
 
-    form = picture_format(output)
+    chosen = file_format(output, format, ENDINGS)
     selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
-    with complete_file(output) as part:
-        draw(db, picture, part, selection, form)
-    note(f"Drew {picture} to {output}.", quiet)
+    with opened(output, binary=chosen != "svg") as stream:
+        plot_into(stream, db, picture, selection, chosen)
+    note(f"Drew {picture} to {named(output)}.", quiet)

@@ -41,7 +41,7 @@ Out = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Write to this file. It appears once it is complete.",
+        help="Write to this file, which appears once it is complete; - is standard output.",
         rich_help_panel=_OUTPUT,
     ),
 ]

@@ -1,5 +1,5 @@
 """How commands print: tables for people, rows for programs, notes and progress on stderr."""
 
-from kndb_cli.output.output import Output, choose, complete_file, emit
+from kndb_cli.output.output import Output, choose, emit, file_format, named, opened
 
-__all__ = ["Output", "choose", "complete_file", "emit"]
+__all__ = ["Output", "choose", "emit", "file_format", "named", "opened"]

@@ -1,21 +1,21 @@
 """Where data goes and in which form. Knows no command and no query.
 
 A terminal gets a table, a pipe gets CSV, a file gets the form its name ends in; ``--format`` says
-otherwise. A file is written beside its place and then renamed: it is complete or not there.
+otherwise. How files are written is said in ``kndb.files``.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 from kndb.errors import UsageError
-from kndb_cli.output.formats import FORMATS, Format
+from kndb.files import Pipe, chosen_format, text_of, whole_file
+from kndb_cli.output.formats import Format
 from kndb_cli.output.rows import Listing, Rows
 from kndb_cli.output.terminal import let_go_of_stdout, note
 from kndb_cli.output.writers import Writer, write_csv, write_json, write_jsonl, write_parquet
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Layout = Callable[[Rows], RenderableType]
 
-SUFFIXES: dict[str, Format] = {
+ENDINGS: dict[str, Format] = {
     ".txt": "table",
     ".json": "json",
     ".jsonl": "jsonl",
@@ -33,6 +33,10 @@ SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".parquet": "parquet",
 }
+"""The format of each ending of a file's name."""
+
+STDOUT = Path("-")
+"""What -o calls standard output."""
 
 TERMINAL_ROWS = 1000  # laying out more takes seconds, and nobody scrolls through it
 
@@ -63,22 +67,12 @@ def choose(format: Format | None, json: bool, path: Path | None, quiet: bool) ->
     if json and format not in (None, "json"):
         raise UsageError(f"--json and --format {format} contradict each other; give one of them.")
     said: Format | None = "json" if json else format
-    if path is not None:
-        return Output(said or _format_of(path), path, quiet)
+    if path not in (None, STDOUT):
+        return Output(chosen_format(path, said, ENDINGS), path, quiet)
     chosen = said or ("table" if sys.stdout.isatty() else "csv")
     if chosen == "parquet" and sys.stdout.isatty():
         raise UsageError("Parquet is not for a terminal's eyes; give a file with -o FILE.parquet.")
     return Output(chosen, None, quiet)
-
-
-def _format_of(path: Path) -> Format:
-    found = SUFFIXES.get(path.suffix.lower())
-    if found is None:
-        raise UsageError(
-            f"The name {path.name!r} does not say a format; give --format "
-            f"{'|'.join(FORMATS)}, or end the name in {', '.join(SUFFIXES)}."
-        )
-    return found
 
 
 def emit(data: Rows, output: Output, layout: Layout | None = None) -> None:
@@ -86,11 +80,8 @@ def emit(data: Rows, output: Output, layout: Layout | None = None) -> None:
     if output.path is None:
         _write_out(data, output, layout)
         return
-    with (
-        complete_file(output.path) as part,
-        part.open("w", encoding="utf-8", newline="") as stream,
-    ):
-        _write(data, stream, output, layout)
+    with whole_file(output.path) as stream, text_of(stream) as text:
+        _write(data, text, output, layout)
     note(f"Wrote {len(data.rows())} rows to {output.path}.", output.quiet)
 
 
@@ -121,24 +112,40 @@ def _write_table(data: Rows, stream: TextIO, layout: Layout | None, quiet: bool)
         note(f"These are the first {TERMINAL_ROWS} of {count} rows; -o FILE writes all.", quiet)
 
 
-@contextmanager
-def complete_file(path: Path) -> Iterator[Path]:
-    """A path to write to, renamed to ``path`` when the block ends well, and else removed.
+def file_format(
+    path: Path, asked: str | None, endings: Mapping[str, str], default: str | None = None
+) -> str:
+    """The format of a file: the one asked for, or what its name says; ``default`` on stdout.
 
     Raises:
-        UsageError: ``path`` is a folder, or its folder does not exist.
+        UsageError: the name says none, or another than was asked for.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; give the name of a file.")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {path.parent}; make it, or give another path.")
-    if path.exists() and not path.is_file():  # /dev/null, a named pipe: nothing to rename
-        yield path
+    if path != STDOUT:
+        return chosen_format(path, asked, endings)
+    if found := asked or default:
+        return found
+    choices = "|".join(dict.fromkeys(endings.values()))
+    raise UsageError(f"Standard output has no name to end in; give --format {choices}.")
+
+
+@contextmanager
+def opened(path: Path, *, binary: bool = False) -> Iterator[BinaryIO]:
+    """A stream to write a whole file to; ``-`` is standard output.
+
+    Raises:
+        UsageError: binary data would go to a terminal, or as ``kndb.files.whole_file``.
+        KndbError: the file cannot be written.
+    """
+    if path != STDOUT:
+        with whole_file(path) as stream:
+            yield stream
         return
-    target = path.resolve()
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    if binary and sys.stdout.isatty():
+        raise UsageError("Binary data cannot go to a terminal; give a file with -o FILE.")
+    with Pipe(sys.stdout.buffer) as pipe:
+        yield cast(BinaryIO, pipe)
+
+
+def named(path: Path) -> str:
+    """What ``-o`` meant, for people."""
+    return "standard output" if path == STDOUT else str(path)

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-from kndb_cli.output import Output, complete_file, emit
-from kndb_cli.output.rows import Listing, plain
+from kndb.files import text_of, whole_file
+from kndb.plain import plain
+from kndb_cli.output import Output, emit
+from kndb_cli.output.rows import Listing
 from kndb_cli.output.terminal import let_go_of_stdout, note
 
 Row = tuple[Any, ...]
@@ -26,8 +28,8 @@ def stream(columns: Sequence[str], rows: Iterable[Row], output: Output) -> None:
         except BrokenPipeError:  # the reader, such as head, has seen enough
             let_go_of_stdout()
         return
-    with complete_file(output.path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        count = _write(columns, rows, file, output)
+    with whole_file(output.path) as file, text_of(file) as text:
+        count = _write(columns, rows, text, output)
     note(f"Wrote {count} rows to {output.path}.", output.quiet)
 
 

@@ -16,7 +16,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from kndb_cli.output.rows import Rows, plain
+from kndb.plain import plain
+from kndb_cli.output.rows import Rows
 from kndb_cli.output.terminal import wants_colour
 
 _UNLIMITED = 10_000  # columns: a file or a pipe has no width

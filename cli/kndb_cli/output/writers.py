@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, count
+from collections.abc import Callable
 from typing import Any, TextIO
 
-from kndb_cli.output.rows import Rows, plain
+from kndb import plain
+from kndb_cli.output.rows import Rows
 
 Writer = Callable[[Rows, TextIO], None]
 
@@ -27,16 +27,12 @@ def write_csv(data: Rows, stream: TextIO) -> None:
 
 def write_jsonl(data: Rows, stream: TextIO) -> None:
     """One JSON object to a line."""
-    for line in _objects(data):
-        stream.write(line + "\n")
+    plain.write_jsonl(plain.json_objects(data.columns, data.rows()), stream)
 
 
 def write_json(data: Rows, stream: TextIO) -> None:
     """One JSON array."""
-    stream.write("[")
-    for number, line in enumerate(_objects(data)):
-        stream.write((",\n " if number else "\n ") + line)
-    stream.write("\n]\n")
+    plain.write_json(plain.json_objects(data.columns, data.rows()), stream)
 
 
 def write_parquet(data: Rows, stream: TextIO) -> None:
@@ -50,28 +46,8 @@ def write_parquet(data: Rows, stream: TextIO) -> None:
     stream.buffer.flush()
 
 
-def _objects(data: Rows) -> Iterator[str]:
-    names = unique(data.columns)
-    for row in data.rows():
-        values = dict(zip(names, map(plain, row), strict=True))
-        yield json.dumps(values, ensure_ascii=False)
-
-
-def unique(names: Sequence[str]) -> list[str]:
-    """Column names of which none covers another in an object: a repeated one gets a number.
-
-    >>> unique(["n", "n", "m"])
-    ['n', 'n_2', 'm']
-    """
-    found: dict[str, None] = {}
-    for name in names:
-        tries = chain([name], (f"{name}_{number}" for number in count(2)))
-        found[next(each for each in tries if each not in found)] = None
-    return list(found)
-
-
 def _field(value: Any) -> Any:
-    value = plain(value)
+    value = plain.plain(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

@@ -1,0 +1,203 @@
+"""Writes files whole or not at all, in the format that is asked for. Knows no rows.
+
+A file is written beside its place and then renamed, so that whoever reads it finds the old one or
+the new one. Nothing but an ordinary file is ever replaced: a pipe or a device is written into, as
+are the open files behind ``/dev/stdout`` and ``/dev/fd/3``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, TypeVar, cast
+
+from kndb.errors import KndbError, UsageError
+
+Format = TypeVar("Format", bound=str)
+
+_PART = ".part"
+
+
+def chosen_format(file: Path, asked: str | None, endings: Mapping[str, Format]) -> Format:
+    """The format asked for, or the one that the file's name ends in.
+
+    >>> chosen_format(Path("a.ndjson"), None, {".csv": "csv", ".ndjson": "jsonl"})
+    'jsonl'
+
+    Args:
+        file: the file to write.
+        asked: a format by its name; None where only the file's name says it.
+        endings: the format of each ending.
+
+    Raises:
+        UsageError: there is no such format or ending, the two contradict each other, or the file
+            is a folder.
+    """
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder; give the name of a file.")
+    by_name = {format: format for format in endings.values()}
+    ending = endings.get(file.suffix.lower())
+    if asked is None:
+        if ending is None:
+            raise UsageError(
+                f"The name {file.name!r} does not say a format; end it in {_listed(endings)}, "
+                "or give the format."
+            )
+        return ending
+    if asked not in by_name:
+        raise UsageError(f"There is no format {asked!r} here; choose from {_listed(by_name)}.")
+    if ending not in (None, asked):
+        raise UsageError(
+            f"The name {file.name!r} says {ending}, but the format asked for is {asked}; "
+            "change one of the two."
+        )
+    return by_name[asked]
+
+
+def _listed(words: Iterable[str]) -> str:
+    """Words as people list them.
+
+    >>> _listed("abc")
+    'a, b or c'
+    """
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A stream to write to: ``path`` has what was written when the block ends well.
+
+    An ordinary file is replaced as a whole, and left as it was when the block fails. Links are
+    followed. Pipes, devices and open files (``/dev/stdout``) are written into.
+
+    Raises:
+        UsageError: ``path`` is a folder or a database, or its folder does not exist.
+        KndbError: the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        with _into(path) if _is_special(path) else _beside(path) as stream:
+            yield stream
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if not _is_about(path, error):
+            raise
+        reason = error.strerror or error
+        raise KndbError(f"{path} cannot be written: {reason}; give another file.") from error
+
+
+def _is_about(path: Path, error: OSError) -> bool:
+    """Whether the error is of writing to ``path``, and not of another file that the block uses."""
+    named = error.filename
+    return named is None or str(named) == str(path) or str(named).endswith(_PART)
+
+
+@contextmanager
+def text_of(stream: BinaryIO) -> Iterator[TextIO]:
+    """The stream as UTF-8 text, for the length of a block."""
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()  # writes what is left, and leaves the stream open
+
+
+class Pipe(io.RawIOBase):
+    """Writes into a stream that has no place to go back to, and counts the bytes.
+
+    Writers of Parquet ask where they stand, which a pipe cannot tell.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._written = 0
+
+    def writable(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write all of ``data``; the number of bytes."""
+        with memoryview(data) as view:
+            self._stream.write(view)
+            self._written += view.nbytes
+            return view.nbytes
+
+    def tell(self) -> int:
+        """The number of bytes written."""
+        return self._written
+
+    def flush(self) -> None:
+        """Hand on what is still held back."""
+        if not self.closed:
+            self._stream.flush()
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is there and neither a folder nor an ordinary file, or is an open file."""
+    if _descriptor(path) is not None:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _descriptor(path: Path) -> int | None:
+    """The open file that ``/dev/stdout``, ``/dev/fd/3`` and links to them stand for, by number."""
+    place = os.path.abspath(path)
+    for _ in range(40):  # links, after which the system gives up too
+        folder, name = os.path.split(place)
+        if name.isdecimal() and os.path.realpath(folder) == os.path.realpath("/dev/fd"):
+            return int(name)
+        try:
+            place = os.path.join(folder, os.readlink(place))
+        except OSError:  # not a link
+            return None
+    return None
+
+
+@contextmanager
+def _into(path: Path) -> Iterator[BinaryIO]:
+    number = _descriptor(path)
+    # An open file is gone on with where it stands: opening its path would start from the beginning.
+    opened = os.open(path, os.O_WRONLY) if number is None else os.dup(number)
+    with os.fdopen(opened, "wb") as stream, Pipe(stream) as pipe:
+        yield cast(BinaryIO, pipe)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[BinaryIO]:
+    """A file beside ``path``, which takes its place when the block ends well."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise UsageError(f"{path} is a folder; give the name of a file.")
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}; make it, or give another path.")
+    if _is_database(target):
+        raise UsageError(f"{path} is a database; give another file.")
+    part = target.with_name(f".kndb-{os.urandom(8).hex()}{_PART}")
+    try:
+        with part.open("xb") as stream:
+            if target.exists():
+                shutil.copymode(target, part)
+            yield stream
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _is_database(path: Path) -> bool:
+    """Whether DuckDB wrote the file: its fifth to eighth bytes after the checksum say so."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"DUCK"

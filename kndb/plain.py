@@ -1,0 +1,76 @@
+"""Values and rows as plain data, for JSON and CSV. Writes to streams, opens no files."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, time
+from decimal import Decimal
+from itertools import chain, count
+from typing import Any, TextIO
+
+Row = Sequence[Any]
+
+
+def plain(value: Any) -> Any:
+    """A value of the database as JSON knows it: not-a-number is null, bytes are hexadecimal.
+
+    >>> plain({"p": float("nan"), "at": date(2026, 11, 23), "ids": (1, 2)})
+    {'p': None, 'at': '2026-11-23', 'ids': [1, 2]}
+    """
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case bytes() | bytearray():
+            return value.hex()
+        case date() | time():
+            return value.isoformat()
+        case dict():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+    return str(value)
+
+
+def json_objects(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+    """Each row as a JSON object on one line.
+
+    >>> list(json_objects(["fact", "p"], [("P36:Q142", 0.5)]))
+    ['{"fact": "P36:Q142", "p": 0.5}']
+    """
+    names = unique(columns)
+    for row in rows:
+        values = dict(zip(names, map(plain, row), strict=True))
+        yield json.dumps(values, ensure_ascii=False)
+
+
+def write_jsonl(objects: Iterable[str], stream: TextIO) -> None:
+    """One JSON object to a line."""
+    for line in objects:
+        stream.write(line + "\n")
+
+
+def write_json(objects: Iterable[str], stream: TextIO) -> None:
+    """One JSON array, with one object to a line."""
+    stream.write("[")
+    for number, line in enumerate(objects):
+        stream.write((",\n " if number else "\n ") + line)
+    stream.write("\n]\n")
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Column names of which none covers another in an object: a repeated one gets a number.
+
+    >>> unique(["n", "n", "m"])
+    ['n', 'n_2', 'm']
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        tries = chain([name], (f"{name}_{number}" for number in count(2)))
+        found[next(each for each in tries if each not in found)] = None
+    return list(found)
