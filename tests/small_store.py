@@ -16,7 +16,7 @@ from kndb.store.writer import Run, Writer
 class Model:
     name: str = "tiny"
     revision: str | None = None
-    architecture: str = "BertForMaskedLM"
+    architecture: str = "bert"
     family: str = "masked_lm"
     n_layers: int = 2
     n_neurons: int = 8

@@ -208,9 +208,7 @@ def test_the_newest_finished_run_of_each_model_answers(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     old = finished_run(path)
     new = finished_run(path, factor=0.5, limit=1)
-    other = finished_run(
-        path, Model(name="tiny-causal", architecture="GPT2LMHeadModel", family="causal_lm")
-    )
+    other = finished_run(path, Model(name="tiny-causal", architecture="gpt2", family="causal_lm"))
     unfinished = scored_run(path, limit=2)
     with kndb.open(path) as db:
         assert {row["run_id"] for row in db.query().to_dicts()} == {new, other}

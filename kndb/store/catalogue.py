@@ -25,11 +25,11 @@ class ModelRow(Protocol):
 
     @property
     def revision(self) -> str | None:
-        """Hub revision; None for a local folder."""
+        """Commit of the hub; empty for a local folder."""
 
     @property
     def architecture(self) -> str:
-        """Class of the model."""
+        """Model type of its configuration: ``bert``."""
 
     @property
     def family(self) -> str:

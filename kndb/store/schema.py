@@ -42,12 +42,12 @@ model = Table(
     metadata,
     _column("model_id", BigInteger, "Hash of weights_sha256 and architecture."),
     _column("name", Text, "Hub id or folder name the model was loaded by."),
-    _optional("revision", Text, "Hub revision; empty for a local folder."),
-    _column("architecture", Text, "Class of the model, for example BertForMaskedLM."),
-    _column("family", Text, "masked_lm or causal_lm."),
+    _optional("revision", Text, "Commit of the hub; empty for a local folder."),
+    _column("architecture", Text, "Model type of its configuration, for example bert, or unknown."),
+    _column("family", Text, "masked_lm or causal_lm; unknown of some imported ones."),
     _column("n_layers", Integer, "Number of feed-forward blocks."),
     _column("n_neurons", Integer, "Neurons in each feed-forward block."),
-    _column("weights_sha256", Text, "SHA-256 of the weights."),
+    _column("weights_sha256", Text, "SHA-256 of the weights; 'unknown: NAME' if imported."),
     comment="A language model, known by its weights.",
 )
 
@@ -103,8 +103,10 @@ run = Table(
     _column("preset", Text, "Attribution preset, for example amig."),
     _column("settings", Text, "All settings of attribution and selection, as JSON."),
     _column("status", Text, "running, interrupted or finished."),
-    _optional("tau", Double, "Threshold its knowledge neurons were refined with."),
-    _optional("share", Double, "Share of prompts its knowledge neurons were refined with."),
+    _optional(
+        "tau", Double, "Threshold its knowledge neurons were refined with; empty if imported."
+    ),
+    _optional("share", Double, "Share of prompts they were refined with; empty if imported."),
     _column("started_at", DateTime, "When it first started, UTC."),
     _optional("finished_at", DateTime, "When it finished, UTC."),
     _column("kndb_version", Text, "Version of kndb that started it."),
@@ -222,7 +224,12 @@ degenerate_set = Table(
     _column("set_id", BigInteger, "The set within its search."),
     _column("kind", Text, "degenerate: of knowledge neurons; control: of random neurons."),
     _column("size", Integer, "Number of neurons in the set."),
-    _column("drop_share", Double, "Drop of the answer's probability when the set is suppressed."),
+    _column(
+        "drop_share",
+        Double,
+        "Drop of the answer's probability when the set is suppressed, as a "
+        "share of it; absolute where the search's settings say so.",
+    ),
     _column("max_subset_drop", Double, "Largest drop of a proper non-empty subset."),
     _column("is_degenerate", Boolean, "No subset drops above t_low, and the set above t_high."),
     _column("p_before", Double, "Probability of the answer, mean over the prompts."),

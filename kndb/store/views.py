@@ -333,13 +333,14 @@ def statements(view: View) -> list[str]:
     names = ", ".join(view.columns)
     return [
         f"CREATE VIEW {view.name} ({names}) AS {view.select}",
-        f"COMMENT ON VIEW {view.name} IS {_quoted(view.comment)}",
+        f"COMMENT ON VIEW {view.name} IS {quoted(view.comment)}",
         *(
-            f"COMMENT ON COLUMN {view.name}.{column} IS {_quoted(comment)}"
+            f"COMMENT ON COLUMN {view.name}.{column} IS {quoted(comment)}"
             for column, comment in view.columns.items()
         ),
     ]
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"

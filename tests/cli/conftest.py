@@ -41,7 +41,7 @@ SCORES = [
 class Model:
     name: str = "tiny-masked"
     revision: str = ""
-    architecture: str = "BertForMaskedLM"
+    architecture: str = "bert"
     family: str = "masked_lm"
     n_layers: int = 3
     n_neurons: int = 128

@@ -71,6 +71,16 @@ def test_every_table_view_and_column_is_documented(migrated: Described) -> None:
         assert comment.endswith("."), name
 
 
+def test_an_upgrade_brings_comments_up_to_date() -> None:
+    with duckdb.connect() as connection:
+        migrate(connection)
+        before = described(connection)
+        connection.execute("COMMENT ON COLUMN model.architecture IS 'Old.'")
+        connection.execute("COMMENT ON TABLE run IS NULL")
+        migrate(connection)
+        assert described(connection) == before
+
+
 def test_the_contract_of_tables_and_columns_is_kept(migrated: Described) -> None:
     contract = {
         "model": "model_id name revision architecture family n_layers n_neurons weights_sha256",
