@@ -71,7 +71,7 @@ def _measured(rows: Rows) -> RenderableType:
 
 
 def _ledger(rows: Rows) -> RenderableType:
-    from kndb_cli.output.tables import generic  # as above
+    from kndb_cli.output.fitting import generic  # as above
 
     return generic(_renamed(rows, _LEDGER))
 

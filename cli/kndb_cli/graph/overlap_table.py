@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kndb_cli.output.fitting import generic
 from kndb_cli.output.rows import Listing, Rows
-from kndb_cli.output.tables import empty_table, generic
+from kndb_cli.output.tables import empty_table
 
 OverlapRow = dict[str, Any]
 

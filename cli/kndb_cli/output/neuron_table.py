@@ -6,19 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kndb_cli.output.fitting import Column, Fitting
 from kndb_cli.output.rows import Rows
-from kndb_cli.output.tables import GAP, column_cells, empty_table
+from kndb_cli.output.tables import column_cells
 
 # The columns that every table of neurons ends in, and a width for their usual values.
 _NUMBERS = (("neuron", 8), ("score", 7), ("support", 7), ("langs", 5))
 
 _TEXTS = ("fact", "lang", "subject", "answer")
-_HEADS = (*_TEXTS, *(name for name, _ in _NUMBERS))
 
 _LANGS_SHOWN = 6
 
@@ -41,7 +40,7 @@ def neuron_table(found: Rows) -> RenderableType:
     parts: list[RenderableType] = []
     for (model, run), of_run in groupby(rows, key=lambda row: row.run):
         title = Text.assemble((model, "bold cyan"), (f"  run {run}", "dim"))
-        parts += [title, _Fitting(list(of_run)), Text()]
+        parts += [title, _fitting(list(of_run)), Text()]
     return Group(*parts[:-1])
 
 
@@ -65,45 +64,26 @@ def _langs(count: int, names: str) -> Text:
     return Text(f"{count}  {','.join(shown)}{more}", style="green" if count > 1 else "")
 
 
-class _Fitting:
+def _fitting(rows: Sequence[_Row]) -> Fitting:
     """The neurons of one run, wide or narrow."""
-
-    def __init__(self, rows: Sequence[_Row]) -> None:
-        self._rows = rows
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        fits = _least_width(self._rows) <= options.max_width
-        yield _wide(self._rows) if fits else Group(*_narrow(self._rows))
-
-
-def _least_width(rows: Iterable[_Row]) -> int:
-    """How wide the wide table is when subjects and answers break between words only.
-
-    Rich can measure it too, and takes as long for that as for the drawing.
-    """
-    widths = [
-        max(map(cell_len, column)) for column in zip(_HEADS, *map(_unbroken, rows), strict=True)
+    texts = zip(*_without_repeats(rows), strict=True)
+    columns = [
+        Column(name, cells, breaks=name in ("subject", "answer"))
+        for name, cells in zip(_TEXTS, texts, strict=True)
     ]
-    return sum(widths) + GAP * (len(widths) - 1)
+    numbers = zip(*(row.numbers for row in rows), strict=True)
+    for (name, _), cells in zip(_NUMBERS, numbers, strict=True):
+        columns.append(Column(name, cells, right=_justified(name) == "right", breaks=False))
+    return Fitting(columns, lambda: Group(*_narrow(rows)))
 
 
-def _unbroken(row: _Row) -> tuple[str, ...]:
-    subject, answer = (max(text.split(), key=cell_len, default="") for text in row[3:5])
-    return (row.fact, row.lang, subject, answer, *(text.plain for text in row.numbers))
-
-
-def _wide(rows: Iterable[_Row]) -> Table:
-    table = empty_table()
-    for name in _TEXTS:
-        table.add_column(name, no_wrap=name in ("fact", "lang"))
-    for name, _ in _NUMBERS:
-        table.add_column(name, justify=_justified(name), no_wrap=True)
+def _without_repeats(rows: Iterable[_Row]) -> Iterator[list[Text]]:
+    """The texts of each row, those of the row before left out."""
     before = ("",) * 4
     for row in rows:
         key = (row.fact, row.lang, row.subject, row.answer)
-        table.add_row(*map(Text, _what_is_new(before, key)), *row.numbers)
+        yield list(map(Text, _what_is_new(before, key)))
         before = key
-    return table
 
 
 def _justified(name: str) -> Literal["left", "right"]:

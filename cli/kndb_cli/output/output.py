@@ -102,7 +102,8 @@ def _write(data: Rows, stream: TextIO, output: Output, layout: Layout | None) ->
 
 def _write_table(data: Rows, stream: TextIO, layout: Layout | None, quiet: bool) -> None:
     # Here, because only tables need it: saves the import of Rich, 0.05 s, in every pipe.
-    from kndb_cli.output.tables import draw, generic
+    from kndb_cli.output.fitting import generic
+    from kndb_cli.output.tables import draw
 
     shown, count = data, len(data.rows())
     if stream.isatty() and count > TERMINAL_ROWS:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -60,52 +60,27 @@ def wanted(table: Table, console: Console, options: ConsoleOptions) -> Measureme
     return Measurement.get(console, options.update(width=_UNLIMITED), table)
 
 
-def generic(data: Rows) -> RenderableType:
-    """Any rows: a line for each, or, where that would not fit the width, a block for each."""
-    return _Fitting(data.columns, data.rows())
-
-
-def blocks(data: Rows) -> RenderableType:
+def blocks(data: Rows) -> Table:
     """Any rows: a block of ``name  value`` lines for each."""
-    return _Fitting(data.columns, data.rows()).blocks()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    columns = [column_cells(values) for values in by_column(data)]
+    for number, cells in enumerate(zip(*columns, strict=True)):
+        if number:
+            grid.add_row()
+        for name, value in zip(data.columns, cells, strict=True):
+            grid.add_row(Text(name), value)
+    return grid
 
 
-class _Fitting:
-    """A table where the width allows it, else one block of ``name  value`` lines per row."""
-
-    def __init__(self, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        values = [[row[at] for row in rows] for at in range(len(columns))]
-        self._names = [Text(name) for name in columns]
-        self._numeric = [_is_numeric(column) for column in values]
-        self._cells = list(zip(*map(column_cells, values), strict=True))
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        table = self._table()
-        fits = wanted(table, console, options).minimum <= options.max_width
-        yield table if fits else self.blocks()
-
-    def _table(self) -> Table:
-        table = empty_table()
-        for name, numeric in zip(self._names, self._numeric, strict=True):
-            table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
-        for cells in self._cells:
-            table.add_row(*cells)
-        return table
-
-    def blocks(self) -> Table:
-        """One block per row."""
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="bold", no_wrap=True)
-        grid.add_column(overflow="fold")
-        for number, cells in enumerate(self._cells):
-            if number:
-                grid.add_row()
-            for name, value in zip(self._names, cells, strict=True):
-                grid.add_row(name, value)
-        return grid
+def by_column(data: Rows) -> list[list[Any]]:
+    """The values of each column."""
+    return [[row[at] for row in data.rows()] for at in range(len(data.columns))]
 
 
-def _is_numeric(values: Sequence[Any]) -> bool:
+def is_numeric(values: Sequence[Any]) -> bool:
+    """Whether the known values are numbers."""
     known = [value for value in values if value is not None]
     return bool(known) and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in known

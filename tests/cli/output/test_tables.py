@@ -6,9 +6,10 @@ from datetime import datetime
 import pytest
 from rich.cells import cell_len
 
+from kndb_cli.output.fitting import generic
 from kndb_cli.output.neuron_table import neuron_table
 from kndb_cli.output.rows import Listing
-from kndb_cli.output.tables import draw, generic
+from kndb_cli.output.tables import draw
 
 COLUMNS = (
     *("fact_key", "lang", "subject", "answer"),
