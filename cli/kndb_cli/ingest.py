@@ -133,8 +133,8 @@ def ingest(
         model=choice,
         dataset=dataset,
         preset=preset,
-        langs=_names(langs),
-        relations=_names(relations),
+        langs=options.listed(langs),
+        relations=options.listed(relations),
         limit=limit,
         templates=templates,
         seed=seed,
@@ -156,12 +156,3 @@ def run(request: IngestRequest, quiet: bool) -> IngestSummary:
     except KeyboardInterrupt:
         note("Finished work is stored; run the same command again to continue.", quiet)
         raise
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    """The parts of a comma-separated list.
-
-    >>> _names("en, zh")
-    ('en', 'zh')
-    """
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

@@ -29,24 +29,8 @@ def query(
     neuron: options.NeuronOption = None,
     model: options.ModelName = None,
     run: options.RunId = None,
-    tau: Annotated[
-        float | None,
-        typer.Option(
-            metavar="T",
-            help="Neurons above this share (from 0.05) of their prompt's highest score. "
-            "Unless said: as the run was made.",
-            rich_help_panel="Selecting anew, without the model",
-        ),
-    ] = None,
-    share: Annotated[
-        float | None,
-        typer.Option(
-            metavar="P",
-            help="Neurons found in more than this share of the fact's prompts. "
-            "Unless said: as the run was made.",
-            rich_help_panel="Selecting anew, without the model",
-        ),
-    ] = None,
+    tau: options.Tau = None,
+    share: options.Share = None,
     top: Annotated[
         int | None,
         typer.Option(

@@ -88,7 +88,7 @@ def edit(
         target=target,
         target_lang=target_lang,
         labels=_labels(label or []),
-        langs=tuple(part.strip() for part in (langs or "").split(",") if part.strip()),
+        langs=options.listed(langs),
         strength=DEFAULT_STRENGTH if strength is None else strength,
         top=top,
         held_out=held_out,

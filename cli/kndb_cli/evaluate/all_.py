@@ -10,7 +10,7 @@ import typer
 
 from kndb.progress import Report
 from kndb_cli import options
-from kndb_cli.options.evaluation import Replicates, Run, Seed
+from kndb_cli.options.evaluation import Replicates, Seed
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
 from kndb_cli.output.progress import reporting
 from kndb_cli.output.terminal import note
@@ -21,7 +21,7 @@ def all_(
     report: Annotated[
         Path, typer.Option("--report", metavar="DIR", help="The folder to write to; it is made.")
     ],
-    run: Run = None,
+    run: options.RunOfModel = None,
     facts: Annotated[
         int | None,
         typer.Option(

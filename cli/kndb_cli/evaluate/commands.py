@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from kndb_cli import options
@@ -34,13 +32,7 @@ def evaluate() -> None:
 @app.command()
 def factcheck(
     model: Model,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            help="The run whose calibration is tested. Unless said: the model's newest one.",
-        ),
-    ] = None,
+    run: options.CalibratedRun = None,
     replicates: Replicates = 1000,
     seed: Seed = 0,
     db: options.Database = options.DATABASE,

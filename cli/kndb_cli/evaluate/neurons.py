@@ -10,8 +10,8 @@ import typer
 from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.evaluate.tables import overall, show
-from kndb_cli.options.evaluation import Replicates, Run, Seed
-from kndb_cli.options.graph import Langs, chosen_langs
+from kndb_cli.options.evaluation import Replicates, Seed
+from kndb_cli.options.graph import Langs
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
 from kndb_cli.output import Output, choose
 from kndb_cli.output.progress import reporting
@@ -35,7 +35,7 @@ _LOCALISATION = (
 
 def localisation(
     model: Model,
-    run: Run = None,
+    run: options.RunOfModel = None,
     facts: Annotated[
         int, typer.Option(metavar="N", min=1, help="Facts drawn, each in all its languages.")
     ] = 24,
@@ -75,7 +75,7 @@ def localisation(
         model=choice,
         run=run,
         facts=facts,
-        langs=chosen_langs(langs),
+        langs=options.listed(langs),
         unrelated=unrelated,
         replicates=replicates,
         seed=seed,
@@ -87,7 +87,7 @@ def localisation(
 
 def faithfulness(
     model: Model,
-    run: Run = None,
+    run: options.RunOfModel = None,
     facts: Annotated[
         int, typer.Option(metavar="N", min=1, help="Facts drawn; one prompt of each is asked.")
     ] = 40,
@@ -126,7 +126,7 @@ def faithfulness(
         model=choice,
         run=run,
         facts=facts,
-        langs=chosen_langs(langs),
+        langs=options.listed(langs),
         top=_sizes(top),
         replicates=replicates,
         seed=seed,

@@ -102,13 +102,7 @@ def check(
         str,
         typer.Option(metavar="METHOD", help="degenerate, probability, knowledge or ensemble."),
     ] = "degenerate",
-    run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            help="The run whose calibration is used. Unless said: the model's newest one.",
-        ),
-    ] = None,
+    run: options.CalibratedRun = None,
     always: Annotated[
         bool,
         typer.Option(
@@ -197,13 +191,7 @@ def _decided(verdict: Verdict) -> str:
 @app.command()
 def calibrate(
     model: Model,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            help="A run's id, or its first digits. Unless said: the model's newest finished run.",
-        ),
-    ] = None,
+    run: options.RunOfModel = None,
     split: Annotated[
         str,
         typer.Option(metavar="T/V/T", help="Shares of training, validation and test facts."),

@@ -47,14 +47,7 @@ def degenerate(
         ),
     ],
     db: options.Database = options.DATABASE,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            help="A run's id, or its first digits. Default: the model's newest finished run.",
-            rich_help_panel=_FACTS,
-        ),
-    ] = None,
+    run: Annotated[str | None, options.run_option(_FACTS)] = None,
     fact: Annotated[
         str | None,
         typer.Option(
@@ -165,7 +158,7 @@ def degenerate(
         top=top,
         fact=fact,
         relation=relation,
-        langs=tuple(part.strip() for part in (langs or "").split(",") if part.strip()),
+        langs=options.listed(langs),
         limit=limit,
         seed=seed,
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from kndb_cli import options
-from kndb_cli.options.graph import Langs, Search, chosen_langs
+from kndb_cli.options.graph import Langs, Search
 from kndb_cli.output import file_format, named, opened
 from kndb_cli.output.terminal import note
 
@@ -60,8 +60,8 @@ def export(
     from kndb.graph.selection import Selection
 
     chosen = file_format(output, format, ENDINGS)
-    kinds = [cast(NodeKind, kind.strip()) for kind in nodes.split(",")]
-    selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
+    kinds = [cast(NodeKind, kind) for kind in options.listed(nodes)]
+    selection = Selection(fact, relation, options.listed(langs), model, run, search)
     graph = build_graph(db, selection, kinds)
     with opened(output, binary=chosen == "parquet") as stream:
         write_graph_into(stream, graph, chosen)

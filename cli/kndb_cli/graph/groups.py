@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.options.graph import Langs, Search, chosen_langs
+from kndb_cli.options.graph import Langs, Search
 from kndb_cli.output import choose, emit
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def groups(
     from kndb.graph.selection import Selection
 
     target = choose(format, json, output, quiet)
-    selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
+    selection = Selection(fact, relation, options.listed(langs), model, run, search)
     found = find_groups(db, selection, by)
     emit(found, target, _layout)
 
@@ -87,7 +87,7 @@ def measures(
     from kndb.graph.selection import Selection
 
     target = choose(format, json, output, quiet)
-    selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
+    selection = Selection(fact, relation, options.listed(langs), model, run, search)
     found = measure(db, selection, top)
     emit(found, target, _layout)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.options.graph import Langs, Share, Tau
+from kndb_cli.options.graph import Langs
 from kndb_cli.output import choose, emit
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def overlap(
     relation: options.RelationOption = None,
     model: options.ModelName = None,
     run: options.RunId = None,
-    tau: Tau = None,
-    share: Share = None,
+    tau: options.Tau = None,
+    share: options.Share = None,
     store: Annotated[
         bool,
         typer.Option(
@@ -59,8 +59,9 @@ def overlap(
     from kndb.graph.overlap import overlap as find_overlap
 
     target = choose(format, json, output, quiet)
-    chosen = langs.split(",") if langs else None
-    found = find_overlap(db, by, chosen, fact, relation, model, run, tau, share, store=store)
+    found = find_overlap(
+        db, by, options.listed(langs), fact, relation, model, run, tau, share, store=store
+    )
     emit(found, target, _layout)
 
 

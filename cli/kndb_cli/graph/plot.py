@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.options.graph import Langs, Search, chosen_langs
+from kndb_cli.options.graph import Langs, Search
 from kndb_cli.output import file_format, named, opened
 from kndb_cli.output.terminal import note
 
@@ -58,7 +58,7 @@ def plot(
     from kndb.plotting.plot import ENDINGS, plot_into
 
     chosen = file_format(output, format, ENDINGS)
-    selection = Selection(fact, relation, chosen_langs(langs), model, run, search)
+    selection = Selection(fact, relation, options.listed(langs), model, run, search)
     with opened(output, binary=chosen != "svg") as stream:
         plot_into(stream, db, picture, selection, chosen)
     note(f"Drew {picture} to {named(output)}.", quiet)

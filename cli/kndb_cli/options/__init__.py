@@ -6,7 +6,7 @@ A command names an option as the type of a parameter: ``def runs(db: Database = 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -95,12 +95,48 @@ ModelName = Annotated[
         rich_help_panel=_NARROW,
     ),
 ]
-RunId = Annotated[
-    str | None,
-    typer.Option(
+
+
+def run_option(panel: str | None = None, default: str = "the model's newest finished run") -> Any:
+    """The option ``--run``, under its heading in the help; ``default`` is what it is without it."""
+    return typer.Option(
         "--run",
         metavar="RUN",
-        help="A run's id, or its first digits; 'kndb runs' lists them.",
-        rich_help_panel=_NARROW,
+        help=f"A run's id, or its first digits; 'kndb runs' lists them. Default: {default}.",
+        rich_help_panel=panel,
+    )
+
+
+RunId = Annotated[str | None, run_option(_NARROW, "the newest finished run")]
+RunOfModel = Annotated[str | None, run_option()]
+CalibratedRun = Annotated[str | None, run_option(default="that of the newest calibration")]
+
+_ANEW = "Selecting anew, without the model"
+
+Tau = Annotated[
+    float | None,
+    typer.Option(
+        metavar="T",
+        help="Neurons above this share (from 0.05) of their prompt's highest score. "
+        "Unless said: as the run was made.",
+        rich_help_panel=_ANEW,
     ),
 ]
+Share = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        help="Neurons found in more than this share of the fact's prompts. "
+        "Unless said: as the run was made.",
+        rich_help_panel=_ANEW,
+    ),
+]
+
+
+def listed(text: str | None) -> tuple[str, ...]:
+    """The parts of a list with commas; none where nothing was given.
+
+    >>> listed("en, zh"), listed(None)
+    (('en', 'zh'), ())
+    """
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

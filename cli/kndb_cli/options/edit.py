@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from kndb_cli.options import run_option
+
 _WHAT = "What to edit"
 _MEASURE = "What is measured"
 
@@ -17,14 +19,7 @@ Model = Annotated[
         help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
     ),
 ]
-Run = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RUN",
-        help="A run's id, or its first digits. Unless said: the model's newest finished run.",
-        rich_help_panel=_WHAT,
-    ),
-]
+Run = Annotated[str | None, run_option(_WHAT)]
 Fact = Annotated[
     str | None,
     typer.Option(

@@ -6,12 +6,5 @@ from typing import Annotated
 
 import typer
 
-Run = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RUN",
-        help="A run's id, or its first digits. Unless said: the model's newest finished run.",
-    ),
-]
 Replicates = Annotated[int, typer.Option(metavar="N", min=100, help="Bootstrap draws of facts.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of every draw.")]

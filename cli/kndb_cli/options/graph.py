@@ -6,26 +6,6 @@ from typing import Annotated
 
 import typer
 
-_ANEW = "Selecting anew, without the model"
-
-Tau = Annotated[
-    float | None,
-    typer.Option(
-        metavar="T",
-        help="Neurons above this share (from 0.05) of their prompt's highest score. "
-        "Unless said: as the run was made.",
-        rich_help_panel=_ANEW,
-    ),
-]
-Share = Annotated[
-    float | None,
-    typer.Option(
-        metavar="P",
-        help="Neurons found in more than this share of the fact's prompts. "
-        "Unless said: as the run was made.",
-        rich_help_panel=_ANEW,
-    ),
-]
 Langs = Annotated[
     str | None,
     typer.Option(
@@ -44,8 +24,3 @@ Search = Annotated[
         rich_help_panel="Which neurons",
     ),
 ]
-
-
-def chosen_langs(langs: str | None) -> tuple[str, ...]:
-    """The languages of ``--langs``; none stands for all."""
-    return tuple(lang.strip() for lang in langs.split(",")) if langs else ()
