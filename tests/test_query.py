@@ -138,7 +138,7 @@ def test_what_is_not_found_comes_with_the_nearest(
 
 @pytest.mark.parametrize("asked", ["", " ", "?!"])
 def test_a_fact_without_a_word_is_refused(db: kndb.Database, asked: str) -> None:
-    with pytest.raises(UsageError, match="names no fact"):
+    with pytest.raises(UsageError, match="is not a fact"):
         db.query(fact=asked)
 
 

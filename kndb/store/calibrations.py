@@ -1,7 +1,7 @@
-"""Calibrations of the fact check: what of a run they are made from, and what is kept of them.
+"""Reads and writes calibrations of the fact check, and reads the rows they are made from.
 
-Every call opens the file for one short transaction. It runs no model, draws no split and picks no
-threshold.
+Every call opens the file for one short transaction. This module runs no model, draws no split and
+chooses no threshold.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def newest_search(path: str | Path, run_id: int) -> int:
     """The newest finished search for degenerate neurons of a run.
 
     Raises:
-        NotFound: there is none.
+        NotFound: no search of the run is finished.
     """
     with connect(path) as connection:
         found = newest_of_all(connection, run_id)
@@ -54,12 +54,12 @@ _KNOWLEDGE = """
 
 
 def degenerate_neurons(path: str | Path, search_id: int) -> list[NeuronOfFact]:
-    """The neurons of the degenerate sets that a search found, fact by fact."""
+    """The neurons of the degenerate sets that a search found, by fact and language."""
     return _neurons(path, _DEGENERATE, search_id)
 
 
 def knowledge_neurons(path: str | Path, run_id: int) -> list[NeuronOfFact]:
-    """The knowledge neurons of a run, fact by fact."""
+    """The knowledge neurons of a run, by fact and language."""
     return _neurons(path, _KNOWLEDGE, run_id)
 
 
@@ -81,12 +81,12 @@ TABLES = (
 def write_calibration(
     path: str | Path, calibration_id: int, tables: Mapping[str, pa.Table], *, wait: float = 60.0
 ) -> None:
-    """Store a calibration in place of what there is of it, in one transaction.
+    """Store a calibration in one transaction, replacing any with the same id.
 
     Args:
         path: the database.
         calibration_id: its id.
-        tables: the rows of each of :data:`TABLES`.
+        tables: rows by table name, one entry for each of :data:`TABLES`.
         wait: seconds to keep trying while another process holds the file.
 
     Raises:
@@ -102,13 +102,13 @@ def write_calibration(
 
 @dataclass(frozen=True)
 class StoredCalibration:
-    """A calibration as it is kept.
+    """A calibration as stored.
 
     Attributes:
         calibration_id: its id.
         run_id: the run whose neurons it uses.
         run_settings: the run's settings.
-        settings: the calibration's own, as JSON.
+        settings: the calibration's own settings, as JSON.
         thresholds: ``(relation_id, lang, method, threshold, low, high)``.
         neurons: ``(relation_id, lang, kind, layer, neuron)``.
         curves: ``(relation_id, lang, method, threshold, true_above, false_above)``, ascending.
@@ -149,11 +149,11 @@ def read_calibration(
     Args:
         path: the database.
         model_id: the model, by its weights.
-        model: its name, for people.
-        run: the run it must be of; any of the model when None.
+        model: its name, for messages.
+        run: only calibrations of this run; any run of the model when None.
 
     Raises:
-        NotFound: there is none.
+        NotFound: the model has no such calibration.
     """
     with connect(path) as connection:
         asked = {"model": model_id, "run": None if run is None else find_run(connection, run)}

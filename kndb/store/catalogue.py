@@ -1,6 +1,6 @@
 """The catalogue: models, data sets, relations, facts, prompts and runs, each stored once.
 
-It turns values into rows and inserts those that are missing. Transactions belong to the writer.
+Turns values into rows and inserts those that are missing. The writer owns the transactions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kndb.store import ids
 
 
 class ModelRow(Protocol):
-    """What is stored of a model; ``ModelInfo`` of ``kndb.models`` has it."""
+    """The columns of a model; ``kndb.models.ModelInfo`` provides them."""
 
     @property
     def name(self) -> str:
@@ -49,7 +49,7 @@ class ModelRow(Protocol):
 
 
 class DatasetRow(Protocol):
-    """What is stored of a data set; a reader's ``Dataset`` has it."""
+    """The columns of a data set; a reader's ``Dataset`` provides them."""
 
     @property
     def name(self) -> str:
@@ -57,7 +57,7 @@ class DatasetRow(Protocol):
 
     @property
     def format(self) -> str:
-        """The form it was recognised as."""
+        """The format it was recognised as."""
 
     @property
     def sha256(self) -> str:
@@ -65,12 +65,12 @@ class DatasetRow(Protocol):
 
 
 def utc_now() -> datetime:
-    """The time now in UTC, without a zone, as DuckDB's TIMESTAMP has none."""
+    """The current time in UTC, without a zone, because DuckDB's TIMESTAMP has none."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def run_id_of(model: ModelRow, dataset: DatasetRow, settings: Mapping[str, Any]) -> int:
-    """The id of the run of these settings."""
+    """The id of the run with these settings."""
     return ids.run_id(
         ids.model_id(model.weights_sha256, model.architecture),
         ids.dataset_id(dataset.sha256),
@@ -126,7 +126,7 @@ def insert_run(
     preset: str,
     settings: Mapping[str, Any],
 ) -> None:
-    """Store a run, its model and its data set, where they are missing."""
+    """Store a run, its model and its data set if they are missing."""
     _insert_missing(connection, "model", "model_id", [_model_row(model)])
     _insert_missing(connection, "dataset", "dataset_id", [_dataset_row(dataset)])
     _insert_missing(connection, "run", "run_id", [_run_row(model, dataset, preset, settings)])
@@ -139,7 +139,7 @@ def insert_facts(
     facts: Iterable[Fact],
     prompts: Sequence[Prompt],
 ) -> None:
-    """Store relations, facts and prompts, where they are missing. ``dataset`` is an id."""
+    """Store relations, facts and prompts that are missing. ``dataset`` is an id."""
     _insert_missing(connection, "relation", "relation_id", map(_relation_row, relations))
     every_fact = dict.fromkeys((*facts, *(prompt.fact for prompt in prompts)))
     _insert_missing(connection, "fact", "fact_id", (_fact_row(dataset, f) for f in every_fact))
@@ -175,8 +175,8 @@ def _insert_missing(
     key: str,
     rows: Iterable[Mapping[str, Any]],
 ) -> None:
-    """Insert those rows, sorted, whose key the table does not have yet."""
-    import pyarrow as pa  # Saves 0.1 s where nothing is written.
+    """Insert, sorted, the rows whose key is not in the table yet."""
+    import pyarrow as pa  # Deferred: saves 0.1 s when nothing is written.
 
     by_key = {row[key]: row for row in rows}
     if not by_key:

@@ -1,4 +1,4 @@
-"""Long work is stored in batches: how often, and what becomes of the last ones. Opens no file."""
+"""Stores long work in batches: when to write, and the rest at the end. Opens no file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ COMMIT_SECONDS = 5.0
 
 
 class Batches(Generic[T]):
-    """Collects items, and writes them when enough of them or enough seconds have come together.
+    """Collects items, and writes them after a number of items or of seconds.
 
-    Use it in a ``with`` block: what is still waiting is written at its end, also when the block
-    ends in an error or in Ctrl-C. An interrupted write is repeated then, so writing the same items
-    twice must do no harm.
+    Use it in a ``with`` block: remaining items are written when the block ends, even in an error or
+    Ctrl-C. An interrupted write is then repeated, so writing the same items twice must be harmless.
+
+    Args:
+        write: called with a batch.
+        items: most items in a batch.
+        seconds: longest time between writes.
 
     >>> with Batches(print, items=2) as batches:
     ...     for item in "abc":
@@ -47,17 +51,17 @@ class Batches(Generic[T]):
         return long_ago or len(self._waiting) >= self._items
 
     def collect(self, item: T) -> None:
-        """Keep an item for the next write, and write nothing now."""
+        """Keep an item for the next write, without writing now."""
         self._waiting.append(item)
 
     def add(self, item: T) -> None:
-        """Keep an item, and write when that is due."""
+        """Keep an item, and write if it is time."""
         self.collect(item)
         if self.due:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Write the items kept so far."""
         batch, self._waiting = self._waiting, []
         try:
             if batch:

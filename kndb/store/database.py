@@ -1,8 +1,8 @@
 """Opens kndb databases: checks the file, its version and its lock. Reads and writes no rows.
 
-One process writes, or many read (DuckDB locks the file). Whoever finds it locked tries again for
-a bounded time and then learns which process holds it. Readers get a sandbox: the engine itself
-refuses writes, other files, extensions and changed settings.
+Either one process writes or several read: DuckDB locks the file. If it is locked, opening is tried
+again for a limited time and then fails with the name of the process that holds it. Readers get a
+sandbox: the engine itself refuses writes, other files, extensions and changed settings.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _READER: dict[str, str] = {
 }
 
 INTERRUPTED = "Query interrupted"
-"""What DuckDB raises a RuntimeError with when Ctrl-C comes while it is at work."""
+"""Message of the RuntimeError that DuckDB raises on Ctrl-C during a query."""
 
 _DAMAGE = ("not a valid DuckDB", "Corrupt", "checksum", "read enough bytes", "deserializ")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two tries of a locked file
@@ -62,14 +62,14 @@ def connect(
     Args:
         path: the database file.
         write: open for writing. Without it, the connection is a read-only sandbox.
-        create: with ``write``, make the database when there is none.
+        create: with ``write``, create the database if it does not exist.
         wait: seconds to keep trying while another process holds the file.
         memory: bytes that a reader's queries may use.
 
     Raises:
         DatabaseMissing: there is no such file.
-        DatabaseCorrupt: it is not a kndb database, or damaged. It is left untouched.
-        DatabaseVersion: a newer kndb made it, or it is older and cannot be written to.
+        DatabaseCorrupt: it is not a kndb database, or is damaged. It is not changed.
+        DatabaseVersion: a newer kndb made it, or it needs an upgrade but is not writable.
         DatabaseLocked: another process holds it.
         DatabaseError: it cannot be opened for another reason.
     """
@@ -89,11 +89,11 @@ def connect(
 def transaction(
     path: str | Path, *, create: bool = False, wait: float = 10.0
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the file for writing, commit what the block does, or nothing of it, and let it go.
+    """Open the file for writing, run the block as one transaction, and close the file.
 
     Raises:
-        DatabaseError: as ``connect``; also while writing.
-        KeyboardInterrupt: Ctrl-C came while DuckDB was at work.
+        DatabaseError: as ``connect``, and if writing fails.
+        KeyboardInterrupt: Ctrl-C was pressed during a query.
     """
     with connect(path, write=True, create=create, wait=wait) as connection:
         connection.begin()
@@ -106,21 +106,21 @@ def transaction(
             if str(error) != INTERRUPTED:
                 raise
             raise KeyboardInterrupt from error
-        # Closing a connection rolls back what was not committed.
+        # Closing the connection rolls back anything uncommitted.
 
 
 def connect_as_it_is(path: str | Path, *, wait: float = 10.0) -> duckdb.DuckDBPyConnection:
-    """Open for reading, whatever the revision; nothing is upgraded.
+    """Open for reading at any revision, without upgrading.
 
     Raises:
-        DatabaseError: as ``connect``, the version aside.
+        DatabaseError: as ``connect``, except for the version.
     """
     _check_file(Path(path), create=False)
     return _open(Path(path), write=False, wait=wait)
 
 
 def upgrade(path: str | Path, *, wait: float = 10.0) -> None:
-    """Bring an older database to the newest revision; leave a current one as it is.
+    """Upgrade an older database to the newest revision; leave a current one alone.
 
     Raises:
         DatabaseError: as ``connect``.
@@ -138,7 +138,7 @@ def upgrade(path: str | Path, *, wait: float = 10.0) -> None:
 
 
 def revision(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
-    """The revision of an open database; None where nothing has been created in it yet.
+    """The revision of an open database; None if it is empty.
 
     Raises:
         DatabaseCorrupt: it is a database, but not one of kndb's.
@@ -153,7 +153,7 @@ def revision(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
 
 
 def database_error(path: str | Path, error: duckdb.Error) -> DatabaseError:
-    """What a DuckDB error that concerns the file means, in a sentence."""
+    """A DuckDB error about the file, as one of kndb's errors."""
     text = first_line(error)
     if "newer version of DuckDB" in text or "Trying to read a database file" in text:
         return DatabaseVersion(f"{path} was written by another DuckDB version: {text}")
@@ -201,7 +201,7 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 def _current(
     connection: duckdb.DuckDBPyConnection, path: Path, *, may_be_empty: bool = False
 ) -> str | None:
-    """The revision, once it is sure that this kndb can read or upgrade it."""
+    """The revision, after checking that this kndb can read or upgrade it."""
     try:
         found = revision(connection, path)
     except duckdb.Error as error:
@@ -219,7 +219,7 @@ def _current(
 def _open(
     path: Path, *, write: bool, wait: float, memory: int | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Open the file, trying again while it is locked."""
+    """Open the file, retrying while it is locked."""
     deadline = time.monotonic() + wait
     pause = _FIRST_PAUSE
     while True:
@@ -240,7 +240,7 @@ def _open(
 
 
 def _holder(error: duckdb.Error) -> str | None:
-    """Who holds the file, where the error says that it is locked."""
+    """Who holds the file, if the error says that it is locked."""
     text = str(error)
     if "different configuration" in text:  # DuckDB shares one database per process
         return "another part of this process"

@@ -1,4 +1,4 @@
-"""Says what a database holds: its documentation, its state, its sizes. Changes nothing."""
+"""Describes a database: its schema, its state and its sizes. Changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SCHEMA = """
 
 
 class SchemaRow(NamedTuple):
-    """One line of the schema's documentation; a table's own line names no column and no type."""
+    """One line of the schema's documentation; in a table's own line, column and type are empty."""
 
     name: str
     """Name of the table or view."""
@@ -44,7 +44,7 @@ class DatabaseStatus:
 
     path: Path
     revision: str | None
-    """The revision of its schema; None where nothing was ever created in it."""
+    """The revision of its schema; None if it is empty."""
     head: str
     """The revision that this kndb reads and writes."""
     size: int
@@ -54,12 +54,12 @@ class DatabaseStatus:
 
     @property
     def is_current(self) -> bool:
-        """Whether no upgrade is due."""
+        """Whether it needs no upgrade."""
         return self.revision == self.head
 
 
 def describe_schema() -> list[SchemaRow]:
-    """Every table and view with its columns and what they mean; it needs no database file."""
+    """Every table and view, with its columns and their meaning. Needs no database file."""
     from kndb.store.migrate import migrate
 
     with duckdb.connect() as connection:
@@ -68,7 +68,7 @@ def describe_schema() -> list[SchemaRow]:
 
 
 def database_status(path: str | Path, *, wait: float = 10.0) -> DatabaseStatus:
-    """The state of the database at ``path``, which is not upgraded by asking.
+    """The state of the database at ``path``, without upgrading it.
 
     Raises:
         DatabaseError: it cannot be opened, or is not a kndb database.

@@ -1,7 +1,7 @@
-"""The ledger: edits as they are stored, found again and marked undone.
+"""The ledger of edits: stores them, finds them and marks them undone.
 
-Every call opens the file for one short transaction and may be repeated. It knows no weights: a
-weight change is bytes to it.
+Every call opens the file for one short transaction and may be repeated. A weight change is opaque
+bytes here.
 """
 
 from __future__ import annotations

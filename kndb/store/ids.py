@@ -1,4 +1,4 @@
-"""The ids of the catalogue: what makes a model, a data set, a fact, a prompt and a run the same.
+"""The ids of models, data sets, facts, prompts and runs: hashes of what identifies them.
 
 Each is a ``content_id``, so the same thing has the same id in every database.
 """
@@ -34,12 +34,12 @@ def prompt_id(dataset: int, prompt: Prompt) -> int:
 
 
 def run_id(model: int, dataset: int, settings: Mapping[str, Any]) -> int:
-    """The id of a run: model, data set and settings. What was selected is among the settings."""
+    """The id of a run: model, data set and settings, which include the selection of facts."""
     return content_id("run", model, dataset, canonical_json(settings))
 
 
 def canonical_json(settings: Mapping[str, Any]) -> str:
-    """Settings as JSON that does not depend on the order of keys.
+    """Settings as JSON, independent of the order of keys.
 
     >>> canonical_json({"b": 1, "a": ["é"]})
     '{"a":["é"],"b":1}'

@@ -1,6 +1,6 @@
-"""Finds what people name in a few words: facts, relations and models; and what comes near.
+"""Finds facts, relations and models by the names users give, or the nearest matches.
 
-Words are compared without case, accents and punctuation. Everything here is SQL with parameters.
+Text is compared without case, accents and punctuation. All SQL is parametrised.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import duckdb
 from kndb.errors import NotFound, UsageError
 
 NEAREST = 5
-"""How many near matches are offered where nothing is found."""
+"""Number of near matches offered when nothing is found."""
 
 # Chinese, Japanese, Thai, Lao, Burmese and Khmer put no spaces between words.
 _UNSPACED = re.compile(
@@ -25,7 +25,7 @@ _UNSPACED = re.compile(
 def plain(expression: str) -> str:
     """SQL for a text without case, accents and punctuation: ``Côte d'Ivoire`` → ``cote d ivoire``.
 
-    Thus prompts match whatever brackets their mask has and whether or not they end in a stop.
+    So prompts match with any kind of mask brackets, with or without a final full stop.
     """
     return (
         f"trim(regexp_replace(lower(strip_accents({expression})), '[\\p{{P}}\\p{{S}}\\s]+', "
@@ -35,8 +35,9 @@ def plain(expression: str) -> str:
 
 _BY_KEY = "SELECT fact_id FROM fact WHERE lower(fact_key) = lower(trim($asked))"
 
-# Comparing every prompt is slow. A prompt holds its subject, and subjects are few: only prompts
-# whose subject is in what was asked are compared. CASE, as the optimiser may reorder an AND.
+# Comparing every prompt is slow. A prompt contains its subject, and subjects are few, so only
+# prompts whose subject occurs in the question are compared. CASE, because the optimiser may reorder
+# an AND.
 _BY_PROMPT = f"""
     SELECT DISTINCT fact_id FROM prompt
     WHERE CASE WHEN subject IN (
@@ -83,19 +84,19 @@ _NEAREST = f"""
 
 
 def find_facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
-    """Ids of the facts meant by a key, a prompt in any language, or words of the subject.
+    """Ids of the facts that match a key, a prompt in any language, or words of the subject.
 
-    A key is tried first (``P36:Q142``), then a prompt (``The capital of France is [MASK].``, the
-    answer filled in, or left out), then words of the subject in any order and any language. Where
-    words match several facts, all of them are meant. In scripts without spaces a part of the
-    subject is enough.
+    A key is tried first (``P36:Q142``), then a prompt (``The capital of France is [MASK].``, with
+    the answer filled in or left out), then words of the subject in any order and any language. If
+    the words match several facts, all are returned. In scripts without spaces, part of the subject
+    is enough.
 
     Raises:
-        NotFound: nothing matches; it carries the nearest subjects, keys and prompts.
-        UsageError: there is no letter or digit in ``asked``.
+        NotFound: nothing matches; the error lists the nearest subjects, keys and prompts.
+        UsageError: ``asked`` has no letter or digit.
     """
     if not any(character.isalnum() for character in asked):
-        raise UsageError(f"{asked!r} names no fact; give a key, a prompt or words of a subject.")
+        raise UsageError(f"{asked!r} is not a fact; give a key, a prompt or words of a subject.")
     by_words = _BY_PART if _UNSPACED.search(asked) else _BY_WORDS
     for sql in (_BY_KEY, _BY_PROMPT, by_words):
         if found := _column(connection, sql, asked):
@@ -104,10 +105,10 @@ def find_facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
 
 
 def find_relation(connection: duckdb.DuckDBPyConnection, asked: str) -> str:
-    """The id of a relation given by its id or its label, in any case.
+    """The id of a relation, given its id or label in any case.
 
     Raises:
-        NotFound: there is none; it carries those that exist.
+        NotFound: there is no such relation; the error lists those that exist.
     """
     rows = connection.execute("SELECT relation_id, label FROM relation ORDER BY ALL").fetchall()
     for relation_id, label in rows:
@@ -117,10 +118,10 @@ def find_relation(connection: duckdb.DuckDBPyConnection, asked: str) -> str:
 
 
 def find_model(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
-    """Ids of the models of that name or, where there are none, with that part in their name.
+    """Ids of the models of that name, or else of those whose name contains it.
 
     Raises:
-        NotFound: there is none; it carries the names that exist.
+        NotFound: there is no such model; the error lists the names that exist.
     """
     rows = connection.execute("SELECT model_id, name FROM model ORDER BY name").fetchall()
     exact = [model_id for model_id, name in rows if asked.lower() == name.lower()]

@@ -1,7 +1,7 @@
 """Creates and upgrades the schema of an open database. Opens no file; keeps one transaction.
 
-SQLAlchemy and Alembic (0.5 s) are imported inside ``migrate``, so that opening a database that is
-up to date does without them.
+SQLAlchemy and Alembic (0.5 s) are imported inside ``migrate``, so that opening a current database
+does not load them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, revision: str = "head") -> None:
-    """Bring the open database to ``revision``: all of it or, on an error, nothing.
+    """Upgrade the open database to ``revision``, or leave it unchanged on an error.
 
-    The views are dropped first and made again at the end, so a migration may alter any table.
-    Comments are brought up to date too: they are documentation, and need no revision.
+    The views are dropped first and recreated at the end, so a migration may alter any table.
+    Comments are updated too: they are documentation and need no revision.
     """
     from duckdb_sqlalchemy import ConnectionWrapper
     from sqlalchemy import create_engine
@@ -28,7 +28,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, revision: str = "head") -> No
 
     from kndb_migrations.upgrade import upgrade
 
-    # A cursor is a second connection to the same open database, which the pool may close.
+    # A cursor is a second connection to the same open database; the pool may close it.
     engine = create_engine(
         "duckdb://",
         creator=lambda: ConnectionWrapper(connection.cursor()),
@@ -54,7 +54,7 @@ _STORED_COMMENTS = """
 
 
 def _mend_comments(transaction: Connection) -> None:
-    """Give tables and columns the comments of ``kndb.store.schema`` where theirs differ."""
+    """Update the comments of tables and columns that differ from ``kndb.store.schema``."""
     from kndb.store.schema import metadata
 
     tables = metadata.sorted_tables

@@ -1,4 +1,4 @@
-"""The prompts of a run: one row type and one query, narrowed by filters. Reads only."""
+"""Reads the prompts of a run: one row type, and one query with filters."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class StoredPrompt:
         relation_id: the fact's relation.
         object_id: the fact's object.
         lang: its language.
-        template: the sentence with ``[X]`` and ``[Y]``.
-        text: with ``[MASK]`` for the answer.
-        answer: the object's label.
-        done: whether the run attributed it; the others were skipped.
+        template: a sentence with ``[X]`` for the subject and ``[Y]`` for the object.
+        text: the template with the subject filled in and ``[MASK]`` for the answer.
+        answer: the object's label in this language.
+        done: whether the run attributed it; otherwise it was skipped.
     """
 
     prompt_id: int
@@ -56,7 +56,7 @@ _PROMPTS = """
           AND ($relation IS NULL OR relation_id = $relation) {narrowed}
     ORDER BY fact_key, fact_id, lang, template, text, prompt_id
 """
-# A semi-join, unlike list_contains, lets DuckDB leave out the blocks of a table without these ids.
+# Unlike list_contains, a semi-join lets DuckDB skip blocks of a table without these ids.
 _NARROWED = "AND {column} IN (SELECT unnest(${name}::BIGINT[]))"
 
 
@@ -77,7 +77,7 @@ def prompts_of(
         facts: ids of facts; all when None.
         prompts: ids of prompts; all when None.
         relation: a relation's id; all when None.
-        skipped: also the prompts that the run skipped.
+        skipped: include the prompts that the run skipped.
     """
     asked = {"fact_id": facts, "prompt_id": prompts}
     ids = {column: list(values) for column, values in asked.items() if values is not None}
@@ -90,7 +90,7 @@ def prompts_of(
 
 
 def read_prompts(path: str | Path, run_id: int) -> list[StoredPrompt]:
-    """All prompts that a run attributed, in one short transaction of their own.
+    """All prompts that a run attributed; opens the database for this query only.
 
     Raises:
         DatabaseError: the database cannot be opened.

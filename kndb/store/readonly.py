@@ -1,4 +1,4 @@
-"""Runs people's own SQL on a reader's connection, in this process.
+"""Runs users' SQL on a reader's connection, in this process.
 
 The engine refuses writes, other files, extensions and settings (``kndb.store.database``), and
 nothing but a harmless query gets as far as the engine (``kndb.store.sandbox.judge``). It does not
@@ -27,7 +27,7 @@ def run_sql(
 
     Raises:
         UsageError: it is not a single harmless query, or DuckDB refuses it.
-        KndbError: the answer does not fit in the memory a reader may use.
+        KndbError: the query needs more memory than a reader may use.
     """
     with reading(connection):
         try:
@@ -42,10 +42,10 @@ def run_sql(
 
 @contextmanager
 def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Say in a sentence what may befall any reader; Ctrl-C is a ``KeyboardInterrupt``.
+    """Translate the errors any reader may meet; Ctrl-C becomes a ``KeyboardInterrupt``.
 
     Raises:
-        KndbError: the answer does not fit in the memory a reader may use.
+        KndbError: the query needs more memory than a reader may use.
         UsageError: the database is closed.
         DatabaseCorrupt: the file turns out to be damaged.
     """
@@ -62,7 +62,7 @@ def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except RuntimeError as error:
         if str(error) != INTERRUPTED:
             raise
-        connection.interrupt()  # its threads go on otherwise, and closing waits for them
+        connection.interrupt()  # or its threads would go on, and closing would wait for them
         raise KeyboardInterrupt from error
 
 

@@ -1,4 +1,4 @@
-"""From raw scores to knowledge neurons, in SQL: the one place that holds the definition.
+"""From raw scores to knowledge neurons, in SQL. This is the only definition.
 
 Of each prompt the neurons with ``score > tau * highest score`` over all layers are selected (none
 where the highest is not above 0). A fact's knowledge neurons in a language are those selected in

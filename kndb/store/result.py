@@ -1,7 +1,7 @@
-"""The answer to a query: rows with named columns, independent of the database they came from.
+"""The result of a query: rows with named columns, independent of the database.
 
-Rows are read at once, so a result outlives its connection. For more rows than fit in memory there
-is ``kndb.store.export``.
+All rows are read at once, so a result outlives its connection. For more rows than fit in memory,
+use ``kndb.store.export``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Result:
     """Rows with named columns.
 
-    ``columns`` are their names, ``types`` DuckDB's names of their types, for example ``BIGINT``.
+    ``columns`` are their names and ``types`` DuckDB's type names, for example ``BIGINT``.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Result:
 
     @classmethod
     def read(cls, connection: duckdb.DuckDBPyConnection) -> Result:
-        """Read all that the connection's last statement returned."""
+        """Read all rows that the connection's last statement returned."""
         description = connection.description or []
         return cls(
             tuple(str(column[0]) for column in description),
@@ -41,15 +41,15 @@ class Result:
         )
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """The rows, each a tuple in the order of ``columns``."""
+        """The rows, as tuples in the order of ``columns``."""
         return self._rows
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """The rows, each a dictionary by column name."""
+        """The rows, as dictionaries by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self._rows]
 
     def to_arrow(self) -> pa.Table:
-        """The rows as an Arrow table, with the types that DuckDB gives them in Arrow."""
+        """The rows as an Arrow table, with DuckDB's Arrow types."""
         # Here, because rows alone need neither: saves 0.2 s.
         import duckdb
         import pyarrow as pa

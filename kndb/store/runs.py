@@ -1,6 +1,6 @@
-"""Which run is meant: by its id, by its model, or the newest one. The only rule there is.
+"""Chooses a run: by its id, by its model, or the newest. All of kndb uses these functions.
 
-A run named by its id may be unfinished; a run that is found without one is finished. Reads only.
+A run named by its id may be unfinished; one chosen without an id is always finished. Reads only.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class StoredRun:
         model_id: the model's id.
         model: the model's name.
         n_layers: the model's feed-forward blocks.
-        n_neurons: neurons of each block.
+        n_neurons: neurons in each block.
         dataset: the data set's name.
         preset: the attribution preset, or ``imported``.
-        tau: threshold its knowledge neurons were refined with; None where they were imported.
-        share: share of prompts they were refined with, likewise.
-        settings: everything it was attributed with.
+        tau: threshold its knowledge neurons were refined with; None if they were imported.
+        share: share of prompts they were refined with; None if they were imported.
+        settings: all settings of its attribution and its selection of facts.
         finished: whether it is finished.
     """
 
@@ -65,7 +65,7 @@ _RUNS = """
 def read_runs(
     connection: duckdb.DuckDBPyConnection, run_ids: Sequence[int] | None = None
 ) -> list[StoredRun]:
-    """Runs by their ids, or all of them, the one that finished last first."""
+    """Runs by their ids, or all runs; the one that finished last comes first."""
     asked = {"runs": None if run_ids is None else list(run_ids)}
     rows = connection.execute(_RUNS, asked).fetchall()
     names = [field.name for field in fields(StoredRun)]
@@ -79,8 +79,8 @@ def find_run(
     """The id of the run, of one of the given models, whose number begins with ``asked``.
 
     Raises:
-        NotFound: there is none; it carries those that exist.
-        UsageError: several begin so.
+        NotFound: there is no such run; the error lists those that exist.
+        UsageError: several match.
     """
     sql = "SELECT run_id FROM run WHERE $models IS NULL OR list_contains($models, model_id)"
     every = [str(run_id) for (run_id,) in connection.execute(sql, {"models": models}).fetchall()]
@@ -105,38 +105,40 @@ _NEWEST = """
 def chosen_runs(
     connection: duckdb.DuckDBPyConnection, asked: str | int | None, models: list[int] | None
 ) -> list[int]:
-    """The run asked for; without one, the newest finished run of each model over each data set.
+    """The requested run, or else the newest finished run of each model and data set.
 
     Args:
         connection: to the database.
-        asked: a run's id, or the beginning of it.
+        asked: a run's id, or its first digits.
         models: ids of models; all when None.
 
     Raises:
         NotFound: there is no such run, or no run is finished.
-        UsageError: several runs begin so.
+        UsageError: several runs match.
     """
     if asked is not None:
         return [find_run(connection, asked, models)]
     found = connection.execute(_NEWEST, {"models": models}).fetchall()
     if not found:
-        raise NotFound("No run is finished yet; `kndb runs` lists them, `kndb ingest` goes on.")
+        raise NotFound(
+            "No run is finished yet; `kndb runs` lists them, and `kndb ingest` continues one."
+        )
     return [run_id for (run_id,) in found]
 
 
 def newest_run(
     connection: duckdb.DuckDBPyConnection, asked: str | int | None, models: list[int] | None
 ) -> StoredRun:
-    """The run asked for; without one, the newest finished run, where all are of one model.
+    """The requested run, or else the newest finished run, if all belong to one model.
 
     Raises:
         NotFound: there is no such run, or no run is finished.
-        UsageError: runs of several models fit, or the run is not finished.
+        UsageError: runs of several models match, or the run is not finished.
     """
     runs = read_runs(connection, chosen_runs(connection, asked, models))
     if len(names := sorted({run.model for run in runs})) > 1:
         raise UsageError(
-            f"Runs of {len(names)} models fit; name one of them: {', '.join(names)}, with --model."
+            f"Runs of {len(names)} models match; name one of them with --model: {', '.join(names)}."
         )
     return _finished(runs[0])
 
@@ -144,11 +146,11 @@ def newest_run(
 def only_run(
     connection: duckdb.DuckDBPyConnection, asked: str | int | None, models: list[int] | None
 ) -> StoredRun:
-    """The run asked for; without one, the newest finished run, where no other fits.
+    """The requested run, or else the newest finished run, if no other matches.
 
     Raises:
         NotFound: there is no such run, or no run is finished.
-        UsageError: several runs fit.
+        UsageError: several runs match.
     """
     runs = read_runs(connection, chosen_runs(connection, asked, models))
     if len(runs) > 1:
@@ -161,17 +163,17 @@ def only_run(
 
 
 def run_of_model(path: str | Path, model_id: int, model: str, asked: str | None) -> StoredRun:
-    """The run asked for; without one, the newest finished run of the model.
+    """The requested run, or else the newest finished run of the model.
 
     Args:
         path: the database.
         model_id: the model, by its weights.
         model: its name, for messages.
-        asked: a run's id, or the beginning of it.
+        asked: a run's id, or its first digits.
 
     Raises:
         NotFound: there is no such run, or none of this model.
-        UsageError: the run is of another model, or not finished.
+        UsageError: the run belongs to another model, or is not finished.
         DatabaseError: the database cannot be opened.
     """
     with connect(path) as connection:
@@ -182,7 +184,7 @@ def run_of_model(path: str | Path, model_id: int, model: str, asked: str | None)
     own = [run for run in finished if run.model_id == model_id]
     if not own:
         raise NotFound(
-            f"No finished run in {path} is of the model {model}, going by its weights; "
+            f"{path} has no finished run of the model {model} with these weights; "
             "`kndb ingest` makes one.",
             list(dict.fromkeys(run.model for run in finished)),
         )
@@ -191,14 +193,16 @@ def run_of_model(path: str | Path, model_id: int, model: str, asked: str | None)
 
 def _finished(run: StoredRun) -> StoredRun:
     if not run.finished:
-        raise UsageError(f"The run {run.run_id} is not finished; the same `kndb ingest` goes on.")
+        raise UsageError(
+            f"Run {run.run_id} is not finished; run the same `kndb ingest` again to continue it."
+        )
     return run
 
 
 def _of_model(run: StoredRun, model_id: int, model: str) -> StoredRun:
     if run.model_id != model_id:
         raise UsageError(
-            f"The run {run.run_id} is of the model {run.model}, whose weights are not those of "
-            f"{model}; give the model of the run."
+            f"Run {run.run_id} belongs to the model {run.model}, whose weights are not those of "
+            f"{model}; give the run's own model."
         )
     return run

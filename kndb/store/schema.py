@@ -56,8 +56,8 @@ dataset = Table(
     metadata,
     _column("dataset_id", BigInteger, "Hash of sha256."),
     _column("name", Text, "Folder or file name the data set was read from."),
-    _column("format", Text, "The form it was recognised as, for example mpararel."),
-    _column("sha256", Text, "SHA-256 of its files, whatever was selected from them."),
+    _column("format", Text, "The format it was recognised as, for example mpararel."),
+    _column("sha256", Text, "SHA-256 of its files, independent of what was selected from them."),
     comment="A data set, known by its contents.",
 )
 
@@ -65,7 +65,7 @@ relation = Table(
     "relation",
     metadata,
     _column("relation_id", Text, "Identifier, for example P36."),
-    _column("label", Text, "What people call it, for example capital."),
+    _column("label", Text, "Its name, for example capital."),
     comment="A relation between a subject and an object.",
 )
 
@@ -85,13 +85,13 @@ prompt = Table(
     "prompt",
     metadata,
     _column("prompt_id", BigInteger, "Hash of fact, language, template, subject and answer."),
-    _column("fact_id", BigInteger, "The fact it says."),
+    _column("fact_id", BigInteger, "The fact it expresses."),
     _column("lang", Text, "Language code, for example en."),
     _column("template", Text, "Sentence with [X] for the subject and [Y] for the object."),
     _column("text", Text, "Template with the subject filled in and [MASK] for the answer."),
     _column("answer", Text, "Label of the object in this language."),
     _column("subject", Text, "Label of the subject in this language."),
-    comment="A fact said in one language by one template, with the object left out.",
+    comment="A fact expressed in one language by one template, without the object.",
 )
 
 run = Table(
@@ -128,7 +128,7 @@ prediction = Table(
     _optional("predicted", Text, "The model's first choice."),
     _optional("n_answer_tokens", Integer, "Number of tokens of the answer."),
     _optional("completeness", Double, "Worst relative completeness residual of its paths."),
-    comment="What became of one prompt in one run.",
+    comment="The result for one prompt in one run.",
 )
 
 attribution = Table(
@@ -139,7 +139,7 @@ attribution = Table(
     _column("layer", SmallInteger, "Layer of the neuron, from 0."),
     _column("neuron", Integer, "Index of the neuron within its layer, from 0."),
     _column("score", REAL, "Attribution of the answer's probability to the neuron."),
-    comment="Raw scores: of each prompt all above 5 % of its highest, and at least 20.",
+    comment="Raw scores: for each prompt, all above 5 % of its highest, and at least 20.",
 )
 
 knowledge_neuron = Table(
@@ -162,11 +162,13 @@ knowledge_neuron = Table(
 neuron_overlap = Table(
     "neuron_overlap",
     metadata,
-    _column("overlap_id", BigInteger, "Hash of run and settings; asking again replaces its rows."),
+    _column(
+        "overlap_id", BigInteger, "Hash of run and settings; the same request replaces its rows."
+    ),
     _column("run_id", BigInteger, "The run."),
-    _column("level", Text, "What a row is about: fact, relation or language-pair."),
+    _column("level", Text, "What the row describes: fact, relation or language-pair."),
     _optional("relation_id", Text, "The relation; empty for all relations together."),
-    _optional("fact_id", BigInteger, "The fact; empty where a row is about several."),
+    _optional("fact_id", BigInteger, "The fact; empty if the row covers several."),
     _column("langs", Text, "Languages compared, sorted: en,zh."),
     _column("n_langs", Integer, "Number of languages compared."),
     _column("n_facts", BigInteger, "Facts counted: those with at least two languages."),
@@ -180,8 +182,8 @@ neuron_overlap = Table(
     _optional("n_significant", BigInteger, "Facts whose own q_value is at most 0.05."),
     _optional("shared_by_facts", Double, "Neurons that two facts of the relation share, mean."),
     _optional("shared_by_facts_expected", Double, "The same, expected of random sets."),
-    _optional("note", Text, "Why there is nothing to compare, or what is missing."),
-    _column("settings", Text, "What was asked for, as JSON."),
+    _optional("note", Text, "Why nothing could be compared, or what is missing."),
+    _column("settings", Text, "The request, as JSON."),
     comment="Knowledge neurons shared by several languages, against chance.",
 )
 
@@ -254,7 +256,7 @@ degenerate_subset = Table(
     _column("set_id", BigInteger, "The set within its search."),
     _column("members", Text, "Neurons of a proper non-empty subset: 2:117,3:5."),
     _column("drop", Double, "Drop of the answer's probability when the subset is suppressed."),
-    comment="How little each subset of a set in degenerate_set matters by itself.",
+    comment="The drop caused by each proper subset of a set in degenerate_set.",
 )
 
 factcheck_calibration = Table(
@@ -263,7 +265,7 @@ factcheck_calibration = Table(
     _column("calibration_id", BigInteger, "Hash of run, search and settings."),
     _column("run_id", BigInteger, "The run whose neurons are used."),
     _column("search_id", BigInteger, "The search that found the degenerate neurons."),
-    _column("settings", Text, "Split, seed and everything else that was asked for, as JSON."),
+    _column("settings", Text, "All settings, with the split and its seed, as JSON."),
     _column("created_at", DateTime, "When it was made, UTC."),
     _column("kndb_version", Text, "Version of kndb that made it."),
     comment="One calibration of the fact check.",
@@ -275,11 +277,15 @@ factcheck = Table(
     _column("calibration_id", BigInteger, "The calibration."),
     _column("relation_id", Text, "The relation."),
     _column("lang", Text, "Language of the claims."),
-    _column("method", Text, "What scores claims: degenerate, knowledge, probability and others."),
-    _column("threshold", Double, "Claims that score at least this are held true."),
+    _column(
+        "method", Text, "How claims are scored: degenerate, knowledge, probability and others."
+    ),
+    _column("threshold", Double, "Claims that score at least this are judged true."),
     _column("threshold_low", Double, "Lower end of its band; scores within are too close to call."),
     _column("threshold_high", Double, "Upper end of its band."),
-    _column("n_neurons", Integer, "Neurons whose attributions make the score; 0 for others."),
+    _column(
+        "n_neurons", Integer, "Neurons whose attributions make the score; 0 for other methods."
+    ),
     _column("n_train", Integer, "Training facts of the relation."),
     _column("n_validation", Integer, "Validation facts that the threshold was chosen on."),
     _column("n_claims", Integer, "Claims about them, true and false."),
@@ -292,9 +298,9 @@ factcheck_split = Table(
     "factcheck_split",
     metadata,
     _column("calibration_id", BigInteger, "The calibration."),
-    _column("fact_key", Text, "Relation and subject; facts of one key are not parted."),
+    _column("fact_key", Text, "Relation and subject; facts with the same key stay in one split."),
     _column("split", Text, "train, validation or test."),
-    comment="Which facts a calibration has seen, and which are left to test it on.",
+    comment="Which facts a calibration used, and which are left to test it on.",
 )
 
 factcheck_neuron = Table(
@@ -303,7 +309,9 @@ factcheck_neuron = Table(
     _column("calibration_id", BigInteger, "The calibration."),
     _column("relation_id", Text, "The relation."),
     _column("lang", Text, "Language of the prompts."),
-    _column("kind", Text, "degenerate, knowledge, or random: as many others of the same layers."),
+    _column(
+        "kind", Text, "degenerate, knowledge, or random: equally many others of the same layers."
+    ),
     _column("layer", SmallInteger, "Layer of the neuron, from 0."),
     _column("neuron", Integer, "Index of the neuron within its layer, from 0."),
     _column("n_facts", Integer, "Training facts that have it; 0 for random ones."),
@@ -316,11 +324,11 @@ factcheck_curve = Table(
     _column("calibration_id", BigInteger, "The calibration."),
     _column("relation_id", Text, "The relation."),
     _column("lang", Text, "Language of the claims."),
-    _column("method", Text, "What scores claims."),
-    _column("threshold", Double, "A threshold that could be chosen."),
+    _column("method", Text, "How claims are scored."),
+    _column("threshold", Double, "A possible threshold."),
     _column("true_above", Integer, "True validation claims that score at least this."),
     _column("false_above", Integer, "False validation claims that score at least this."),
-    comment="What each threshold would do on the validation facts.",
+    comment="The effect of each possible threshold on the validation facts.",
 )
 
 edit = Table(
@@ -333,26 +341,30 @@ edit = Table(
     _column(
         "selection", Text, "Which neurons: language-independent, sequential, 2:117,3:5 and so on."
     ),
-    _column("lang", Text, "The language edited from: that of the target, if any."),
+    _column("lang", Text, "The language edited from; the target's, if it has one."),
     _column("langs", Text, "Languages whose neurons were taken, sorted: en,zh."),
-    _optional("target", Text, "The new answer in that language; empty where there is none."),
-    _optional("target_object_id", Text, "Identifier of the new object, where the data set has it."),
+    _optional("target", Text, "The new answer in that language; empty if there is none."),
+    _optional("target_object_id", Text, "Identifier of the new object, if the data set has it."),
     _optional("strength", Double, "Lambda of an update."),
     _column("settings", Text, "All settings, as JSON."),
     _column("status", Text, "active, undone, or skipped: nothing was edited."),
     _optional("reason", Text, "Why it was skipped, or what is missing."),
     _column("n_neurons", Integer, "Neurons edited."),
     _optional(
-        "reliability", Double, "Share of the prompts the neurons were found with that do as told."
+        "reliability",
+        Double,
+        "Share of the prompts used to find the neurons on which the edit worked.",
     ),
-    _optional("generality", Double, "The same of the paraphrases kept back."),
-    _optional("transfer", Double, "The same of the prompts in other languages."),
+    _optional("generality", Double, "The same for held-out paraphrases."),
+    _optional("transfer", Double, "The same for prompts in other languages."),
     _optional(
         "locality", Double, "Share of unrelated prompts with the same first choice as before."
     ),
-    _optional("harmonic", Double, "Harmonic mean of those of the four that are known."),
+    _optional("harmonic", Double, "Harmonic mean of the four, or of those that are known."),
     _optional(
-        "control_reliability", Double, "Reliability with as many random neurons of the same layers."
+        "control_reliability",
+        Double,
+        "Reliability with equally many random neurons of the same layers.",
     ),
     _optional("control_generality", Double, "Generality with these."),
     _optional("control_transfer", Double, "Transfer with these."),
@@ -362,7 +374,9 @@ edit = Table(
         "perplexity_before", Double, "Perplexity of the right answers to the unrelated prompts."
     ),
     _optional("perplexity_after", Double, "The same after the edit."),
-    _column("weights_sha256", Text, "Hash of the weights the change fits; empty: of unsaved ones."),
+    _column(
+        "weights_sha256", Text, "Hash of the weights the change applies to; empty for unsaved ones."
+    ),
     _optional(
         "delta",
         LargeBinary,
@@ -371,7 +385,7 @@ edit = Table(
     _column("created_at", DateTime, "When it was made, UTC."),
     _optional("undone_at", DateTime, "When it was undone, UTC."),
     _column("kndb_version", Text, "Version of kndb that made it."),
-    comment="What was edited, with what, and what came of it.",
+    comment="Edits: what was changed, how, and with what effect.",
 )
 
 edit_neuron = Table(
@@ -391,16 +405,14 @@ edit_measure = Table(
     _column("kind", Text, "edit, or control: the same done to random neurons."),
     _column("prompt_id", BigInteger, "The prompt."),
     _column("part", Text, "own, paraphrase, language or unrelated."),
-    _optional("new_answer", Text, "The answer it shall have; empty where there is none."),
+    _optional("new_answer", Text, "The new answer; empty if there is none."),
     _column("p_old_before", Double, "Probability of the right answer of the data, before."),
     _column("p_old_after", Double, "The same, after."),
     _optional("p_new_before", Double, "Probability of the new answer, before."),
     _optional("p_new_after", Double, "The same, after."),
     _column("first_before", Text, "The first choice of the model, before."),
     _column("first_after", Text, "The same, after."),
-    _column("changed", Boolean, "The first choice is another."),
-    _optional(
-        "success", Boolean, "The edit did here what it should; empty where that cannot be told."
-    ),
-    comment="What an edit did to each prompt it was measured on.",
+    _column("changed", Boolean, "Whether the first choice has changed."),
+    _optional("success", Boolean, "Whether the edit had the wanted effect here; empty if unknown."),
+    comment="The effect of an edit on each prompt it was measured on.",
 )

@@ -1,7 +1,7 @@
-"""Searches for degenerate sets: what of a run is to be searched, and what was found.
+"""Reads what a search for degenerate sets needs of a run, and stores what it finds.
 
-Every call opens the file for one short transaction, and may be repeated: a fact and language that
-a search already has is not written twice. It runs no model and decides nothing about sets.
+Every call opens the file for one short transaction and may be repeated: a fact and language that
+the search already has is not written twice. Runs no model and judges no sets.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Key = tuple[int, str]
 
 @dataclass(frozen=True)
 class FactToSearch:
-    """A fact in a language, as a run has it.
+    """A fact in one language of a run.
 
     Attributes:
         fact_id: the fact.
         lang: the language.
-        prompts: text with ``[MASK]`` and answer of each prompt that was attributed.
+        prompts: the text with ``[MASK]`` and the answer of each attributed prompt.
         neurons: its knowledge neurons, the strongest first.
     """
 
@@ -46,7 +46,7 @@ class FactToSearch:
 
     @property
     def key(self) -> Key:
-        """What it is known by within a search."""
+        """What identifies it within a search."""
         return self.fact_id, self.lang
 
 
@@ -66,7 +66,7 @@ def facts_to_search(
     limit: int | None = None,
     seed: int = 0,
 ) -> list[FactToSearch]:
-    """Facts of a run in each of their languages, whether or not they have neurons.
+    """Facts of a run in each of their languages, including those without neurons.
 
     Args:
         path: the database.
@@ -74,8 +74,8 @@ def facts_to_search(
         fact: a key, a prompt or words of the subject; all facts when None.
         relation: a relation's id or label.
         langs: languages; all when empty.
-        limit: so many facts, drawn by the seed, the same in every language.
-        seed: of the draw.
+        limit: number of facts to draw, the same in every language.
+        seed: seed of the draw.
 
     Raises:
         NotFound: nothing matches.
@@ -93,7 +93,7 @@ def facts_to_search(
         for fact_id, lang, layer, index in connection.execute(_NEURONS, {"run": run_id}).fetchall():
             neurons.setdefault((fact_id, lang), []).append(Neuron(layer, index))
     if not rows:
-        raise NotFound(f"The run {run_id} has no such fact; `kndb query` shows what it has.")
+        raise NotFound(f"Run {run_id} has no such fact; `kndb query` shows which it has.")
     _check_langs(langs, {prompt.lang for prompt in rows})
     facts = {prompt.fact_id for prompt in rows}
     drawn = set(sorted(facts, key=lambda key: content_id("draw", seed, key))[:limit])
@@ -109,16 +109,16 @@ def _check_langs(asked: Sequence[str], known: set[str]) -> None:
     unknown = sorted(set(asked) - known)
     if unknown:
         raise UsageError(
-            f"There is no language {unknown[0]!r} here; choose from {', '.join(sorted(known))}."
+            f"The run has no language {unknown[0]!r}; choose from {', '.join(sorted(known))}."
         )
 
 
 class SearchWriter:
     """Writes one search into the database at ``path``.
 
-    ``settings`` hold all that sets it apart from other searches of the same run; which facts are
-    searched does not, so a search may be widened later. ``wait`` is how many seconds each call
-    keeps trying while another process holds the file.
+    ``settings`` distinguish it from other searches of the same run. They do not say which facts are
+    searched, so a search may be extended later. ``wait`` is how many seconds each call keeps trying
+    while another process holds the file.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class SearchWriter:
         self._wait = wait
 
     def begin(self) -> frozenset[Key]:
-        """Find or make the search; the facts and languages that it already has.
+        """Find or create the search, and return the facts and languages it already has.
 
         Raises:
             DatabaseError: the database cannot be opened for writing.
@@ -151,10 +151,10 @@ class SearchWriter:
         """Store some facts with their sets, in one transaction.
 
         Args:
-            facts: the columns of ``degenerate_fact``.
-            sets: those of ``degenerate_set``.
-            members: those of ``degenerate_member``.
-            subsets: those of ``degenerate_subset``.
+            facts: rows of ``degenerate_fact``.
+            sets: rows of ``degenerate_set``.
+            members: rows of ``degenerate_member``.
+            subsets: rows of ``degenerate_subset``.
         """
         tables = {"facts": facts, "sets": sets, "members": members, "subsets": subsets}
         with transaction(self.path, wait=self._wait) as connection:

@@ -1,4 +1,4 @@
-"""The views of a kndb database: its tables joined under readable names, for people writing SQL.
+"""The views of a kndb database: its tables joined under readable names, for users who write SQL.
 
 Each view and each of its columns is documented here, and the documentation is stored in the
 database. Every migration recreates them, so a changed view needs a new revision, if an empty one.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class View:
-    """One view: its name, what it holds, its columns in order with their meaning, its SELECT."""
+    """One view: its name, its comment, its columns in order with their meaning, and its SELECT."""
 
     name: str
     comment: str
@@ -56,7 +56,7 @@ FACTS = View(
 
 RUNS = View(
     "runs",
-    "Runs with what became of their prompts.",
+    "Runs, with counts of their prompts.",
     {
         "run_id": "The run.",
         "model": "Name of the model.",
@@ -95,7 +95,7 @@ RUNS = View(
 
 PREDICTIONS = View(
     "predictions",
-    "What the models answered, prompt by prompt.",
+    "The models' answers, prompt by prompt.",
     {
         **_FACT_COLUMNS,
         "text": "The prompt, with [MASK] for the answer.",
@@ -251,12 +251,12 @@ EDITS = View(
         "target": "The new answer.",
         "strength": "Lambda of an update.",
         "n_neurons": "Neurons edited.",
-        "reliability": "Share of the edit's own prompts that do as told.",
-        "generality": "The same of paraphrases kept back.",
-        "transfer": "The same of the other languages.",
+        "reliability": "Share of the edit's own prompts on which it had the wanted effect.",
+        "generality": "The same for held-out paraphrases.",
+        "transfer": "The same for prompts in the other languages.",
         "locality": "Share of unrelated prompts with the same first choice as before.",
-        "harmonic": "Harmonic mean of those of the four that are known.",
-        "control_harmonic": "The same with random neurons of the same layers.",
+        "harmonic": "Harmonic mean of the four, or of those that are known.",
+        "control_harmonic": "The same for random neurons of the same layers.",
         "status": "active, undone or skipped.",
         "reason": "Why it was skipped, or what is missing.",
         "created_at": "When it was made, UTC.",
@@ -286,15 +286,15 @@ EDIT_MEASURES = View(
         "part": "own, paraphrase, language or unrelated.",
         "kind": "edit, or control: the same done to random neurons.",
         "old_answer": "The right answer of the data.",
-        "new_answer": "The answer it shall have.",
+        "new_answer": "The new answer.",
         "p_old_before": "Probability of the old answer, before.",
         "p_old_after": "The same, after.",
         "p_new_before": "Probability of the new answer, before.",
         "p_new_after": "The same, after.",
         "first_before": "The first choice of the model, before.",
         "first_after": "The same, after.",
-        "changed": "The first choice is another.",
-        "success": "The edit did here what it should.",
+        "changed": "Whether the first choice has changed.",
+        "success": "Whether the edit had the wanted effect on this prompt.",
         "edit_id": "The edit.",
     },
     """

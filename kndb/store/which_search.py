@@ -1,6 +1,6 @@
-"""Which search for degenerate neurons is meant: the newest of a run, or the one asked for.
+"""Chooses a search for degenerate neurons: the newest of a run, or the requested one.
 
-This is the only rule; graphs, evaluations and calibrations all go by it. Reads ids only.
+Graphs, evaluations and calibrations all use it. Reads ids only.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _SEARCHES = """
     ORDER BY finished DESC, degenerate_search.finished_at DESC NULLS LAST,
              degenerate_search.started_at DESC, search_id
 """
-"""The one that finished last comes first; those that are not finished come after all others."""
+"""The search that finished last comes first; unfinished ones come last."""
 
 
 def newest_search(connection: duckdb.DuckDBPyConnection, run_id: int) -> Search | None:
-    """The search of the run that finished last; an unfinished one only where none is finished."""
+    """The run's search that finished last, or an unfinished one if none has finished."""
     row = connection.execute(_SEARCHES, {"run": run_id, "models": None}).fetchone()
     return None if row is None else Search(*row)
 
@@ -44,11 +44,11 @@ def find_search(
     run: str | int | None = None,
     models: list[int] | None = None,
 ) -> Search:
-    """The search whose number begins with ``asked``, of the run asked for and the given models.
+    """The search whose number begins with ``asked``, in the given run and models.
 
     Raises:
-        NotFound: there is none, or no such run; it carries those that exist, the newest first.
-        UsageError: several begin so.
+        NotFound: there is no such search or run; the error lists those that exist, newest first.
+        UsageError: several match.
     """
     run_id = None if run is None else find_run(connection, run, models)
     asked = str(asked)
@@ -56,7 +56,7 @@ def find_search(
     every = {str(row[0]): Search(*row) for row in rows}
     found = [asked] if asked in every else [key for key in every if key.startswith(asked)]
     if not found:
-        raise NotFound(f"There is no search {asked!r} for degenerate neurons here.", list(every))
+        raise NotFound(f"There is no search {asked!r} for degenerate neurons.", list(every))
     if len(found) > 1:
         raise UsageError(f"{len(found)} searches begin with {asked!r}; give more of the number.")
     return every[found[0]]

@@ -1,9 +1,9 @@
-"""Writes runs into a database: the catalogue, then batch after batch, then the refined neurons.
+"""Writes runs into a database: the catalogue, then batches of results, then the refined neurons.
 
-Every call opens the file for one short transaction, so readers get in between two batches and a
-killed process loses no more than the batch under way. Everything may be repeated: what is there
-already is not written twice. Bulk rows come in as Arrow tables and are stored sorted, which gives
-DuckDB its zone maps. It computes no scores.
+Every call opens the file for one short transaction, so readers can read between two batches and a
+killed process loses only the current batch. Every call may be repeated: existing rows are not
+written twice. Bulk rows arrive as Arrow tables and are stored sorted, so that DuckDB's zone maps
+work. Computes no scores.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as found or made by ``Writer.begin``."""
+    """A run as found or created by ``Writer.begin``."""
 
     run_id: int
     status: str
-    """``running``, or ``finished`` where nothing is left to do."""
+    """``running``, or ``finished`` if nothing is left to do."""
     done: frozenset[int]
     """Ids of the prompts already predicted or skipped."""
     tau: float | None
-    """Threshold its knowledge neurons were refined with; None before that."""
+    """Threshold its knowledge neurons were refined with; None before refinement."""
     share: float | None
     """Share of prompts they were refined with."""
 
 
 class Writer:
-    """Writes into the database at ``path``, which ``begin`` makes when there is none.
+    """Writes into the database at ``path``, which ``begin`` creates if it does not exist.
 
     ``wait`` is how many seconds each call keeps trying while another process holds the file.
     """
@@ -67,10 +67,10 @@ class Writer:
         preset: str,
         settings: Mapping[str, Any],
     ) -> Run:
-        """Find or make the run of these settings, and store what of its catalogue is missing.
+        """Find or create the run with these settings, and store what the catalogue lacks.
 
-        ``settings`` must hold all that makes this run different from others, the selection of
-        prompts included, and must be JSON. A run that was interrupted is running again.
+        ``settings`` must be JSON, and must distinguish this run from others; they include the
+        selection of prompts. An interrupted run is set to running again.
 
         Raises:
             DatabaseError: the database cannot be opened for writing.
@@ -84,7 +84,7 @@ class Writer:
             return Run(run_id, status, _done(connection, run_id), tau, share)
 
     def append(self, run_id: int, predictions: pa.Table, attributions: pa.Table) -> None:
-        """Store a batch: what became of its prompts, and their raw scores. One transaction.
+        """Store a batch of prompts with their raw scores, in one transaction.
 
         Args:
             run_id: the run.
@@ -93,7 +93,7 @@ class Writer:
             attributions: ``prompt_id, layer, neuron, score``; rows of prompts that are not in
                 ``predictions`` are not stored.
 
-        Prompts that the run already has are left as they are.
+        Prompts that the run already has are not changed.
         """
         with transaction(self.path, wait=self._wait) as connection:
             connection.register("new_predictions", predictions)

@@ -375,7 +375,9 @@ def test_the_model_must_be_the_runs(folders: dict[str, Path], database: Path) ->
     other = str(folders["other-bert"])
     with pytest.raises(UsageError, match=r"model tiny-bert, whose weights are not those of other"):
         find_degenerate(SearchRequest(database, ModelChoice(other), run=str(run_id)))
-    with pytest.raises(NotFound, match="other-bert, going by its weights") as error:
+    with pytest.raises(
+        NotFound, match="no finished run of the model other-bert with these weights"
+    ) as error:
         find_degenerate(SearchRequest(database, ModelChoice(other)))
     assert sorted(error.value.nearest) == ["tiny-bert", "tiny-gpt2"]
     assert table(database, "degenerate_search") == []

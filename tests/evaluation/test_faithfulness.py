@@ -155,5 +155,7 @@ def test_what_makes_no_sense(bert: Run, tmp_path: Path) -> None:
             FaithfulnessRequest(database, ModelChoice(str(folder)), top=(200, 145))
         )
     other = saved(tmp_path, "other-bert")
-    with pytest.raises(NotFound, match="other-bert, going by its weights"):
+    with pytest.raises(
+        NotFound, match="no finished run of the model other-bert with these weights"
+    ):
         faithfulness.evaluate(FaithfulnessRequest(database, ModelChoice(str(other))))

@@ -173,7 +173,9 @@ def test_what_makes_no_sense(bert: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="At least 1 unrelated fact"):
         LocalisationRequest(*map_run(bert), unrelated=0)
     other = saved(tmp_path, "other-bert")
-    with pytest.raises(NotFound, match="other-bert, going by its weights"):
+    with pytest.raises(
+        NotFound, match="no finished run of the model other-bert with these weights"
+    ):
         localisation.evaluate(LocalisationRequest(bert[0], ModelChoice(str(other))))
 
 

@@ -216,7 +216,9 @@ def test_prompts_of_another_tokenizer_are_a_note(bert: tuple[Path, Path]) -> Non
 
 def test_the_model_must_be_the_runs(bert: tuple[Path, Path], tmp_path: Path) -> None:
     other = saved(tmp_path, "other-bert")
-    with pytest.raises(NotFound, match="other-bert, going by its weights"):
+    with pytest.raises(
+        NotFound, match="no finished run of the model other-bert with these weights"
+    ):
         model_and_run(NeuronRequest(bert[0], ModelChoice(str(other))))
     _, run = model_and_run(NeuronRequest(bert[0], ModelChoice(str(bert[1]))))
     with pytest.raises(UsageError, match="whose weights are not those of other-bert"):

@@ -152,5 +152,5 @@ def test_commands_take_a_search_and_refuse_one_that_is_not_there(
     assert main([*command, "--db", str(path), "--search", "x1"]) == 4
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("Error: There is no search 'x1' for degenerate neurons here.")
+    assert err.startswith("Error: There is no search 'x1' for degenerate neurons.")
     assert str(known) in err

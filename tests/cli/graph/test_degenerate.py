@@ -206,7 +206,7 @@ def test_a_model_that_is_not_there(search: Run, db: Path, tmp_path: Path) -> Non
     tokenizer_of("bert").save_pretrained(other)
     code, _, err = search("--quiet", model=str(other))
     assert code == 4
-    assert "going by its weights" in err
+    assert "with these weights" in err
 
 
 def test_facts_with_too_few_neurons_leave_nothing_to_search(search: Run, db: Path) -> None:

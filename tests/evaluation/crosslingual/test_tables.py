@@ -257,7 +257,7 @@ def test_which_run(tmp_path: Path) -> None:
     finished_run(path)
     newer = finished_run(path, seed=1)
     finished_run(path, Model(name="other", weights_sha256="ef" * 32))
-    with pytest.raises(UsageError, match=r"Runs of 2 models fit.*other, tiny"):
+    with pytest.raises(UsageError, match=r"Runs of 2 models match.*other, tiny"):
         crosslingual.evaluate(StoredRequest(path))
     for request in (StoredRequest(path, "tiny"), StoredRequest(path, run=str(newer))):
         assert crosslingual.evaluate(request)[0].settings["run"] == newer
