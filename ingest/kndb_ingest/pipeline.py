@@ -1,7 +1,7 @@
-"""The ingestion pipeline: a fact set through a model into the database, batch after batch.
+"""The ingestion pipeline: runs a fact set through a model and stores the results in batches.
 
-A run is made of model, data and settings. Prompts that the run already has are left alone, so an
-interrupted run goes on where it stopped, and a finished one has nothing to do.
+Model, data and settings identify a run. Prompts that the run already has are skipped, so an
+interrupted run continues where it stopped, and a finished one has nothing left to do.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from kndb_ingest.rows import PREDICTIONS, attribution_rows, predicted, skipped
 from kndb_ingest.summary import IngestSummary, summarise
 
 Outcome = tuple[int, Attribution | str]
-"""A prompt's id, and its attribution or the reason why it was skipped."""
+"""A prompt's id, and its attribution or the reason it was skipped."""
 
 
 COMMIT_PROMPTS = 1000
-"""An interrupted run loses no more prompts than this, nor more work than ``COMMIT_SECONDS``."""
+"""Most prompts between commits."""
 
 
 @dataclass(frozen=True)
 class IngestRequest:
-    """What to ingest, from what, into what.
+    """A request to ingest a fact set: data, model, database and settings.
 
     Attributes:
-        database: the database's path; made when there is none.
-        model: which model, and how it is loaded.
-        dataset: a folder or file; ``demo`` is embedded.
+        database: the database's path; created if it does not exist.
+        model: the model, and how it is loaded.
+        dataset: a folder or file, or ``demo`` for the embedded one.
         preset: name of the attribution preset.
         langs: languages to take; all when empty.
         relations: relations to take; all when empty.
         limit: number of facts.
         templates: number of templates per relation and language.
-        seed: of the draw of facts.
+        seed: seed of the draw of facts.
         tau: share of a prompt's highest score above which a neuron is selected.
         share: share of a fact's prompts in which a knowledge neuron is selected.
         tolerance: largest relative completeness residual; the preset's when None.
@@ -72,9 +72,9 @@ class IngestRequest:
     max_nodes: int | None = None
 
     def run_settings(self, settings: Settings) -> dict[str, Any]:
-        """All that sets this run apart from others on the same model and data.
+        """The settings that distinguish this run from others of the same model and data.
 
-        Device and memory do not; thresholds do not either, as they are applied to stored scores.
+        Device and memory are not among them, nor are thresholds, which apply to stored scores.
         """
         return {
             "preset": self.preset,
@@ -96,7 +96,7 @@ def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
         ModelError: the model cannot be loaded.
         UsageError: an option is wrong.
         DatabaseError: the database cannot be opened.
-        KeyboardInterrupt: after storing what was done.
+        KeyboardInterrupt: after storing the finished prompts.
     """
     started = time.monotonic()
     check_thresholds(request.tau, request.share)
@@ -139,7 +139,7 @@ def _prompts_left(dataset: Dataset, run: Run) -> dict[int, Prompt]:
 def _outcomes(
     model: LanguageModel[Any], prompts: dict[int, Prompt], settings: Settings, memory: int | None
 ) -> Iterator[Outcome]:
-    """What becomes of each prompt: its attribution, or the reason why there is none."""
+    """For each prompt, its attribution or the reason it was skipped."""
     usable = []
     for key, prompt in prompts.items():
         problem = prompt_problem(prompt)
@@ -154,7 +154,7 @@ def _outcomes(
 def _store(
     writer: Writer, run: Run, outcomes: Iterable[Outcome], left: int, progress: Report
 ) -> None:
-    """Commit outcomes in batches; on an interrupt or error, those at hand."""
+    """Commit outcomes in batches; on an interrupt or error, commit those at hand first."""
     total = len(run.done) + left
     done = len(run.done)
     progress(done, total)

@@ -1,4 +1,4 @@
-"""From attributions to the Arrow rows of the database: what is stored of each prompt."""
+"""Turns attributions into the Arrow rows that the database stores for each prompt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kndb.attribution import Attribution
 from kndb.store.refine import RAW_FLOOR
 
 AT_LEAST = 20
-"""So many of a prompt's highest scores are stored, however low."""
+"""At least this many of a prompt's highest scores are stored, however low they are."""
 
 PREDICTIONS = pa.schema(
     [
@@ -38,12 +38,12 @@ ATTRIBUTIONS = pa.schema(
 
 
 def skipped(prompt_id: int, reason: str) -> dict[str, object]:
-    """The prediction row of a prompt that was not asked."""
+    """The prediction row of a skipped prompt."""
     return {"prompt_id": prompt_id, "status": "skipped", "reason": reason}
 
 
 def predicted(prompt_id: int, found: Attribution) -> dict[str, object]:
-    """The prediction row of a prompt that was attributed."""
+    """The prediction row of an attributed prompt."""
     return {
         "prompt_id": prompt_id,
         "status": "done",
@@ -57,13 +57,13 @@ def predicted(prompt_id: int, found: Attribution) -> dict[str, object]:
 
 
 def raw_scores(scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Which scores are stored: all above 5 % of the highest, and at least the 20 highest.
+    """The scores to store: all above 5 % of the highest, and at least the 20 highest.
 
     Args:
         scores: ``(n_layers, n_neurons)``.
 
     Returns:
-        Flat indices, ascending, and the scores there.
+        Flat indices in ascending order, and their scores.
     """
     flat = scores.ravel()
     n = min(AT_LEAST, len(flat))
@@ -73,7 +73,7 @@ def raw_scores(scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[n
 
 
 def attribution_rows(found: Sequence[tuple[int, Attribution]]) -> pa.Table:
-    """Raw rows of several prompts, each with its id."""
+    """Raw rows of several prompts, given as id and attribution."""
     parts = []
     for prompt_id, attribution in found:
         chosen, scores = raw_scores(attribution.scores)

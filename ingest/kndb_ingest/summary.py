@@ -1,4 +1,4 @@
-"""What a run holds, counted in the database, so that resumed runs are summed up whole."""
+"""Summarises a run from the database, so that a resumed run is counted as a whole."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ class IngestSummary:
         prompts: by language, prompts attributed and prompts skipped.
         skipped: by reason, prompts skipped.
         accuracy: share of the attributed prompts whose answer is the model's first choice; None
-            where there is none.
-        worst_completeness: largest relative completeness residual; None likewise.
+            if no prompt was attributed.
+        worst_completeness: largest relative completeness residual; None
+            if no prompt was attributed.
         knowledge_neurons: rows of refined neurons.
-        new_prompts: prompts that this call worked on; 0 where all had been there.
-        seconds: this call took.
+        new_prompts: prompts handled by this call; 0 if all were stored before.
+        seconds: seconds taken by this call.
     """
 
     run_id: int
@@ -66,7 +67,7 @@ _REASONS = """
 
 
 def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> IngestSummary:
-    """Count what a run holds.
+    """Summarise a run.
 
     Raises:
         DatabaseError: the database cannot be opened.

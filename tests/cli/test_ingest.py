@@ -52,7 +52,7 @@ def test_it_sums_up_and_the_second_time_does_nothing(ingest, tmp_path):
     assert (tmp_path / "a.db").exists()
     code, out, err = ingest()
     assert (code, out) == (0, "")
-    assert "Nothing was to do: tiny on facts had been finished before." in err
+    assert "Nothing to do: tiny on facts was already finished." in err
 
 
 def test_quiet_says_nothing(ingest):

@@ -1,4 +1,4 @@
-"""What people are told at the end of an ingestion."""
+"""The summary shown at the end of an ingestion."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def summary(done: IngestSummary) -> str:
-    """The figures of a run, a line for each."""
+    """The figures of a run, one per line."""
     return "\n".join([_headline(done), *(f"  {name:<13} {text}" for name, text in _lines(done))])
 
 
 def _headline(done: IngestSummary) -> str:
     if done.new_prompts == 0:
-        return f"Nothing was to do: {done.model} on {done.dataset} had been finished before."
+        return f"Nothing to do: {done.model} on {done.dataset} was already finished."
     per_second = done.new_prompts / max(done.seconds, 1e-9)
     return (
         f"{done.model} on {done.dataset}: {done.new_prompts:,} prompts in "
