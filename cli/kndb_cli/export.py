@@ -27,7 +27,7 @@ def export(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="parquet, csv, json or jsonl. Default: what the name of -o ends in; csv for -o -, "
+            help="parquet, csv, json or jsonl. Default: by the suffix of -o; csv for -o -, "
             "else parquet.",
             rich_help_panel="Output",
         ),
@@ -38,8 +38,8 @@ def export(
             "--output",
             "-o",
             metavar="FILE",
-            help="The file to write, whole or not at all; - is standard output. "
-            "Default: TABLE.parquet, or as --format says.",
+            help="The file to write, which appears once it is complete; - is standard output. "
+            "Default: TABLE.parquet, or the suffix of --format.",
             rich_help_panel="Output",
         ),
     ] = None,
@@ -51,7 +51,7 @@ def export(
     kndb export attribution -o scores.csv
     kndb export run -o - --format jsonl
     """
-    # Here, because a command's help needs no library.
+    # Deferred: --help needs no library.
     from kndb.store.export import ENDINGS, export_into
 
     file = output or Path(f"{table}.{format or 'parquet'}")

@@ -70,9 +70,9 @@ def query(
 
 @contextmanager
 def _pandas_unseen() -> Iterator[None]:
-    """Let DuckDB find no pandas: it imports it with the first parameter of a query.
+    """Hide pandas from DuckDB, which imports it with the first parameter of a query.
 
-    Where the extra is installed, that takes longer (0.3 s) than all the rest.
+    If pandas is installed, that import takes longer (0.3 s) than everything else.
     """
     if "pandas" in sys.modules:
         yield
@@ -86,7 +86,7 @@ def _pandas_unseen() -> Iterator[None]:
 
 def layout(found: Rows) -> RenderableType:
     """The table of neurons for a terminal."""
-    # Here, because only a table needs it: saves the import of Rich, 0.05 s, in every pipe.
+    # Deferred: only tables need Rich, which takes 0.05 s.
     from kndb_cli.output.neuron_table import neuron_table
 
     return neuron_table(found)

@@ -1,4 +1,4 @@
-"""``kndb runs``: which models were run on which data."""
+"""``kndb runs``: lists the runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def runs(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """List the runs: model, data, settings, state."""
+    """List the runs: model, data set, preset, state and counts of prompts."""
     target = choose(format, json, output, quiet)
     with kndb.open(db) as database:
         found = database.runs()

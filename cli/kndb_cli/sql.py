@@ -21,7 +21,9 @@ _LIMITS = "What the query may take"
 def sql(
     statement: Annotated[
         str | None,
-        typer.Argument(metavar="[SQL]", help="The query; left out or -: read from stdin."),
+        typer.Argument(
+            metavar="[SQL]", help="The query. If omitted or -, it is read from standard input."
+        ),
     ] = None,
     db: options.Database = options.DATABASE,
     timeout: Annotated[
@@ -60,7 +62,7 @@ def sql(
     """
     target = choose(format, json, output, quiet)
     question = _from_stdin() if statement is None or statement == "-" else statement
-    # Here, because the help needs no database: saves DuckDB's import.
+    # Deferred: --help needs no database, so DuckDB is not imported.
     from kndb.store.sandbox import Limits, run_apart
 
     seconds = timeout if timeout is not None or sys.stdout.isatty() else Limits.seconds

@@ -401,7 +401,7 @@ def test_what_is_not_there(folders: dict[str, Path], database: Path, tmp_path: P
         find_degenerate(SearchRequest(database, ModelChoice(model), fact="Atlantis"))
     with pytest.raises(NotFound, match="P99"):
         find_degenerate(SearchRequest(database, ModelChoice(model), relation="P99"))
-    with pytest.raises(UsageError, match=r"'xx' here; choose from de, en"):
+    with pytest.raises(UsageError, match=r"'xx'; choose from de, en"):
         find_degenerate(SearchRequest(database, ModelChoice(model), langs=["xx"]))
     with pytest.raises(UsageError, match="at least 2 neurons"):
         SearchRequest(database, ModelChoice(model), top=1)

@@ -1,4 +1,4 @@
-"""The options that several commands share, each defined once. No command logic.
+"""Options shared by several commands, each defined once. No command logic.
 
 A command names an option as the type of a parameter: ``def runs(db: Database = DATABASE)``.
 """
@@ -26,8 +26,8 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT",
-        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Unless said: what the name of -o "
-        "ends in, else a table in a terminal and CSV in a pipe.",
+        help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Default: by the suffix of -o, "
+        "else a table in a terminal and CSV in a pipe.",
         rich_help_panel=_OUTPUT,
     ),
 ]
@@ -98,7 +98,7 @@ ModelName = Annotated[
 
 
 def run_option(panel: str | None = None, default: str = "the model's newest finished run") -> Any:
-    """The option ``--run``, under its heading in the help; ``default`` is what it is without it."""
+    """The option ``--run``; ``panel`` is its heading in the help, ``default`` ends its text."""
     return typer.Option(
         "--run",
         metavar="RUN",
@@ -111,30 +111,29 @@ RunId = Annotated[str | None, run_option(_NARROW, "the newest finished run")]
 RunOfModel = Annotated[str | None, run_option()]
 CalibratedRun = Annotated[str | None, run_option(default="that of the newest calibration")]
 
-_ANEW = "Selecting anew, without the model"
+_RESELECT = "Reselecting, without the model"
 
 Tau = Annotated[
     float | None,
     typer.Option(
         metavar="T",
         help="Neurons above this share (from 0.05) of their prompt's highest score. "
-        "Unless said: as the run was made.",
-        rich_help_panel=_ANEW,
+        "Default: as in the run.",
+        rich_help_panel=_RESELECT,
     ),
 ]
 Share = Annotated[
     float | None,
     typer.Option(
         metavar="P",
-        help="Neurons found in more than this share of the fact's prompts. "
-        "Unless said: as the run was made.",
-        rich_help_panel=_ANEW,
+        help="Neurons found in more than this share of the fact's prompts. Default: as in the run.",
+        rich_help_panel=_RESELECT,
     ),
 ]
 
 
 def listed(text: str | None) -> tuple[str, ...]:
-    """The parts of a list with commas; none where nothing was given.
+    """The parts of a comma-separated list; empty if nothing was given.
 
     >>> listed("en, zh"), listed(None)
     (('en', 'zh'), ())

@@ -1,4 +1,4 @@
-"""The options that several ``kndb evaluate`` commands share. No command logic."""
+"""Options shared by several ``kndb evaluate`` commands. No command logic."""
 
 from __future__ import annotations
 

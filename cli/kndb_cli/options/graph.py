@@ -1,4 +1,4 @@
-"""The options that several ``kndb graph`` commands share. No command logic."""
+"""Options shared by several ``kndb graph`` commands. No command logic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Langs = Annotated[
     str | None,
     typer.Option(
         metavar="LANGS",
-        help="Only these languages: en,zh. Unless said: all of the run.",
+        help="Only these languages: en,zh. Default: all of the run.",
         rich_help_panel="Which neurons",
     ),
 ]
@@ -19,8 +19,8 @@ Search = Annotated[
     str | None,
     typer.Option(
         metavar="SEARCH",
-        help="A search's id, or its first digits: which degenerate pairs count. "
-        "'kndb graph degenerate' ends with it. Unless said: the run's newest finished one.",
+        help="A search's id, or its first digits: use its degenerate pairs. "
+        "'kndb graph degenerate' prints the id. Default: the run's newest finished search.",
         rich_help_panel="Which neurons",
     ),
 ]

@@ -1,4 +1,4 @@
-"""The options of commands that run a model, each defined once."""
+"""Options of commands that run a model, each defined once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Memory = Annotated[
     typer.Option(
         metavar="MIB",
         min=1,
-        help="MiB for activations. Unless said: 160, and on CUDA a quarter of what is free.",
+        help="MiB for activations. Default: 160, and on CUDA a quarter of the free memory.",
         rich_help_panel=_MODEL,
     ),
 ]
@@ -57,14 +57,14 @@ def chosen(
     *,
     quiet: bool,
 ) -> ModelChoice:
-    """The model that these options mean, after a note that it is being loaded.
+    """The model chosen by these options, after a note that it is being loaded.
 
     With ``--quiet`` there is no note, and a download shows no bars. ``memory`` is in MiB.
     """
     note(f"Loading {model} ...", quiet)
     if quiet:
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read when the hub's client is imported
-    # Here, because it takes torch and transformers: saves seconds in the help.
+    # Deferred: torch and transformers take seconds, and --help needs neither.
     from kndb.models import ModelChoice
 
     return ModelChoice(model, device, dtype, revision, None if memory is None else memory * 2**20)

@@ -1,7 +1,6 @@
-"""A table that fits its place: wide where the width allows it, else in another form.
+"""A table that fits the available width, or changes to a narrow layout. Never cuts off a value.
 
-Rich would let a column shrink to nothing; here no value is ever cut. Imported only when a table is
-asked for.
+Rich would let a column shrink to nothing. Imported only when a table is drawn.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ class Column:
     """A column of a table.
 
     Attributes:
-        head: its name, which may break between words.
+        head: its name, which may wrap between words.
         cells: its values.
-        right: whether they stand on the right, as numbers do.
-        breaks: whether they may break between words.
+        right: whether the values are right-aligned, as numbers are.
+        breaks: whether the values may wrap between words.
     """
 
     head: str
@@ -45,32 +44,32 @@ class Column:
 
     @classmethod
     def of(cls, head: str, values: Sequence[Any]) -> Column:
-        """The column of some values: numbers on the right and unbroken."""
+        """A column of values; numbers are right-aligned and do not wrap."""
         numeric = is_numeric(values)
         return cls(head, column_cells(values), right=numeric, breaks=not numeric)
 
     @cached_property
     def least(self) -> int:
-        """How many character cells it needs, broken as far as it may be."""
+        """Width in character cells when wrapped as far as allowed."""
         cells = [cell.plain for cell in self.cells]
         parts = [word for cell in cells for word in cell.split()] if self.breaks else cells
         return max(map(cell_len, [*self.head.split(), *parts]), default=0)
 
     @cached_property
     def whole(self) -> int:
-        """How many it needs unbroken."""
+        """Width in character cells without wrapping."""
         return max(cell_len(self.head), *(cell_len(cell.plain) for cell in self.cells), 0)
 
     @cached_property
     def text(self) -> bool:
-        """Whether some of its values are of several words, and may be broken."""
+        """Whether it has values of several words that may wrap."""
         return self.breaks and any(" " in cell.plain for cell in self.cells)
 
 
 class Fitting:
-    """A table of columns; where even broken lines are too wide, ``narrow()`` instead.
+    """A table of columns, replaced by ``narrow()`` if even wrapped lines are too wide.
 
-    With more room than is needed, texts get it first, then heads.
+    Spare width goes to texts first, then to heads.
     """
 
     def __init__(self, columns: Sequence[Column], narrow: Callable[[], RenderableType]) -> None:
@@ -83,7 +82,7 @@ class Fitting:
         yield self._table(spare) if spare >= 0 else self._narrow()
 
     def _table(self, spare: int) -> Table:
-        """The table, with ``spare`` character cells more than it needs."""
+        """The table, with ``spare`` extra character cells."""
         widths = {}
         for column in sorted(self._columns, key=lambda column: not column.text):
             widths[column] = min(column.whole, column.least + spare)
@@ -98,6 +97,6 @@ class Fitting:
 
 
 def generic(data: Rows) -> Fitting:
-    """Any rows: a line for each, or, where that would not fit the width, a block for each."""
+    """Any rows: a line for each, or a block for each if lines do not fit."""
     columns = map(Column.of, data.columns, by_column(data))
     return Fitting(list(columns), lambda: blocks(data))

@@ -1,4 +1,4 @@
-"""The rows of ``kndb query`` as a table for people. Imported only when a table is asked for."""
+"""The rows of ``kndb query`` as a table for people. Imported only when a table is drawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kndb_cli.output.fitting import Column, Fitting
 from kndb_cli.output.rows import Rows
 from kndb_cli.output.tables import column_cells
 
-# The columns that every table of neurons ends in, and a width for their usual values.
+# The last columns of every table of neurons, and a width for their usual values.
 _NUMBERS = (("neuron", 8), ("score", 7), ("support", 7), ("langs", 5))
 
 _TEXTS = ("fact", "lang", "subject", "answer")
@@ -32,9 +32,9 @@ class _Row(NamedTuple):
 
 
 def neuron_table(found: Rows) -> RenderableType:
-    """A table for each run; what a fact's rows have in common is said once.
+    """A table for each run, without repeating what a fact's rows have in common.
 
-    Where the width does not allow it, each fact and language gets a line of its own instead.
+    If it does not fit, each fact and language gets a heading of its own instead.
     """
     rows = sorted(_rows(found), key=lambda row: row.run)
     parts: list[RenderableType] = []
@@ -58,14 +58,14 @@ def _rows(found: Rows) -> list[_Row]:
 
 
 def _langs(count: int, names: str) -> Text:
-    """How many languages, and the first few of them."""
+    """The number of languages, and the first few of them."""
     shown = names.split(",")[:_LANGS_SHOWN]
     more = ",…" if count > len(shown) else ""
     return Text(f"{count}  {','.join(shown)}{more}", style="green" if count > 1 else "")
 
 
 def _fitting(rows: Sequence[_Row]) -> Fitting:
-    """The neurons of one run, wide or narrow."""
+    """The neurons of one run, in the wide or the narrow layout."""
     texts = zip(*_without_repeats(rows), strict=True)
     columns = [
         Column(name, cells, breaks=name in ("subject", "answer"))
@@ -78,7 +78,7 @@ def _fitting(rows: Sequence[_Row]) -> Fitting:
 
 
 def _without_repeats(rows: Iterable[_Row]) -> Iterator[list[Text]]:
-    """The texts of each row, those of the row before left out."""
+    """The texts of each row, without those repeated from the row before."""
     before = ("",) * 4
     for row in rows:
         key = (row.fact, row.lang, row.subject, row.answer)

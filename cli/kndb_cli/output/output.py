@@ -1,7 +1,7 @@
-"""Where data goes and in which form. Knows no command and no query.
+"""Decides where data goes and in which format. Knows no command and no query.
 
-A terminal gets a table, a pipe gets CSV, a file gets the form its name ends in; ``--format`` says
-otherwise. How files are written is said in ``kndb.files``.
+By default a terminal gets a table, a pipe gets CSV, and a file gets the format of its suffix;
+``--format`` overrides this. ``kndb.files`` writes the files.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".parquet": "parquet",
 }
-"""The format of each ending of a file's name."""
+"""Format by file suffix."""
 
 STDOUT = Path("-")
-"""What -o calls standard output."""
+"""The value of -o that stands for standard output."""
 
-TERMINAL_ROWS = 1000  # laying out more takes seconds, and nobody scrolls through it
+TERMINAL_ROWS = 1000  # laying out more takes seconds, and nobody scrolls through them
 
 _WRITERS: dict[Format, Writer] = {
     "csv": write_csv,
@@ -50,7 +50,7 @@ _WRITERS: dict[Format, Writer] = {
 
 @dataclass(frozen=True)
 class Output:
-    """Where data goes and in which form. ``path`` None is standard output."""
+    """Where data goes and in which format. ``path`` is None for standard output."""
 
     format: Format
     path: Path | None
@@ -58,25 +58,26 @@ class Output:
 
 
 def choose(format: Format | None, json: bool, path: Path | None, quiet: bool) -> Output:
-    """Settle the form: what was said, else what the file's name says, else what suits stdout.
+    """Choose the format: the requested one, else by the file's suffix, else what suits stdout.
 
     Raises:
-        UsageError: two forms were asked for, the file's name says none, or binary data would go
-            to a terminal.
+        UsageError: the format is unknown or contradictory, or binary data would go to a terminal.
     """
     if json and format not in (None, "json"):
-        raise UsageError(f"--json and --format {format} contradict each other; give one of them.")
+        raise UsageError(f"--json and --format {format} contradict each other; give only one.")
     said: Format | None = "json" if json else format
     if path not in (None, STDOUT):
         return Output(chosen_format(path, said, ENDINGS), path, quiet)
     chosen = said or ("table" if sys.stdout.isatty() else "csv")
     if chosen == "parquet" and sys.stdout.isatty():
-        raise UsageError("Parquet is not for a terminal's eyes; give a file with -o FILE.parquet.")
+        raise UsageError(
+            "Parquet cannot be shown in a terminal; write a file with -o FILE.parquet."
+        )
     return Output(chosen, None, quiet)
 
 
 def emit(data: Rows, output: Output, layout: Layout | None = None) -> None:
-    """Write the rows. ``layout`` draws the table where the usual one does not serve."""
+    """Write the rows. ``layout`` draws the table, if not the usual one."""
     if output.path is None:
         _write_out(data, output, layout)
         return
@@ -89,7 +90,7 @@ def _write_out(data: Rows, output: Output, layout: Layout | None) -> None:
     try:
         _write(data, sys.stdout, output, layout)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         let_go_of_stdout()
 
 
@@ -101,7 +102,7 @@ def _write(data: Rows, stream: TextIO, output: Output, layout: Layout | None) ->
 
 
 def _write_table(data: Rows, stream: TextIO, layout: Layout | None, quiet: bool) -> None:
-    # Here, because only tables need it: saves the import of Rich, 0.05 s, in every pipe.
+    # Deferred: only tables need Rich, which takes 0.05 s.
     from kndb_cli.output.fitting import generic
     from kndb_cli.output.tables import draw
 
@@ -110,23 +111,23 @@ def _write_table(data: Rows, stream: TextIO, layout: Layout | None, quiet: bool)
         shown = Listing(data.columns, data.rows()[:TERMINAL_ROWS])
     draw((layout or generic)(shown), stream)
     if shown is not data:
-        note(f"These are the first {TERMINAL_ROWS} of {count} rows; -o FILE writes all.", quiet)
+        note(f"Showing the first {TERMINAL_ROWS} of {count} rows; -o FILE writes them all.", quiet)
 
 
 def file_format(
     path: Path, asked: str | None, endings: Mapping[str, str], default: str | None = None
 ) -> str:
-    """The format of a file: the one asked for, or what its name says; ``default`` on stdout.
+    """The format of a file: the requested one, or by its suffix; ``default`` for stdout.
 
     Raises:
-        UsageError: the name says none, or another than was asked for.
+        UsageError: there is no format, or the two contradict each other.
     """
     if path != STDOUT:
         return chosen_format(path, asked, endings)
     if found := asked or default:
         return found
     choices = "|".join(dict.fromkeys(endings.values()))
-    raise UsageError(f"Standard output has no name to end in; give --format {choices}.")
+    raise UsageError(f"Standard output has no suffix; give --format {choices}.")
 
 
 @contextmanager
@@ -134,7 +135,7 @@ def opened(path: Path, *, binary: bool = False) -> Iterator[BinaryIO]:
     """A stream to write a whole file to; ``-`` is standard output.
 
     Raises:
-        UsageError: binary data would go to a terminal, or as ``kndb.files.whole_file``.
+        UsageError: binary data would go to a terminal; also as ``kndb.files.whole_file``.
         KndbError: the file cannot be written.
     """
     if path != STDOUT:
@@ -142,11 +143,11 @@ def opened(path: Path, *, binary: bool = False) -> Iterator[BinaryIO]:
             yield stream
         return
     if binary and sys.stdout.isatty():
-        raise UsageError("Binary data cannot go to a terminal; give a file with -o FILE.")
+        raise UsageError("Binary data cannot be shown in a terminal; write a file with -o FILE.")
     with Pipe(sys.stdout.buffer) as pipe:
         yield cast(BinaryIO, pipe)
 
 
 def named(path: Path) -> str:
-    """What ``-o`` meant, for people."""
+    """The target of ``-o``, for messages."""
     return "standard output" if path == STDOUT else str(path)

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with rate and time left in a terminal, else a line now and then."""
+"""Progress on stderr: a bar with rate and time left in a terminal, else an occasional line."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 10.0  # seconds between two lines of a log
 
-SETTLING = 0.3  # seconds after the first report: what needs no work says nothing of the rate
+SETTLING = 0.3  # seconds after the first report, as items stored before would distort the rate
 
 
 @contextmanager
 def reporting(label: str, unit: str, quiet: bool) -> Iterator[Report]:
-    """Give a function to report progress to, and clean the terminal up when the block ends."""
+    """Yield a function to report progress with; clean up the terminal when the block ends."""
     if quiet:
         yield silent
     elif sys.stderr.isatty():
@@ -33,7 +33,7 @@ def reporting(label: str, unit: str, quiet: bool) -> Iterator[Report]:
 
 
 def _bar(unit: str) -> Progress:
-    # Here, because only long work needs it: saves the import of Rich, 0.05 s, elsewhere.
+    # Deferred: only long work needs Rich, which takes 0.05 s.
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -66,7 +66,7 @@ def _bar(unit: str) -> Progress:
 
 
 def rate(speed: float | None, unit: str) -> str:
-    """So many in a second; nothing where that is not known yet.
+    """The rate per second; empty if it is not known yet.
 
     >>> rate(12.345, "facts"), rate(0.0312, "facts"), rate(None, "facts")
     ('12.3 facts/s', '0.031 facts/s', '')

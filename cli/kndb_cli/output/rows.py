@@ -1,4 +1,4 @@
-"""Rows as the output layer takes them. Writes nothing."""
+"""Rows as the output layer accepts them. Writes nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Rows(Protocol):
-    """What can be written out: ``kndb.query.Result`` is one."""
+    """Rows that can be written; ``kndb.store.result.Result`` is one implementation."""
 
     @property
     def columns(self) -> Sequence[str]:
@@ -26,7 +26,7 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Listing:
-    """Rows that come from no query, such as a description of the database."""
+    """Rows that do not come from a query, such as a description of the database."""
 
     columns: Sequence[str]
     values: Sequence[tuple[Any, ...]]
@@ -37,7 +37,7 @@ class Listing:
 
     def to_arrow(self) -> pa.Table:
         """The same as an Arrow table."""
-        # Here, because only --format parquet needs it: saves 0.1 s at each start.
+        # Deferred: only Parquet needs it; saves 0.1 s.
         import pyarrow as pa
 
         columns = zip(*self.values, strict=True) if self.values else [()] * len(self.columns)

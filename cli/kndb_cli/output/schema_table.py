@@ -1,4 +1,4 @@
-"""The schema's documentation for people. Imported only when a table is asked for."""
+"""The schema's documentation for people. Imported only when a table is drawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kndb_cli.output.rows import Rows
 
 
 def schema_table(data: Rows) -> RenderableType:
-    """Each table or view as a heading, with a line for each of its columns.
+    """Each table or view as a heading, followed by a line for each column.
 
     ``data`` has the columns of ``kndb.store.describe.SchemaRow``.
     """

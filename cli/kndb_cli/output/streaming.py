@@ -1,4 +1,4 @@
-"""Rows written as they come: CSV and JSONL appear one after the other, other forms at the end."""
+"""Writes rows as they arrive: CSV and JSONL row by row, other formats at the end."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Row = tuple[Any, ...]
 
 
 def stream(columns: Sequence[str], rows: Iterable[Row], output: Output) -> None:
-    """Write rows; those of CSV and JSONL are not kept."""
+    """Write rows; for CSV and JSONL they are not kept in memory."""
     if output.format not in ("csv", "jsonl"):
         emit(Listing(columns, list(rows)), output)
         return
     if output.path is None:
         try:
             _write(columns, rows, sys.stdout, output)
-        except BrokenPipeError:  # the reader, such as head, has seen enough
+        except BrokenPipeError:  # the reader, such as head, has closed the pipe
             let_go_of_stdout()
         return
     with whole_file(output.path) as file, text_of(file) as text:

@@ -1,6 +1,6 @@
 """Tables for people, drawn with Rich. Imported only when a table is asked for.
 
-Numbers are rounded here and nowhere else; the other forms carry them in full.
+Numbers are rounded only here; other formats have them in full.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GAP = 2  # between the columns of ``empty_table``: its padding, and the line its
 
 
 def console(stream: TextIO) -> Console:
-    """A Rich console on the stream, as wide as the terminal, or as wide as the table needs."""
+    """A Rich console on the stream, as wide as the terminal, or else as wide as needed."""
     wide = None if stream.isatty() or os.environ.get("COLUMNS") else _UNLIMITED
     return Console(
         file=stream, width=wide, highlight=False, no_color=not wants_colour(stream), emoji=False
@@ -34,7 +34,7 @@ def console(stream: TextIO) -> Console:
 
 
 def draw(renderable: RenderableType, stream: TextIO) -> None:
-    """Print one renderable. Only a terminal gets the blanks that fill its lines."""
+    """Print one renderable. Only in a terminal are lines padded with blanks."""
     paper = console(stream)
     if stream.isatty():
         paper.print(renderable)
@@ -45,7 +45,7 @@ def draw(renderable: RenderableType, stream: TextIO) -> None:
 
 
 def empty_table() -> Table:
-    """A table without rows, in the one style that all of kndb's tables have."""
+    """A table without rows, in the style of all kndb tables."""
     return Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -56,12 +56,12 @@ def empty_table() -> Table:
 
 
 def wanted(table: Table, console: Console, options: ConsoleOptions) -> Measurement:
-    """How wide the table is with words unbroken, and with lines unbroken, on unlimited paper."""
+    """The table's width with unbroken words and with unbroken lines, on unlimited paper."""
     return Measurement.get(console, options.update(width=_UNLIMITED), table)
 
 
 def blocks(data: Rows) -> Table:
-    """Any rows: a block of ``name  value`` lines for each."""
+    """Any rows, each as a block of ``name  value`` lines."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -88,13 +88,13 @@ def is_numeric(values: Sequence[Any]) -> bool:
 
 
 def column_cells(values: Sequence[Any]) -> list[Text]:
-    """The values of one column as text, in one precision, so that decimal points line up."""
+    """The values of one column as text, with one precision so that decimal points align."""
     spec = _precision([value for value in values if isinstance(value, float)])
     return [_cell(value, spec) for value in values]
 
 
 def _precision(floats: Sequence[float]) -> str:
-    """At most four decimals, and no more than the values have; of small or large ones 3 digits."""
+    """At most four decimals, no more than the values have; 3 digits for small or large values."""
     largest = max(map(abs, floats), default=0.0)
     if largest != 0 and not 0.01 <= largest < 1e6:
         return ".3g"
@@ -103,7 +103,7 @@ def _precision(floats: Sequence[float]) -> str:
 
 
 def _cell(value: Any, spec: str) -> Text:
-    # A Text is shown as it is: brackets in the data are no markup.
+    # A Text is shown as is: brackets in the data are not markup.
     if value is None:
         return Text("–", style="dim")
     if isinstance(value, float):
