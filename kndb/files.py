@@ -1,8 +1,8 @@
-"""Writes files whole or not at all, in the format that is asked for. Knows no rows.
+"""Writes files completely or not at all, and chooses their format. Knows no rows.
 
-A file is written beside its place and then renamed, so that whoever reads it finds the old one or
-the new one. Nothing but an ordinary file is ever replaced: a pipe or a device is written into, as
-are the open files behind ``/dev/stdout`` and ``/dev/fd/3``.
+A file is written under a temporary name in the same folder and then renamed, so readers see either
+the old file or the new one. Only ordinary files are replaced: pipes, devices and open files such as
+``/dev/stdout`` and ``/dev/fd/3`` are written into.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _PART = ".part"
 
 
 def chosen_format(file: Path, asked: str | None, endings: Mapping[str, Format]) -> Format:
-    """The format asked for, or the one that the file's name ends in.
+    """The requested format, or the one given by the file's suffix.
 
     >>> chosen_format(Path("a.ndjson"), None, {".csv": "csv", ".ndjson": "jsonl"})
     'jsonl'
 
     Args:
         file: the file to write.
-        asked: a format by its name; None where only the file's name says it.
-        endings: the format of each ending.
+        asked: a format by name; None to go by the suffix.
+        endings: format by suffix.
 
     Raises:
-        UsageError: there is no such format or ending, the two contradict each other, or the file
-            is a folder.
+        UsageError: the format or suffix is unknown, the two contradict each other, or the file is
+            a folder.
     """
     if file.is_dir():
         raise UsageError(f"{file} is a folder; give the name of a file.")
@@ -50,17 +50,17 @@ def chosen_format(file: Path, asked: str | None, endings: Mapping[str, Format]) 
             )
         return ending
     if asked not in by_name:
-        raise UsageError(f"There is no format {asked!r} here; choose from {_listed(by_name)}.")
+        raise UsageError(f"There is no format {asked!r}; choose from {_listed(by_name)}.")
     if ending not in (None, asked):
         raise UsageError(
-            f"The name {file.name!r} says {ending}, but the format asked for is {asked}; "
+            f"The name {file.name!r} says {ending}, but the requested format is {asked}; "
             "change one of the two."
         )
     return by_name[asked]
 
 
 def _listed(words: Iterable[str]) -> str:
-    """Words as people list them.
+    """Words as a list in a sentence.
 
     >>> _listed("abc")
     'a, b or c'
@@ -71,10 +71,10 @@ def _listed(words: Iterable[str]) -> str:
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
-    """A stream to write to: ``path`` has what was written when the block ends well.
+    """A stream to write to; ``path`` gets the contents when the block ends without an error.
 
-    An ordinary file is replaced as a whole, and left as it was when the block fails. Links are
-    followed. Pipes, devices and open files (``/dev/stdout``) are written into.
+    An ordinary file is replaced as a whole, and unchanged if the block fails. Links are followed.
+    Pipes, devices and open files (``/dev/stdout``) are written into.
 
     Raises:
         UsageError: ``path`` is a folder or a database, or its folder does not exist.
@@ -94,25 +94,25 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def _is_about(path: Path, error: OSError) -> bool:
-    """Whether the error is of writing to ``path``, and not of another file that the block uses."""
+    """Whether the error concerns ``path``, and not another file that the block uses."""
     named = error.filename
     return named is None or str(named) == str(path) or str(named).endswith(_PART)
 
 
 @contextmanager
 def text_of(stream: BinaryIO) -> Iterator[TextIO]:
-    """The stream as UTF-8 text, for the length of a block."""
+    """The stream as UTF-8 text, for the duration of a block."""
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     try:
         yield text
     finally:
-        text.detach()  # writes what is left, and leaves the stream open
+        text.detach()  # flushes, and leaves the stream open
 
 
 class Pipe(io.RawIOBase):
-    """Writes into a stream that has no place to go back to, and counts the bytes.
+    """Writes into a stream that cannot seek, and counts the bytes.
 
-    Writers of Parquet ask where they stand, which a pipe cannot tell.
+    Parquet writers need to know their position, which a pipe does not have.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -120,11 +120,11 @@ class Pipe(io.RawIOBase):
         self._written = 0
 
     def writable(self) -> bool:
-        """Yes."""
+        """Always true."""
         return True
 
     def write(self, data: Any) -> int:
-        """Write all of ``data``; the number of bytes."""
+        """Write all of ``data`` and return the number of bytes."""
         with memoryview(data) as view:
             self._stream.write(view)
             self._written += view.nbytes
@@ -135,13 +135,13 @@ class Pipe(io.RawIOBase):
         return self._written
 
     def flush(self) -> None:
-        """Hand on what is still held back."""
+        """Flush the stream."""
         if not self.closed:
             self._stream.flush()
 
 
 def _is_special(path: Path) -> bool:
-    """Whether it is there and neither a folder nor an ordinary file, or is an open file."""
+    """Whether it exists and is neither a folder nor an ordinary file, or is an open file."""
     if _descriptor(path) is not None:
         return True
     try:
@@ -152,9 +152,9 @@ def _is_special(path: Path) -> bool:
 
 
 def _descriptor(path: Path) -> int | None:
-    """The open file that ``/dev/stdout``, ``/dev/fd/3`` and links to them stand for, by number."""
+    """The descriptor behind ``/dev/stdout``, ``/dev/fd/3`` or a link to one of them."""
     place = os.path.abspath(path)
-    for _ in range(40):  # links, after which the system gives up too
+    for _ in range(40):  # as many links as the system follows
         folder, name = os.path.split(place)
         if name.isdecimal() and os.path.realpath(folder) == os.path.realpath("/dev/fd"):
             return int(name)
@@ -168,7 +168,7 @@ def _descriptor(path: Path) -> int | None:
 @contextmanager
 def _into(path: Path) -> Iterator[BinaryIO]:
     number = _descriptor(path)
-    # An open file is gone on with where it stands: opening its path would start from the beginning.
+    # Duplicated, to continue at its position: opening the path would start at the beginning.
     opened = os.open(path, os.O_WRONLY) if number is None else os.dup(number)
     with os.fdopen(opened, "wb") as stream, Pipe(stream) as pipe:
         yield cast(BinaryIO, pipe)
@@ -176,7 +176,7 @@ def _into(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[BinaryIO]:
-    """A file beside ``path``, which takes its place when the block ends well."""
+    """A temporary file that replaces ``path`` when the block ends without an error."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise UsageError(f"{path} is a folder; give the name of a file.")
@@ -196,7 +196,7 @@ def _beside(path: Path) -> Iterator[BinaryIO]:
 
 
 def _is_database(path: Path) -> bool:
-    """Whether DuckDB wrote the file: its fifth to eighth bytes after the checksum say so."""
+    """Whether it is a DuckDB file: the checksum of 8 bytes is followed by DUCK."""
     if not path.is_file():
         return False
     with path.open("rb") as file:

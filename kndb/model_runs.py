@@ -1,4 +1,4 @@
-"""A loaded model, and the run of it that is asked about: they are told apart by weights."""
+"""Loads a model and finds its run, which are matched by the model's weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OfRun(Protocol):
 
     @property
     def model(self) -> ModelChoice:
-        """Which model."""
+        """The model."""
 
     @property
     def run(self) -> str | None:
@@ -33,14 +33,14 @@ class OfRun(Protocol):
 
 
 def model_and_run(request: OfRun) -> tuple[LanguageModel[Any], StoredRun]:
-    """Load a model, and find its run: the newest finished one unless one is given.
+    """Load a model, and find its run: the requested one, or else the newest finished one.
 
     Raises:
         NotFound: there is no such run.
-        UsageError: the run is of another model.
+        UsageError: the run belongs to another model.
         ModelError: the model cannot be loaded.
         DatabaseError: the database cannot be opened.
     """
-    connect(request.database).close()  # says what is wrong with it before a model is loaded
+    connect(request.database).close()  # fails before a model is loaded
     model = request.model.load()
     return model, run_of_model(request.database, model_id(model), model.info.name, request.run)

@@ -14,7 +14,7 @@ Row = Sequence[Any]
 
 
 def plain(value: Any) -> Any:
-    """A value of the database as JSON knows it: not-a-number is null, bytes are hexadecimal.
+    """A value of the database as JSON data: not-a-number is null, bytes are hexadecimal.
 
     >>> plain({"p": float("nan"), "at": date(2026, 11, 23), "ids": (1, 2)})
     {'p': None, 'at': '2026-11-23', 'ids': [1, 2]}
@@ -64,7 +64,7 @@ def write_json(objects: Iterable[str], stream: TextIO) -> None:
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """Column names of which none covers another in an object: a repeated one gets a number.
+    """Distinct column names for an object: a repeated name gets a number.
 
     >>> unique(["n", "n", "m"])
     ['n', 'n_2', 'm']

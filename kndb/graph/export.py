@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 ENDINGS = {f".{name}": name for name in ("graphml", "gexf", "json", "parquet")}
-"""The format of each ending of a file's name."""
+"""Format by file suffix."""
 
 
 def write_graph(graph: nx.Graph, file: str | Path, format: str | None = None) -> str:

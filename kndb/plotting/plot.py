@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Picture = Literal["layers", "languages", "degenerate", "neuron-map"]
 PICTURES: tuple[Picture, ...] = get_args(Picture)
 ENDINGS = {f".{name}": name for name in ("png", "svg", "pdf")}
-"""The format of each ending of a file's name."""
+"""Format by file suffix."""
 
 _SMALLEST = 5  # area of a dot, in points squared
 

@@ -24,7 +24,7 @@ ENDINGS = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
-"""The format of each ending of a file's name."""
+"""Format by file suffix."""
 
 _BATCH_ROWS = 100_000
 
@@ -32,13 +32,13 @@ _BATCH_ROWS = 100_000
 def export(path: str | Path, name: str, file: str | Path, format: str | None = None) -> int:
     """Write the table or view ``name`` of the database at ``path`` to ``file``.
 
-    The file appears only when it is complete, and replaces one of that name.
+    The file appears only when it is complete, and replaces any file of that name.
 
     Args:
         path: the database.
         name: a table or view; ``describe_schema`` lists them.
         file: the file to write; see ``kndb.files.whole_file``.
-        format: ``parquet``, ``csv``, ``json`` or ``jsonl``; without it, the file's ending says.
+        format: ``parquet``, ``csv``, ``json`` or ``jsonl``; by the file's suffix if None.
 
     Returns:
         The number of rows written.
@@ -54,13 +54,13 @@ def export(path: str | Path, name: str, file: str | Path, format: str | None = N
 
 
 def export_into(stream: BinaryIO, path: str | Path, name: str, format: str) -> int:
-    """As ``export``, into an open stream, such as standard output."""
+    """Like ``export``, but to an open stream, such as standard output."""
     with _table(path, name, format) as table:
         return table.write(stream)
 
 
 class _Table:
-    """A table that is being read, batch by batch, and the form it is written in."""
+    """A table that is read batch by batch, and its output format."""
 
     def __init__(self, reader: pa.RecordBatchReader, format: str) -> None:
         self._reader = reader
@@ -68,7 +68,7 @@ class _Table:
         self._rows = 0
 
     def write(self, stream: BinaryIO) -> int:
-        """Write all of it; the number of rows."""
+        """Write all of it and return the number of rows."""
         _WRITERS[self._format](self._reader.schema, self._batches(), stream)
         return self._rows
 
@@ -90,7 +90,7 @@ def _table(path: str | Path, name: str, format: str) -> Iterator[_Table]:
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, name: str, *, as_text: bool) -> str:
-    """The columns of a table or view; for CSV, which has no lists, lists become text."""
+    """The columns of a table or view; for CSV, lists become text."""
     known: dict[str, list[str]] = {}
     for table, column, kind in connection.execute(
         "SELECT table_name, column_name, data_type FROM duckdb_columns() "
@@ -105,7 +105,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str, *, as_text: bool)
 
 
 def _write_csv(schema: pa.Schema, batches: Iterator[pa.RecordBatch], stream: BinaryIO) -> None:
-    from pyarrow.csv import CSVWriter  # A query needs none of these.
+    from pyarrow.csv import CSVWriter  # Deferred: queries need none of these.
 
     with CSVWriter(stream, schema) as writer:
         for batch in batches:

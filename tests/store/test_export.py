@@ -54,7 +54,7 @@ def test_lists_become_text_in_csv(path: Path, tmp_path: Path) -> None:
         ("run; DROP TABLE run", "a.csv", None, "no table or view"),
         ("run", "a.xlsx", None, "end it in .parquet, .csv, .json, .jsonl or .ndjson"),
         ("run", "a", "xlsx", "choose from parquet, csv, json or jsonl"),
-        ("run", "a.csv", "json", "says csv, but the format asked for is json"),
+        ("run", "a.csv", "json", "says csv, but the requested format is json"),
     ],
 )
 def test_wrong_requests_name_the_choices(

@@ -103,9 +103,9 @@ def test_format_follows_the_name(name, format):
 
 
 def test_a_format_that_the_name_contradicts_is_refused():
-    with pytest.raises(UsageError, match=r"'a\.csv' says csv, but the format asked for is jsonl"):
+    with pytest.raises(UsageError, match=r"'a\.csv' says csv, but the requested format is jsonl"):
         choose("jsonl", False, Path("a.csv"), False)
-    with pytest.raises(UsageError, match="asked for is json;"):
+    with pytest.raises(UsageError, match="requested format is json;"):
         choose(None, True, Path("a.csv"), False)
     assert choose("csv", False, Path("a.csv"), False).format == "csv"
     assert choose("csv", False, Path("a.2026"), False).format == "csv"
