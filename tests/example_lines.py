@@ -1,16 +1,19 @@
 """Lines with ``kndb`` as people would type them, against the program's real options."""
 
+import re
 import shlex
 
 UNLESS_SAID = (
     "check"  # of `kndb factcheck`: it need not be typed, so its group's name stands for it
 )
+_CONSOLE = re.compile(r"^ *```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def parse(program, line):
     """Parse what follows ``kndb`` in the line, as the program would, and run nothing.
 
-    What a shell takes for itself (a comment, a file for standard input) is left out.
+    What a shell takes for itself (a comment, a file for standard input) is left out. The answer
+    is the values of the command's parameters, by name.
     """
     words = shlex.split(line[line.index("kndb") + 5 :].partition(" <")[0], comments=True)
     command = program
@@ -21,10 +24,23 @@ def parse(program, line):
         command = below[name]
     if hasattr(command, "commands") and words:
         assert words[0].startswith("-"), f"No such command: {words[0]}"
-    command.make_context(command.name, words).close()
+    context = command.make_context(command.name, words)
+    context.close()
+    return context.params
 
 
 def value(line, option):
     """What the line gives to an option; None where it does not have it."""
     words = shlex.split(line, comments=True)
     return words[words.index(option) + 1] if option in words else None
+
+
+def console_blocks(text):
+    """The ``console`` blocks of a Markdown text."""
+    return _CONSOLE.findall(text)
+
+
+def typed_lines(text):
+    """Every line with ``kndb`` that its console blocks let people type, without ``$ ``."""
+    lines = "\n".join(console_blocks(text)).splitlines()
+    return [line.strip()[2:] for line in lines if re.match(r" *\$ (\S*/)?kndb ", line)]

@@ -1,0 +1,47 @@
+"""Configuration of the documentation site. ``make docs`` builds it, with warnings as errors."""
+
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from generate import write_pages  # noqa: E402  the path above comes first
+from generate.datasets import dataset_table  # noqa: E402
+
+project = "kndb"
+author = "The kndb authors"
+copyright = "the kndb authors, Apache-2.0"
+release = version = installed("kndb")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+source_suffix = {".md": "markdown"}
+
+myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
+myst_heading_anchors = 3
+myst_substitutions = {"dataset_table": dataset_table()}
+
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_use_ivar = True
+python_use_unqualified_type_names = True
+
+html_theme = "furo"
+html_title = "kndb"
+html_static_path = ["static"]
+html_css_files = ["kndb.css"]
+html_copy_source = False
+html_show_sphinx = False
+smartquotes = False  # two hyphens begin an option
+pygments_style = "tango"
+pygments_dark_style = "monokai"
+
+
+def setup(app: Sphinx) -> None:
+    """Write the generated pages before Sphinx looks for pages."""
+    app.connect("config-inited", lambda *_: write_pages(HERE))

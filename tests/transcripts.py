@@ -1,0 +1,148 @@
+"""Console blocks of a page: run as they stand, compared with what they show, or written again.
+
+``python tests/transcripts.py docs/tutorial.md README.md`` runs the blocks of the pages, in order,
+on a new database, and puts what is printed now in place of what they show.
+"""
+
+import io
+import os
+import re
+import shlex
+import sys
+import tempfile
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from math import isclose, log10
+from pathlib import Path
+
+from typer.main import get_command
+
+from example_lines import console_blocks, parse
+from kndb_cli.main import application, main
+
+_PROGRESS = re.compile(r"^(Loading .*|.*: [\d,]+ of [\d,]+ \w+)$\n?", re.MULTILINE)
+_TIME = re.compile(r"\d[\d,.]*(?= s\b|/s\b)")
+_TOKEN = re.compile(
+    r"""[^\W\d_]\w*                              # a word, or an identifier such as P36
+    | \d+:\d+                                    # a neuron
+    | (?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?  # a number
+    | [^\s\w─]                                   # a mark; lines of a table are as wide as it is
+    """,
+    re.VERBOSE,
+)
+_ID = re.compile(r"\d{12,}")
+
+
+@dataclass
+class Session:
+    """Commands run one after the other in the same folder, as in one terminal.
+
+    Ids depend on what they are made of, down to the settings of a run. Where another id is printed
+    than the page shows, later commands are run with the one that was printed.
+    """
+
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def run(self, line):
+        """What the line prints: data first, then notes, without progress."""
+        name, equals, value = line.removeprefix("export ").partition("=")
+        if line.startswith("export ") and equals:
+            os.environ[name] = value
+            return ""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main(self.arguments(line))
+        out.seek(0)
+        err.seek(0)
+        notes = err.read()
+        assert code == 0, f"{line}\n{notes}"
+        return out.read() + _PROGRESS.sub("", notes)
+
+    def arguments(self, line):
+        """The line's words, with today's ids, and as a table where a terminal would have one."""
+        words = [self.today(word) for word in shlex.split(line, comments=True)[1:]]
+        given = parse(get_command(application(words)), line)
+        plain = given.get("format", "") is None and not given["json"] and not given["output"]
+        return [*words, *(["--format", "table"] if plain and words[0] != "export" else [])]
+
+    def today(self, word):
+        """The id that was printed where the page shows one that begins like this."""
+        if len(word) < 4 or not word.isdecimal():
+            return word
+        return next((new for old, new in self.ids.items() if old.startswith(word)), word)
+
+    def learn(self, shown, printed):
+        """Remember which id was printed where the page shows another."""
+        self.ids |= dict(zip(_ID.findall(shown), _ID.findall(printed), strict=False))
+
+
+def steps(block):
+    """The pairs of a typed line and what the block shows below it."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        line, _, shown = part.partition("\n")
+        yield line, shown
+
+
+def difference(shown, printed):
+    """The first pair of tokens in which two outputs differ by more than another machine can.
+
+    Words, marks and neurons are the same; numbers are as near as :func:`near` asks, times and ids
+    are any. None where there is no difference.
+    """
+    ours, theirs = (_TOKEN.findall(_TIME.sub("0", text)) for text in (shown, printed))
+    if len(ours) != len(theirs):
+        return f"{len(ours)} tokens", f"{len(theirs)} tokens"
+    return next((pair for pair in zip(ours, theirs, strict=True) if not near(*pair)), None)
+
+
+def near(shown, printed):
+    """Whether two tokens are the same, or numbers alike.
+
+    Numbers may differ by 5 %, or by one in their last place. Very small ones (1e-40) are compared
+    by their exponents: a p-value changes by a factor with each neuron more.
+
+    >>> near("0.4451", "0.4460"), near("40", "41"), near("4e-36", "9e-35"), near("2:641", "2:642")
+    (True, True, True, False)
+    """
+    if shown == printed or (_ID.fullmatch(shown) and _ID.fullmatch(printed)):
+        return True
+    if not (_is_number(shown) and _is_number(printed)):
+        return False
+    a, b = (float(text.replace(",", "")) for text in (shown, printed))
+    if "e" in shown + printed and a > 0 < b:
+        return abs(log10(a) - log10(b)) < max(1.0, 0.1 * abs(log10(a)))
+    return isclose(a, b, rel_tol=0.05, abs_tol=1.01 * 10.0 ** -len(shown.partition(".")[2]))
+
+
+def _is_number(text):
+    return re.fullmatch(r"-?\d[\d,]*(\.\d+)?(e-?\d+)?", text) is not None
+
+
+def is_run(line):
+    """Whether a line is one that a session can run."""
+    return line.startswith(("kndb ", "export KNDB_"))
+
+
+def rewrite(page, session):
+    """Run the page's blocks and put what is printed in place of what they show."""
+    text = page.read_text(encoding="utf-8")
+    for block in console_blocks(text):
+        parts = []
+        for line, shown in steps(block):
+            printed = session.run(line) if is_run(line) else shown
+            session.learn(shown, printed)
+            parts.append(f"$ {line}\n{printed and _trimmed(printed)}")
+        text = text.replace(block, "".join(parts))
+    page.write_text(text, encoding="utf-8")
+
+
+def _trimmed(text):
+    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n"
+
+
+if __name__ == "__main__":
+    pages = [Path(name).resolve() for name in sys.argv[1:]]
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        same = Session()
+        for page in pages:
+            rewrite(page, same)
