@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-long check format demo-models wheel clean
+.PHONY: demo test test-long check format docs transcripts lock demo-models wheel clean
 
 # Everything is installed from pinned versions. The stamp remembers which extras are there.
 .venv/run: pyproject.toml constraints.txt
@@ -36,6 +36,34 @@ format: .venv/all
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The documentation, in docs/_build/html. A warning is an error.
+.venv/docs: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch .venv/run $@
+
+docs: .venv/docs
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+# Runs the commands of the tutorial and the README, and writes into both what is printed now.
+transcripts: .venv/all
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/transcripts.py docs/tutorial.md README.md
+
+# Pinned versions: what a new environment holds with every extra. What is pinned stays as it is;
+# `make lock upgrade=yes` takes the newest versions, of all but torch. RELEASING.md says more.
+lock:
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	cp constraints.txt build/lock/before.txt
+	test -z "$(upgrade)" || grep '^torch==' constraints.txt > build/lock/before.txt
+	build/lock/bin/python -m pip install --quiet --constraint build/lock/before.txt \
+	    '.[pandas,plot,demo,test,dev,docs]'
+	build/lock/bin/python -m pip freeze --exclude kndb --exclude pip --exclude setuptools \
+	    | sed 's/+cpu$$//' | grep -v -e '^nvidia-' -e '^cuda-' -e '^triton==' > build/lock/after.txt
+	cp build/lock/after.txt constraints.txt
+	rm -rf build/lock
+
 # Trains both demo models anew, under 30 minutes each on 2 cores.
 demo-models: .venv/all
 	$(BIN)/python -m kndb_ingest.demo.train masked
@@ -45,4 +73,4 @@ wheel: .venv/all
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv dist build docs/_build docs/commands docs/reference .mypy_cache .ruff_cache .pytest_cache

@@ -1,13 +1,16 @@
 """Console blocks of a page: run as they stand, compared with what they show, or written again.
 
 ``python tests/transcripts.py docs/tutorial.md README.md`` runs the blocks of the pages, in order,
-on a new database, and puts what is printed now in place of what they show.
+on a new database. Where a command prints something else than its block shows, the page gets what
+is printed now. Blocks that show no output are not run, but for what they export; to have the output
+of a new one written, put a line with ``...`` below its command.
 """
 
 import io
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from contextlib import chdir, redirect_stderr, redirect_stdout
@@ -31,6 +34,9 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _ID = re.compile(r"\d{12,}")
+
+TUTORIAL, DEMO = "tutorial.duckdb", "demo.duckdb"
+"""The databases of the tutorial and of the README. The first answers the README's questions, too."""
 
 
 @dataclass
@@ -118,26 +124,29 @@ def _is_number(text):
     return re.fullmatch(r"-?\d[\d,]*(\.\d+)?(e-?\d+)?", text) is not None
 
 
-def is_run(line):
-    """Whether a line is one that a session can run."""
-    return line.startswith(("kndb ", "export KNDB_"))
+def play(text, session):
+    """Run the blocks of a page that show output: each line, what is shown, what is printed."""
+    for block in console_blocks(text):
+        parts = list(steps(block))
+        shows = any(shown for _, shown in parts)
+        for line, shown in parts:
+            if line.startswith("export KNDB_") or (shows and re.match(r"(\S*/)?kndb ", line)):
+                printed = session.run(line)
+                session.learn(shown, printed)
+                yield line, shown, printed
 
 
 def rewrite(page, session):
-    """Run the page's blocks and put what is printed in place of what they show."""
-    text = page.read_text(encoding="utf-8")
-    for block in console_blocks(text):
-        parts = []
-        for line, shown in steps(block):
-            printed = session.run(line) if is_run(line) else shown
-            session.learn(shown, printed)
-            parts.append(f"$ {line}\n{printed and _trimmed(printed)}")
-        text = text.replace(block, "".join(parts))
-    page.write_text(text, encoding="utf-8")
+    """Put what is printed now in place of what the page shows, where it is something else."""
+    text = new = page.read_text(encoding="utf-8")
+    for line, shown, printed in play(text, session):
+        if difference(shown, printed):
+            new = new.replace(f"$ {line}\n{shown}", f"$ {line}\n{_trimmed(printed)}")
+    page.write_text(new, encoding="utf-8")
 
 
 def _trimmed(text):
-    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines()) + "\n"
+    return "".join(f"{line.rstrip()}\n" for line in text.strip("\n").splitlines())
 
 
 if __name__ == "__main__":
@@ -146,3 +155,4 @@ if __name__ == "__main__":
         same = Session()
         for page in pages:
             rewrite(page, same)
+            shutil.copy(TUTORIAL, DEMO)

@@ -13,7 +13,7 @@ DATA = "data"
 
 @dataclass(frozen=True)
 class Box:
-    """One box: its two lines, its middle ``x``, its top ``y``, its width, in units of the picture."""
+    """One box: its two lines, its middle ``x``, its top ``y`` and its width."""
 
     name: str
     note: str
@@ -40,7 +40,9 @@ BOXES = {
     "work": Box("degenerate, edit,", "factcheck: kndb.…", 395, 370, 140),
     "plotting": Box("kndb.plotting", "pictures", 240, 460, 140),
     "evaluation": Box("kndb.evaluation", "tables and a report", 395, 460, 140),
-    "people": Box("kndb_cli, import kndb", "tables, JSON, CSV, Parquet, pictures", 240, 560, 430, DATA),
+    "people": Box(
+        "kndb_cli, import kndb", "tables, JSON, CSV, Parquet, pictures", 240, 560, 430, DATA
+    ),
 }
 
 ARROWS = [
@@ -73,10 +75,10 @@ STYLE = """\
 """
 
 TEXT = (
-    "Data flow: fact sets become prompts, models are loaded behind one interface, attribution gives "
-    "every neuron a score, the store keeps rows in DuckDB; queries, graphs, degenerate search, "
-    "edits and fact checks read it; evaluation and pictures build on those; the command line and "
-    "Python show the results."
+    "Data flow: fact sets become prompts, models are loaded behind one interface, attribution "
+    "gives every neuron a score, and the store keeps rows in DuckDB. Queries, graphs, degenerate "
+    "search, edits and fact checks read them; evaluation and pictures build on those; the command "
+    "line and Python show the results."
 )
 
 

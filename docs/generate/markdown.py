@@ -34,7 +34,9 @@ def _split(text: str) -> list[str]:
     return [
         piece
         for part in parts
-        for piece in ([part] if part.startswith("`") else _OPTION.sub("\0`\\1`\0", part).split("\0"))
+        for piece in (
+            [part] if part.startswith("`") else _OPTION.sub("\0`\\1`\0", part).split("\0")
+        )
     ]
 
 

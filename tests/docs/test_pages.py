@@ -1,0 +1,103 @@
+"""The documentation against the program: its lines parse, and its generated pages are complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import kndb
+from example_lines import parse, typed_lines
+from kndb.store.describe import describe_schema
+from kndb_cli.main import COMMANDS, application
+from kndb_ingest.datasets.formats import FORMATS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *sorted(ROOT.glob("docs/*.md")),
+    *sorted(ROOT.glob("docs/adding/*.md")),
+    *sorted(ROOT.glob("*.md")),
+]
+PROGRAM = get_command(application([]))
+HELP = {"help", "install_completion", "show_completion"}
+
+
+@pytest.fixture
+def generate(monkeypatch):
+    """The package that writes pages; Sphinx finds it in the same way."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    import generate
+
+    return generate
+
+
+def lines():
+    """Every line with ``kndb``, with the page it is on; commands that do not exist yet aside."""
+    for page in PAGES:
+        for line in typed_lines(page.read_text(encoding="utf-8")):
+            yield pytest.param(line, id=f"{page.stem}: {line}")
+
+
+@pytest.mark.parametrize("line", lines())
+def test_a_typed_line_parses(line):
+    parse(PROGRAM, line)
+
+
+def below(command, path):
+    """Every command with its path."""
+    yield path, command
+    for name, each in getattr(command, "commands", {}).items():
+        yield from below(each, f"{path} {name}")
+
+
+def test_every_command_has_a_page_with_all_its_options(generate):
+    pages = generate.command_pages()
+    assert pages.keys() == {*COMMANDS, "index"}
+    for name, command in PROGRAM.commands.items():
+        for path, each in below(command, f"kndb {name}"):
+            assert f"{path.removesuffix(' check')}\n" in pages[name]
+            for param in each.params:
+                names = param.opts if param.param_type_name == "option" else [param.metavar]
+                assert param.name in HELP or all(f" {opt}" in pages[name] for opt in names)
+
+
+def test_a_page_shows_help_default_and_examples(generate):
+    page = generate.command_pages()["ingest"]
+    assert re.search(r":::\{option\} --tau T\n.+ Default: `0.2`.\n:::", page)
+    assert re.search(r":::\{option\} --model MODEL\n.+ Required\.\n:::", page)
+    assert "Environment variable: `KNDB_DB`." in page
+    assert "```console\n$ kndb ingest --model demo-masked --dataset demo" in page
+
+
+def test_help_is_shown_as_it_reads(generate):
+    from generate.markdown import prose
+
+    assert prose("See 'kndb runs' or --run.") == "See `kndb runs` or `--run`."
+    assert prose("of a [MASK], a_b") == "of a \\[MASK\\], a\\_b"
+
+
+def test_every_table_view_and_column_is_on_the_page_of_the_database(generate):
+    page = generate.schema_page()
+    for row in describe_schema():
+        assert (f"| `{row.column}` |" if row.column else f"### {row.name}\n") in page
+
+
+def test_every_public_name_is_on_the_page_of_python(generate):
+    page = generate.python_page()
+    for name in kndb.__all__:
+        assert re.search(rf"^\.\. auto\w+:: kndb\.(\w+\.)*{name}$", page, re.MULTILINE)
+
+
+def test_every_form_of_fact_sets_is_in_the_table(generate):
+    from generate.datasets import dataset_table
+
+    assert all(f"| `{form.name}` |" in dataset_table() for form in FORMATS)
+    formats = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    assert [form.name for form in FORMATS if f"\n{form.name}\n: " not in formats] == []
+
+
+def test_the_picture_names_the_packages(generate):
+    picture = generate.data_flow()
+    for package in ("models", "attribution", "store", "query", "graph", "plotting", "evaluation"):
+        assert (ROOT / "kndb" / package).exists() or (ROOT / f"kndb/{package}.py").exists()
+        assert f">kndb.{package}<" in picture
