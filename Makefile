@@ -43,7 +43,8 @@ format: .venv/all
 	touch .venv/run $@
 
 docs: .venv/docs
-	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
+	$(BIN)/python -m sphinx --builder html --fresh-env --fail-on-warning --keep-going --quiet \
+	    docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
 # Runs the commands of the tutorial and the README, and writes into both what is printed now.

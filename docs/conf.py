@@ -4,6 +4,7 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
@@ -36,6 +37,7 @@ html_title = "kndb"
 html_static_path = ["static"]
 html_css_files = ["kndb.css"]
 html_copy_source = False
+html_show_sourcelink = False
 html_show_sphinx = False
 smartquotes = False  # two hyphens begin an option
 pygments_style = "tango"
@@ -43,5 +45,13 @@ pygments_dark_style = "monokai"
 
 
 def setup(app: Sphinx) -> None:
-    """Write the generated pages before Sphinx looks for pages."""
+    """Write the generated pages before Sphinx looks for pages; set dashes when it has read one."""
     app.connect("config-inited", lambda *_: write_pages(HERE))
+    app.connect("doctree-read", lambda _, page: set_dashes(page))
+
+
+def set_dashes(page: nodes.document) -> None:
+    """Put a dash between a parameter and its meaning, where Sphinx writes two hyphens."""
+    for text in list(page.findall(nodes.Text)):
+        if text.astext() == " -- ":
+            text.parent.replace(text, nodes.Text(" – "))

@@ -36,7 +36,7 @@ _TOKEN = re.compile(
 _ID = re.compile(r"\d{12,}")
 
 TUTORIAL, DEMO = "tutorial.duckdb", "demo.duckdb"
-"""The databases of the tutorial and of the README. The first answers the README's questions, too."""
+"""The databases of the tutorial and the README; the first answers what the README asks, too."""
 
 
 @dataclass

@@ -29,19 +29,19 @@ class Box:
 
 
 BOXES = {
-    "facts": Box("Fact set", "folder, file or demo", 125, 10, 200, DATA),
-    "weights": Box("Language model", "hub, folder or demo", 355, 10, 200, DATA),
-    "datasets": Box("kndb_ingest.datasets", "facts become prompts", 125, 100, 200),
+    "facts": Box("Fact set", "folder, file or demo", 125, 10, 220, DATA),
+    "weights": Box("Language model", "hub, folder or demo", 355, 10, 220, DATA),
+    "datasets": Box("kndb_ingest.datasets", "facts become prompts", 125, 100, 220),
     "models": Box("kndb.models", "one interface for all models", 355, 100, 220),
-    "attribution": Box("kndb.attribution", "a score for every neuron", 240, 190, 220),
-    "store": Box("kndb.store", "rows in one DuckDB file", 240, 280, 430),
-    "query": Box("kndb.query", "neurons, facts, SQL", 85, 370, 140),
-    "graph": Box("kndb.graph", "overlap, groups", 240, 370, 140),
-    "work": Box("degenerate, edit,", "factcheck: kndb.…", 395, 370, 140),
-    "plotting": Box("kndb.plotting", "pictures", 240, 460, 140),
-    "evaluation": Box("kndb.evaluation", "tables and a report", 395, 460, 140),
+    "attribution": Box("kndb.attribution", "a score for every neuron", 240, 190, 450),
+    "store": Box("kndb.store", "rows in one DuckDB file", 240, 280, 450),
+    "query": Box("kndb.query", "neurons, facts, SQL", 90, 370, 145),
+    "graph": Box("kndb.graph", "overlap, groups", 240, 370, 145),
+    "work": Box("kndb.edit", "degenerate, factcheck", 390, 370, 145),
+    "plotting": Box("kndb.plotting", "pictures", 240, 460, 145),
+    "evaluation": Box("kndb.evaluation", "tables and a report", 390, 460, 145),
     "people": Box(
-        "kndb_cli, import kndb", "tables, JSON, CSV, Parquet, pictures", 240, 560, 430, DATA
+        "kndb_cli, import kndb", "tables, JSON, CSV, Parquet, pictures", 240, 550, 450, DATA
     ),
 }
 

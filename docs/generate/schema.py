@@ -16,7 +16,7 @@ every view, with what each column means. The same text is stored in the file its
 For your own questions, begin with the views: they join the tables under readable names.
 
 ```console
-$ kndb sql "SELECT fact_key, lang, predicted, p_answer FROM predictions ORDER BY p_answer LIMIT 5"
+$ kndb sql "SELECT fact_key, lang, predicted FROM predictions WHERE rank > 1"
 $ kndb sql "SELECT * FROM knowledge_neurons WHERE n_langs >= 3"
 $ kndb db schema knowledge_neurons
 ```
@@ -43,13 +43,9 @@ def schema_page() -> str:
 def described(rows: list[SchemaRow]) -> str:
     """A table or view: its name, what it holds, its columns."""
     whole, *columns = rows
-    cells = [(f"`{row.column}`", type_name(row.type), prose(row.comment)) for row in columns]
+    cells = [(f"`{row.column}`", row.type.lower(), prose(row.comment)) for row in columns]
     return (
         f"### {whole.name}\n\n{prose(whole.comment)}\n\n"
         f"{table(('column', 'type', 'meaning'), cells)}\n"
     )
 
-
-def type_name(name: str) -> str:
-    """DuckDB's name of a type, in small letters."""
-    return f"{name.lower()}"
