@@ -16,13 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kndb.attribution.adaptive import integrate_adaptive
 from kndb.attribution.baselines import baseline_sentences, path_starts
-from kndb.attribution.integrated_gradients import (
-    Integrator,
-    Paths,
-    PostActivation,
-    PreActivation,
-)
+from kndb.attribution.integrated_gradients import integrate_fixed
+from kndb.attribution.paths import Follower, PostActivation, PreActivation, straight_paths
 from kndb.attribution.settings import Settings, preset
 from kndb.errors import ModelError
 from kndb.facts import Prompt
@@ -46,6 +43,8 @@ class Attribution:
             tokens the worst.
         predicted: the model's own first choice.
         completeness: the worst relative residual among the prompt's paths.
+        score_error: the estimated L2 error of the scores relative to their L2 norm; not a number
+            for a fixed rule, which gives no estimate.
         scores: ``(n_layers, n_neurons)`` float32, the mean over the answer's tokens; empty where
             there is a reason.
     """
@@ -57,6 +56,7 @@ class Attribution:
     rank: int
     predicted: str
     completeness: float
+    score_error: float
     scores: NDArray[np.float32]
 
     def top(self, n: int = 20) -> list[tuple[int, int, float]]:
@@ -87,6 +87,7 @@ class _Answered:
     rank: int
     first: int
     completeness: float
+    score_error: float
     scores: Tensor
 
 
@@ -133,7 +134,7 @@ def attribute(
 
 def _skipped(index: int, reason: str) -> Attribution:
     nothing = np.zeros((0, 0), dtype=np.float32)
-    return Attribution(index, reason, float("nan"), (), 0, "", float("nan"), nothing)
+    return Attribution(index, reason, float("nan"), (), 0, "", float("nan"), float("nan"), nothing)
 
 
 def _batches(
@@ -198,6 +199,7 @@ def _combine(model: LanguageModel[Any], index: int, parts: Sequence[_Answered]) 
         max(part.rank for part in parts),
         model.tokenizer.decode([part.first for part in parts]).strip(),
         max(part.completeness for part in parts),
+        max(part.score_error for part in parts),
         scores.cpu().numpy(),
     )
 
@@ -219,11 +221,14 @@ def _attribute_targets(
     ends = [layer[:n] for layer in neurons]
     starts, owners = path_starts(ends, [layer[n:] for layer in neurons], owners, settings.baseline)
     space = (PreActivation if pre else PostActivation)(model)
-    paths = _paths(space, starts, ends, owners, answers)
+    paths = straight_paths(space, starts, ends, owners, answers, settings.factor)
     p = observed.logits.softmax(1).gather(1, answers[:, None])[:, 0]
-    integrator = Integrator(model, observed, len(targets[0].tokens), budget)
-    integrals = integrator.integrate(paths, p[paths.targets], settings)
-    scores = _scores(space, starts, ends, owners, integrals.gradients, settings)
+    follower = Follower(model, observed, paths, len(targets[0].tokens), budget)
+    integrate = integrate_fixed if settings.tolerance is None else integrate_adaptive
+    integrals = integrate(follower, p, settings)
+    scores = paths.summed_scores(integrals.gradients)
+    if settings.normalise == "layer":
+        scores = scores / scores.sum(2, keepdim=True)
     worst = torch.zeros_like(p).scatter_reduce_(0, paths.targets, integrals.residual, "amax")
     rank = 1 + (observed.logits > observed.logits.gather(1, answers[:, None])).sum(1)
     rows = zip(
@@ -231,57 +236,8 @@ def _attribute_targets(
         rank.tolist(),
         observed.logits.argmax(1).tolist(),
         worst.tolist(),
+        integrals.error.tolist(),
         scores.unbind(0),
         strict=True,
     )
     return [_Answered(*row) for row in rows]
-
-
-@torch.no_grad()
-def _paths(
-    space: PostActivation,
-    starts: list[Tensor],
-    ends: list[Tensor],
-    owners: Tensor,
-    answers: Tensor,
-) -> Paths:
-    layers = torch.arange(len(starts), device=owners.device)
-    # Both ends in one product: it reads a layer's weights once.
-    points = [
-        space.enter(layer, torch.cat(both))
-        for layer, both in enumerate(zip(starts, ends, strict=True))
-    ]
-    n = len(owners)
-    return Paths(
-        space,
-        layers.repeat_interleave(n),
-        owners.repeat(len(starts)),
-        torch.cat([both[:n] for both in points]),
-        torch.cat([both[n:][owners] for both in points]),
-        answers[owners].repeat(len(starts)),
-    )
-
-
-@torch.no_grad()
-def _scores(
-    space: PostActivation,
-    starts: list[Tensor],
-    ends: list[Tensor],
-    owners: Tensor,
-    gradients: Tensor,
-    settings: Settings,
-) -> Tensor:
-    """Attributions ``(targets, n_layers, n_neurons)``: factor times gradient, summed over paths."""
-    layers = []
-    for layer, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        own = gradients[layer * len(owners) : (layer + 1) * len(owners)]
-        slopes = space.gradient(layer, own.to(end.dtype)).float()
-        if settings.factor == "difference":
-            factors = end.float()[owners] - start.float()
-        else:
-            factors = end.float()[owners]
-        scores = torch.zeros(end.shape, device=end.device).index_add_(0, owners, factors * slopes)
-        if settings.normalise == "layer":
-            scores = scores / scores.sum(1, keepdim=True)
-        layers.append(scores)
-    return torch.stack(layers, dim=1)

@@ -52,6 +52,20 @@ RULES: dict[str, Rule] = {
 }
 
 
+def nested_radau() -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Four nodes in [0, 1], the last of them 1, and the weights of two rules on them.
+
+    The first rule is the Radau rule of two nodes, 1/3 and 1, exact for polynomials of degree 2
+    (Abramowitz & Stegun 1964, 25.4.31, mirrored). The second adds the two nodes that make it exact
+    for degree 5, as Kronrod (1965) extended Gauss's rules: ``2/5 ± sqrt(3)/5``, the zeros of the
+    polynomial that is orthogonal to 1 and x under the weight ``(x - 1/3) (x - 1)``.
+    """
+    reach = np.sqrt(3) / 5
+    nodes = np.array([0.4 - reach, 1 / 3, 0.4 + reach, 1.0])
+    weights = np.linalg.solve(np.vander(nodes, increasing=True).T, 1 / np.arange(1, 5))
+    return tuple(nodes.tolist()), (0.0, 0.75, 0.0, 0.25), tuple(weights.tolist())
+
+
 def nodes_and_weights(rule: str, n: int) -> tuple[Array, Array]:
     """Nodes ``(n,)`` in [0, 1] and weights ``(n,)`` that add up to 1.
 

@@ -39,7 +39,7 @@ class Settings:
     quadrature: str = "gauss-legendre"
     nodes: int = 1
     tolerance: float | None = 0.01
-    max_nodes: int = 31
+    max_nodes: int = 255
     normalise: Normalise = "none"
     hook: Hook = "post"
 

@@ -167,6 +167,22 @@ class LanguageModel(ABC, Generic[ObservedT]):
         """
 
     @abstractmethod
+    def observed_probabilities(
+        self, observed: ObservedT, prompts: Tensor, outputs: list[Tensor], answers: Tensor
+    ) -> Tensor:
+        """The answer's probability in the observed run, differentiable in every layer's output.
+
+        Args:
+            observed: what :meth:`observe` returned.
+            prompts: ``(rows,)``, which of the observed prompts to run again.
+            outputs: per layer, ``(rows, width)``: their feed-forward output at the answer position.
+            answers: ``(rows,)``, the token whose probability is wanted.
+
+        Returns:
+            ``(rows,)`` probabilities in float32.
+        """
+
+    @abstractmethod
     def observed_rows(self, observed: ObservedT, layer: int, neurons: Tensor) -> Rows:
         """The observed prompts as rows that leave a layer.
 
@@ -245,3 +261,8 @@ class LanguageModel(ABC, Generic[ObservedT]):
             return torch.zeros(self.width, device=self.device, dtype=self.dtype)
         assert isinstance(bias, Tensor)
         return bias
+
+
+def gradient_only(x: Tensor) -> Tensor:
+    """Zeros whose gradient is that of ``x``: added to a sum that holds its value already."""
+    return x - x.detach()

@@ -16,7 +16,7 @@ from transformers import DynamicCache
 
 from kndb.errors import UsageError
 from kndb.models.architectures import Decoder
-from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target
+from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target, gradient_only
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.tokens import causal_targets
 
@@ -177,6 +177,17 @@ class CausalLM(LanguageModel[ObservedPrefix]):
                 new = self._after_down(number, outputs[rows])
                 new = observed.residual[number][prompts[rows]] + new
                 hidden = torch.cat([hidden, new]) if len(hidden) else new
+        return self.read(hidden, answers)
+
+    def observed_probabilities(
+        self, observed: ObservedPrefix, prompts: Tensor, outputs: list[Tensor], answers: Tensor
+    ) -> Tensor:
+        """See :meth:`LanguageModel.observed_probabilities`."""
+        prefix = Prefix(observed, prompts)
+        hidden = observed.residual[0][prompts] + self._after_down(0, outputs[0])
+        for number in range(1, len(self.layers)):
+            hidden = self._through(observed, prefix, number, hidden)
+            hidden = hidden + gradient_only(self._after_down(number, outputs[number]))
         return self.read(hidden, answers)
 
     def observed_rows(self, observed: ObservedPrefix, layer: int, neurons: Tensor) -> Rows:

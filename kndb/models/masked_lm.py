@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kndb.models.architectures import Encoder
-from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target
+from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target, gradient_only
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.tokens import masked_targets
 
@@ -159,6 +159,26 @@ class MaskedLM(LanguageModel[ObservedSequences]):
                 sequences = _replace(observed.hidden[number][prompts[rows]], positions[rows], new)
                 hidden = sequences if hidden is None else torch.cat([hidden, sequences])
         return self.read(born, answers)
+
+    def observed_probabilities(
+        self, observed: ObservedSequences, prompts: Tensor, outputs: list[Tensor], answers: Tensor
+    ) -> Tensor:
+        """See :meth:`LanguageModel.observed_probabilities`."""
+        positions = observed.positions[prompts]
+        at = torch.arange(len(prompts), device=prompts.device)
+        final = len(self.layers) - 1
+        hidden = observed.hidden[0][prompts]
+        for number, layer in enumerate(self.layers):
+            new = layer.finish(observed.attended[number][prompts], outputs[number])
+            if number == final:
+                answer = layer(hidden[at, positions][:, None], hidden)[:, 0] if final else new
+                hidden = answer + gradient_only(new)
+            elif number:
+                hidden = layer(hidden, hidden)
+                hidden = _replace(hidden, positions, hidden[at, positions] + gradient_only(new))
+            else:
+                hidden = _replace(hidden, positions, new)
+        return self.read(hidden, answers)
 
     def _transformed(self, hidden: Tensor) -> Tensor:
         """What the output embedding gets."""

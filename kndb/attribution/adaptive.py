@@ -1,0 +1,249 @@
+"""Integrated gradients refined, path by path, until the scores are exact to a stated tolerance.
+
+A path is cut into *panels*. The gradient at a panel's upper end is known before the panel is looked
+at: at alpha 1 it is one for all paths of a layer, and panels are cut at nodes. So the rules are
+those of Radau, with a node at the upper end (:func:`kndb.attribution.quadrature.nested_radau`): two
+nodes, of which one is new; then four, of which two more are new; then three panels. The nodes of a
+round are run together, for all paths.
+
+F is known at every node, so each panel has a completeness residual of its own, and only panels that
+miss are refined. The error of a panel's scores is estimated from the difference between its better
+and its worse rule, as L2 over neurons, times the factor by which the residual fell from the worse
+to the better. Estimates are added within a layer, whose paths share their neurons; layers are
+orthogonal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from kndb.attribution.integrated_gradients import Integrals, residual_scale
+from kndb.attribution.paths import Follower
+from kndb.attribution.quadrature import nested_radau
+from kndb.attribution.settings import Settings
+
+LEAST_GAIN = 0.1
+"""A residual can be small by chance: a rule never counts as over ten times better than another."""
+
+Rule = tuple[float, ...]
+NODES, TWO, FOUR = nested_radau()
+EARLY, THIRD, LATE, _ = NODES
+ONE = (0.0, 0.0, 0.0, 1.0)
+"""The rule that two nodes are compared with: the gradient at the upper end alone."""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Parts of paths.
+
+    Attributes:
+        path: ``(panels,)``.
+        low: ``(panels,)`` alpha.
+        high: ``(panels,)`` alpha.
+        f_low: ``(panels,)``, F at ``low``.
+        nodes: ``(panels, 4)``, numbers of the nodes in ascending order, the last at ``high``; the
+            first and the third are -1 where the panel has only two.
+        residual: ``(panels,)``, sum of attributions minus change of F.
+        error: ``(panels,)``, estimated L2 error of the scores.
+    """
+
+    path: Tensor
+    low: Tensor
+    high: Tensor
+    f_low: Tensor
+    nodes: Tensor
+    residual: Tensor
+    error: Tensor
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+    def __getitem__(self, chosen: Tensor) -> Panels:
+        return Panels(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    @property
+    def full(self) -> Tensor:
+        """Whether a panel has all its nodes, ``(panels,)``."""
+        return self.nodes[:, 0] >= 0
+
+    @classmethod
+    def join(cls, *parts: Panels) -> Panels:
+        """All of them in one."""
+        return cls(*(torch.cat([getattr(p, field.name) for p in parts]) for field in fields(cls)))
+
+
+def integrate_adaptive(follower: Follower, observed_p: Tensor, settings: Settings) -> Integrals:
+    """Integrate the gradient along every path until residuals and errors are within the tolerance.
+
+    Refining stops early on a path that has used up ``settings.max_nodes``.
+
+    Args:
+        follower: of all paths.
+        observed_p: ``(targets,)``, F at the end of the paths.
+        settings: tolerance and most nodes of a path.
+    """
+    work = _Refinement(follower, observed_p, settings)
+    panels = work.first()
+    norms = work.norms(panels)
+    while len(chosen := work.to_refine(panels, norms)):
+        rest = torch.ones(len(panels), dtype=torch.bool, device=chosen.device)
+        rest[chosen] = False
+        panels = Panels.join(panels[rest], work.refine(panels[chosen]))
+    residual = torch.zeros_like(work.scale).index_add_(0, panels.path, panels.residual)
+    error = work.layer_errors(panels).view(-1, len(norms)).norm(dim=0)
+    return Integrals(
+        work.totals(panels), residual.abs() / work.scale, error / work.norms(panels)
+    )
+
+
+class _Refinement:
+    """Refines panels; keeps F and its slope at every node.
+
+    Attributes:
+        scale: ``(paths,)``, what residuals are relative to.
+        noise: ``(paths,)``, the rounding of F.
+        f: ``(nodes,)``, F; the first nodes are the paths' ends.
+        slopes: ``(nodes, size)``, gradients of F in the path's space.
+        used: ``(paths,)``, nodes of each.
+    """
+
+    def __init__(self, follower: Follower, observed_p: Tensor, settings: Settings) -> None:
+        assert settings.tolerance is not None
+        paths = follower.paths
+        self.follower, self.paths = follower, paths
+        self.tolerance, self.max_nodes = settings.tolerance, settings.max_nodes
+        self.spans = paths.ends.float()[paths.end_rows] - paths.starts.float()
+        self.rounding = 4 * torch.finfo(paths.ends.dtype).eps
+        self.f_start, p = follower.start_values(), observed_p[paths.targets]
+        self.scale, self.noise = residual_scale(p - self.f_start, p), self.rounding * p
+        self.f = observed_p.repeat(len(paths.neurons))
+        self.slopes = follower.end_slopes()
+        self.used = torch.zeros_like(paths.targets)
+
+    def first(self) -> Panels:
+        """Every path as one panel with two nodes."""
+        path = torch.arange(len(self.paths), device=self.f.device)
+        low, high = torch.zeros_like(self.f_start), torch.ones_like(self.f_start)
+        third = self._run(path, torch.full_like(low, THIRD))
+        return self._with_two(path, low, high, self.f_start, third, self.paths.end_rows)
+
+    def refine(self, panels: Panels) -> Panels:
+        """Two more nodes for those with two, three panels for those with four."""
+        add, cut = panels[~panels.full], panels[panels.full]
+        width = add.high - add.low
+        inner = cut.low[:, None] + (cut.high - cut.low)[:, None] * torch.tensor(
+            [0.0, THIRD, LATE, 1.0], device=cut.low.device
+        )
+        low, high = inner[:, :-1].flatten(), inner[:, 1:].flatten()
+        path = cut.path.repeat_interleave(3)
+        every = self._run(
+            torch.cat([add.path, add.path, path]),
+            torch.cat(
+                [add.low + width * EARLY, add.low + width * LATE, low + (high - low) * THIRD]
+            ),
+        )
+        early, late, third = every.split([len(add), len(add), len(path)])
+        f_low = torch.stack([cut.f_low, self.f[cut.nodes[:, 1]], self.f[cut.nodes[:, 2]]], dim=1)
+        return Panels.join(
+            self._with_four(add, early, late),
+            self._with_two(path, low, high, f_low.flatten(), third, cut.nodes[:, 1:].flatten()),
+        )
+
+    def _run(self, path: Tensor, alphas: Tensor) -> Tensor:
+        """Run the model at new nodes; their numbers."""
+        order = path.argsort(stable=True)
+        f, slopes = self.follower.slopes(path[order], alphas[order])
+        numbers = torch.empty_like(path)
+        numbers[order] = torch.arange(len(self.f), len(self.f) + len(f), device=path.device)
+        self.f, self.slopes = torch.cat([self.f, f]), torch.cat([self.slopes, slopes])
+        self.used += torch.bincount(path, minlength=len(self.used))
+        return numbers
+
+    def _with_two(
+        self, path: Tensor, low: Tensor, high: Tensor, f_low: Tensor, third: Tensor, end: Tensor
+    ) -> Panels:
+        none = torch.full_like(third, -1)
+        nodes = torch.stack([none, third, none, end], dim=1)
+        return self._compared(Panels(path, low, high, f_low, nodes, low, low), TWO, ONE)
+
+    def _with_four(self, panels: Panels, early: Tensor, late: Tensor) -> Panels:
+        nodes = torch.stack([early, panels.nodes[:, 1], late, panels.nodes[:, 3]], dim=1)
+        panels = Panels(panels.path, panels.low, panels.high, panels.f_low, nodes, *[panels.low] * 2)
+        return self._compared(panels, FOUR, TWO)
+
+    def _compared(self, panels: Panels, better: Rule, worse: Rule) -> Panels:
+        """The panels with their residuals and errors."""
+        order = panels.path.argsort(stable=True)
+        panels = panels[order]
+        change = self.f[panels.nodes[:, 3]] - panels.f_low
+        high, low = self._integral(panels, better), self._integral(panels, worse)
+        span = self.spans[panels.path]
+        residual, lower = (high * span).sum(1) - change, (low * span).sum(1) - change
+        gain = (residual.abs() / lower.abs().clamp(min=1e-30)).clamp(LEAST_GAIN, 1)
+        error = self.paths.norms(panels.path, high - low) * gain
+        # A difference within the rounding of the gradient itself says nothing.
+        error = (error - self.rounding * self.paths.norms(panels.path, high)).clamp(min=0)
+        return Panels(*(getattr(panels, f.name) for f in fields(panels)[:5]), residual, error)
+
+    def _integral(self, panels: Panels, rule: Rule) -> Tensor:
+        """Integrals of the gradient over the panels by one rule, ``(panels, size)``."""
+        total = sum(
+            weight * self.slopes[panels.nodes[:, k]] for k, weight in enumerate(rule) if weight
+        )
+        return total * (panels.high - panels.low)[:, None]
+
+    def totals(self, panels: Panels) -> Tensor:
+        """Integrals of the gradient over the paths, ``(paths, size)``."""
+        total = torch.zeros_like(self.spans)
+        for full, rule in ((False, TWO), (True, FOUR)):
+            part = panels[panels.full == full]
+            if len(part):
+                total.index_add_(0, part.path, self._integral(part, rule))
+        return total
+
+    def norms(self, panels: Panels) -> Tensor:
+        """L2 norms of the scores, ``(targets,)``."""
+        return self.paths.summed_scores(self.totals(panels)).flatten(1).norm(dim=1)
+
+    def layer_errors(self, panels: Panels) -> Tensor:
+        """Estimated L2 errors of the scores of a layer, ``(layers * targets,)``."""
+        rows = self.paths.end_rows[panels.path]
+        return torch.zeros(len(self.paths.ends), device=rows.device).index_add_(
+            0, rows, panels.error
+        )
+
+    def to_refine(self, panels: Panels, norms: Tensor) -> Tensor:
+        """Numbers of the panels that keep their paths, or their target, from being exact."""
+        chosen = self._incomplete(panels) | self._inexact(panels, norms)
+        next_nodes = torch.where(panels.full, 3, 2) * chosen
+        after = self.used + torch.zeros_like(self.used).index_add_(0, panels.path, next_nodes)
+        return (chosen & (after <= self.max_nodes)[panels.path]).nonzero()[:, 0]
+
+    def _incomplete(self, panels: Panels) -> Tensor:
+        """The larger residuals of paths whose residuals add up to more than the tolerance."""
+        size = panels.residual.abs()
+        count = torch.bincount(panels.path, minlength=len(self.scale))
+        total = torch.zeros_like(self.scale).index_add_(0, panels.path, size)
+        limit = torch.maximum(self.tolerance * self.scale, self.noise)
+        share = torch.maximum(limit / (2 * count), self.noise)
+        return (total > limit)[panels.path] & (size > share[panels.path])
+
+    def _inexact(self, panels: Panels, norms: Tensor) -> Tensor:
+        """The largest errors of targets whose scores miss the tolerance: what is left is half of it.
+
+        An error contributes to the square of its target's as much as itself times its layer's.
+        """
+        targets = self.paths.targets[panels.path]
+        by_layer = self.layer_errors(panels)
+        shares = panels.error * by_layer[self.paths.end_rows[panels.path]]
+        allowed = (self.tolerance * norms).square()
+        chosen = torch.zeros_like(panels.full)
+        for target in (by_layer.view(-1, len(norms)).square().sum(0) > allowed).nonzero()[:, 0]:
+            own = (targets == target).nonzero()[:, 0]
+            order = shares[own].argsort()
+            kept = shares[own][order].cumsum(0) <= allowed[target] / 4
+            chosen[own[order[~kept]]] = True
+        return chosen & (panels.error > 0)

@@ -1,0 +1,265 @@
+"""Straight paths of neurons from a baseline to the observed run, and F and its gradient on them.
+
+All neurons of one layer move together, at the answer position, from a baseline ``w'`` to their
+observed values ``w``. The output projection is linear, so the path is straight in its output too,
+where it is four times narrower: paths are followed there, and the gradient is multiplied by the
+projection's transpose once per path. Only neurons before their activation function need their own
+space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kndb.models.memory import Budget
+from kndb.attribution.settings import Factor
+from kndb.models import LanguageModel
+from kndb.models.base import Observed
+
+
+class PostActivation:
+    """Paths of neurons after their activation function, followed behind the projection."""
+
+    def __init__(self, model: LanguageModel[Any]) -> None:
+        self.model = model
+
+    def enter(self, layer: int, neurons: Tensor) -> Tensor:
+        """Neurons ``(…, n_neurons)`` as a point of the path's space ``(…, width)``."""
+        return self.model.project(layer, neurons)
+
+    def outputs(self, layer: int, points: Tensor) -> Tensor:
+        """The feed-forward output at a point: the point itself."""
+        return points
+
+    def gradient(self, layer: int, gradients: Tensor) -> Tensor:
+        """A gradient in the path's space as one in neurons ``(…, n_neurons)``."""
+        return self.model.back_project(layer, gradients)
+
+
+class PreActivation(PostActivation):
+    """Paths of neurons before their activation function, followed where they are."""
+
+    def enter(self, layer: int, neurons: Tensor) -> Tensor:
+        """The neurons themselves."""
+        return neurons
+
+    def outputs(self, layer: int, points: Tensor) -> Tensor:
+        """The feed-forward output that these neurons lead to, ``(…, width)``."""
+        return self.model.project(layer, self.model.activation(layer, points))
+
+    def gradient(self, layer: int, gradients: Tensor) -> Tensor:
+        """The gradient itself."""
+        return gradients
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Straight lines, one for each layer and baseline, sorted by layer.
+
+    Attributes:
+        space: where they are followed.
+        owners: ``(baselines,)``, the row of the observed run that each baseline belongs to.
+        neurons: per layer, ``(baselines, n_neurons)`` at the start.
+        observed: per layer, ``(targets, n_neurons)`` at the end.
+        starts: ``(layers * baselines, size)`` in the path's space.
+        ends: ``(layers * targets, size)`` likewise.
+        answers: ``(targets,)`` tokens.
+        factor: what the gradient is multiplied by, see :class:`kndb.attribution.Settings`.
+    """
+
+    space: PostActivation
+    owners: Tensor
+    neurons: list[Tensor]
+    observed: list[Tensor]
+    starts: Tensor
+    ends: Tensor
+    answers: Tensor
+    factor: Factor
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def layers(self) -> Tensor:
+        """The layer of each path, ``(paths,)``."""
+        every = torch.arange(len(self.neurons), device=self.owners.device)
+        return every.repeat_interleave(len(self.owners))
+
+    @property
+    def targets(self) -> Tensor:
+        """The row of the observed run of each path, ``(paths,)``."""
+        return self.owners.repeat(len(self.neurons))
+
+    @property
+    def end_rows(self) -> Tensor:
+        """The row of :attr:`ends` of each path, ``(paths,)``."""
+        return self.layers * len(self.answers) + self.targets
+
+    def scores(self, layer: int, chosen: Tensor, gradients: Tensor) -> Tensor:
+        """Attributions ``(chosen, n_neurons)``, float32: factor times gradient.
+
+        Args:
+            layer: the layer of all of them.
+            chosen: ``(chosen,)``, numbers of baselines.
+            gradients: ``(chosen, size)``, integrals of the gradient in the path's space.
+        """
+        factors = self.observed[layer][self.owners[chosen]]
+        slopes = self.space.gradient(layer, gradients.to(factors.dtype)).float()
+        if self.factor == "activation":
+            return slopes * factors.float()
+        return slopes * (factors.float() - self.neurons[layer][chosen].float())
+
+    @torch.no_grad()
+    def summed_scores(self, gradients: Tensor) -> Tensor:
+        """Attributions ``(targets, n_layers, n_neurons)``, summed over the paths of each layer.
+
+        Args:
+            gradients: ``(paths, size)``, integrals of the gradient in the path's space.
+        """
+        every = torch.arange(len(self.owners), device=self.owners.device)
+        sums = [
+            torch.zeros(end.shape, device=end.device).index_add_(
+                0, self.owners, self.scores(layer, every, own)
+            )
+            for layer, (end, own) in enumerate(
+                zip(self.observed, gradients.chunk(len(self.observed)), strict=True)
+            )
+        ]
+        return torch.stack(sums, dim=1)
+
+    @torch.no_grad()
+    def norms(self, chosen: Tensor, gradients: Tensor) -> Tensor:
+        """L2 norms of the scores ``(chosen,)`` that these integrals give; ``chosen`` ascend."""
+        layers, counts = torch.unique_consecutive(
+            chosen.div(len(self.owners), rounding_mode="floor"), return_counts=True
+        )
+        parts = zip(
+            layers.tolist(),
+            (chosen % len(self.owners)).split(counts.tolist()),
+            gradients.split(counts.tolist()),
+            strict=True,
+        )
+        norms = [self.scores(layer, own, slopes).norm(dim=1) for layer, own, slopes in parts]
+        return torch.cat(norms) if norms else gradients.new_zeros(0)
+
+
+@torch.no_grad()
+def straight_paths(
+    space: PostActivation,
+    neurons: list[Tensor],
+    observed: list[Tensor],
+    owners: Tensor,
+    answers: Tensor,
+    factor: Factor,
+) -> Paths:
+    """Paths from ``neurons`` to ``observed`` in every layer; see :class:`Paths`."""
+    # Both ends in one product: it reads a layer's weights once.
+    points = [
+        space.enter(layer, torch.cat(both))
+        for layer, both in enumerate(zip(neurons, observed, strict=True))
+    ]
+    n = len(owners)
+    starts, ends = (torch.cat([p[side] for p in points]) for side in (slice(n), slice(n, None)))
+    return Paths(space, owners, neurons, observed, starts, ends, answers, factor)
+
+
+class Follower:
+    """Runs the model at points of paths of one observed run, within a memory budget."""
+
+    def __init__(
+        self,
+        model: LanguageModel[Any],
+        observed: Observed,
+        paths: Paths,
+        length: int,
+        budget: Budget,
+    ) -> None:
+        self.model = model
+        self.observed = observed
+        self.paths = paths
+        self.budget = budget
+        self.layers, self.targets, self.end_rows = paths.layers, paths.targets, paths.end_rows
+        self.in_layer, self.kept = model.row_bytes(length)
+        self.in_layer += 4 * 2 * observed.logits.shape[1]
+
+    def slopes(self, chosen: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
+        """F ``(chosen,)`` and its gradient in the path's space ``(chosen, size)``, both float32.
+
+        Args:
+            chosen: numbers of paths, ascending.
+            alphas: ``(chosen,)``, where on each of them.
+        """
+        if not len(chosen):
+            size = self.paths.starts.shape[1]
+            return torch.zeros(0, device=chosen.device), torch.zeros(0, size, device=chosen.device)
+
+        def work(part: slice) -> tuple[Tensor, Tensor]:
+            points = self._points(chosen[part], alphas[part]).requires_grad_()
+            p = self._probabilities(chosen[part], points)
+            return p.detach(), torch.autograd.grad(p.sum(), points)[0].float()
+
+        above = self.model.info.n_layers - 1 - self.layers[chosen]
+        costs = (self.in_layer + above * self.kept).tolist()
+        values, gradients = zip(*self.budget.run(costs, work), strict=True)
+        return torch.cat(values), torch.cat(gradients)
+
+    @torch.no_grad()
+    def start_values(self) -> Tensor:
+        """F at the start of each path, ``(paths,)``."""
+        every = torch.arange(len(self.paths), device=self.layers.device)
+
+        def work(part: slice) -> Tensor:
+            return self._probabilities(every[part], self.paths.starts[part])
+
+        return torch.cat(list(self.budget.run([self.in_layer] * len(every), work)))
+
+    def end_slopes(self) -> Tensor:
+        """Gradient of F at the observed values, ``(layers * targets, size)`` float32.
+
+        It is one for all paths of a layer, and one pass back through the observed run gives it for
+        every layer.
+        """
+        n = len(self.paths.answers)
+        layers = range(self.model.info.n_layers)
+        ends = [self.paths.ends[layer * n : (layer + 1) * n] for layer in layers]
+        slopes = torch.empty(self.paths.ends.shape, device=self.paths.ends.device)
+
+        def work(part: slice) -> bool:
+            rows = torch.arange(n, device=self.layers.device)[part]
+            points = [end[part].detach().requires_grad_() for end in ends]
+            outputs = [self.paths.space.outputs(layer, points[layer]) for layer in layers]
+            p = self.model.observed_probabilities(
+                self.observed, rows, outputs, self.paths.answers[part]
+            )
+            for layer, slope in enumerate(torch.autograd.grad(p.sum(), points)):
+                slopes[layer * n : (layer + 1) * n][part] = slope.float()
+            return True
+
+        costs = [self.in_layer + len(layers) * self.kept] * n
+        list(self.budget.run(costs, work))
+        return slopes
+
+    def _points(self, chosen: Tensor, alphas: Tensor) -> Tensor:
+        starts, ends = self.paths.starts[chosen], self.paths.ends[self.end_rows[chosen]]
+        return torch.lerp(starts.float(), ends.float(), alphas[:, None]).to(starts.dtype)
+
+    def _probabilities(self, chosen: Tensor, points: Tensor) -> Tensor:
+        layers, counts = torch.unique_consecutive(self.layers[chosen], return_counts=True)
+        outputs = [
+            self.paths.space.outputs(layer, part)
+            for layer, part in zip(
+                layers.tolist(), torch.split(points, counts.tolist()), strict=True
+            )
+        ]
+        targets = self.targets[chosen]
+        return self.model.probabilities(
+            self.observed,
+            targets,
+            self.layers[chosen],
+            torch.cat(outputs),
+            self.paths.answers[targets],
+        )
