@@ -1,4 +1,4 @@
-"""``kndb ingest``: find the neurons of a fact set in a model, and store them."""
+"""``kndb ingest``: run a fact set through a model and store the neurons."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def ingest(
         int | None,
         typer.Option(
             metavar="N",
-            help="At most N facts, sampled with --seed; the same facts in every language.",
+            help="At most N facts, drawn by --seed; the same ones in every language.",
             rich_help_panel=_FACTS,
         ),
     ] = None,
@@ -62,13 +62,13 @@ def ingest(
         int | None,
         typer.Option(
             metavar="N",
-            help="At most N templates per relation and language.",
+            help="At most N templates for each relation and language.",
             rich_help_panel=_FACTS,
         ),
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(metavar="N", help="Seed for sampling facts.", rich_help_panel=_FACTS),
+        typer.Option(metavar="N", help="Draws the facts of --limit.", rich_help_panel=_FACTS),
     ] = 0,
     preset: Annotated[
         str,
@@ -82,7 +82,7 @@ def ingest(
         float,
         typer.Option(
             metavar="T",
-            help="Select neurons above this share (at least 0.05) of the prompt's highest score.",
+            help="Neurons above this share (from 0.05) of their prompt's highest score.",
             rich_help_panel=_METHOD,
         ),
     ] = 0.2,
@@ -90,7 +90,7 @@ def ingest(
         float,
         typer.Option(
             metavar="P",
-            help="Keep neurons selected in more than this share of the fact's prompts.",
+            help="Neurons found in more than this share of the fact's prompts.",
             rich_help_panel=_METHOD,
         ),
     ] = 0.5,
@@ -98,8 +98,8 @@ def ingest(
         float | None,
         typer.Option(
             metavar="R",
-            help="Largest relative completeness residual of a path. Default: the preset's "
-            "(amig: 0.01).",
+            help="Largest relative error: estimated of a prompt's scores, and the completeness "
+            "residual of each path. Default: the preset's (amig: 0.01).",
             rich_help_panel=_METHOD,
         ),
     ] = None,
@@ -107,7 +107,8 @@ def ingest(
         int | None,
         typer.Option(
             metavar="N",
-            help="At most N quadrature nodes per path. Default: the preset's (amig: 31).",
+            help="Most points of a path to run the model at, refinement included. Default: the "
+            "preset's (amig: 255).",
             rich_help_panel=_METHOD,
         ),
     ] = None,
@@ -122,10 +123,10 @@ def ingest(
     kndb ingest --model demo-masked --dataset demo --limit 50
     kndb ingest --model bert-base-multilingual-cased --dataset mpararel --langs en,zh
 
-    Ctrl-C loses nothing: run the same command again to continue.
+    Ctrl-C loses nothing: the same command goes on where it stopped.
     """
     choice = model_options.chosen(model, device, dtype, revision, memory, quiet=quiet)
-    # Deferred: importing torch and transformers takes seconds.
+    # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb_ingest.pipeline import IngestRequest
 
     request = IngestRequest(

@@ -53,8 +53,8 @@ class IngestRequest:
         seed: seed of the draw of facts.
         tau: share of a prompt's highest score above which a neuron is selected.
         share: share of a fact's prompts in which a knowledge neuron is selected.
-        tolerance: largest relative completeness residual; the preset's when None.
-        max_nodes: most quadrature nodes per path; the preset's when None.
+        tolerance: largest relative error of the scores; the preset's when None.
+        max_nodes: most nodes of a path, refinement included; the preset's when None.
     """
 
     database: Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +27,7 @@ PREDICTIONS = pa.schema(
         ("predicted", pa.string()),
         ("n_answer_tokens", pa.int32()),
         ("completeness", pa.float64()),
+        ("score_error", pa.float64()),
     ]
 )
 ATTRIBUTIONS = pa.schema(
@@ -53,6 +56,7 @@ def predicted(prompt_id: int, found: Attribution) -> dict[str, object]:
         "predicted": found.predicted,
         "n_answer_tokens": len(found.p_tokens),
         "completeness": found.completeness,
+        "score_error": None if math.isnan(found.score_error) else found.score_error,
     }
 
 

@@ -23,6 +23,9 @@ class IngestSummary:
             if no prompt was attributed.
         worst_completeness: largest relative completeness residual; None
             if no prompt was attributed.
+        worst_score_error: largest estimated error of a prompt's scores; None also for a fixed
+            rule.
+        inexact: prompts whose residual or score error is above the tolerance.
         knowledge_neurons: rows of refined neurons.
         new_prompts: prompts handled by this call; 0 if all were stored before.
         seconds: seconds taken by this call.
@@ -36,6 +39,8 @@ class IngestSummary:
     skipped: dict[str, int]
     accuracy: float | None
     worst_completeness: float | None
+    worst_score_error: float | None
+    inexact: int
     knowledge_neurons: int
     new_prompts: int
     seconds: float
@@ -49,9 +54,11 @@ _WHOLE = """
 """
 _PREDICTIONS = """
     SELECT count(DISTINCT fact_id),
-           avg(CAST(rank = 1 AS INT)) FILTER (status = 'done'), max(completeness)
+           avg(CAST(rank = 1 AS INT)) FILTER (status = 'done'),
+           max(completeness), max(score_error),
+           (SELECT inexact FROM runs WHERE run_id = $1)
     FROM prediction JOIN prompt USING (prompt_id)
-    WHERE run_id = ?
+    WHERE run_id = $1
 """
 _LANGUAGES = """
     SELECT lang, count(*) FILTER (status = 'done'), count(*) FILTER (status = 'skipped')
@@ -78,7 +85,7 @@ def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> Inge
             return connection.execute(sql, [run_id]).fetchall()
 
         ((model, dataset, neurons),) = rows(_WHOLE)
-        ((facts, accuracy, worst),) = rows(_PREDICTIONS)
+        ((facts, accuracy, residual, error, inexact),) = rows(_PREDICTIONS)
         return IngestSummary(
             run_id,
             model,
@@ -87,7 +94,9 @@ def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> Inge
             {lang: (done, skipped) for lang, done, skipped in rows(_LANGUAGES)},
             dict(rows(_REASONS)),
             accuracy,
-            worst,
+            residual,
+            error,
+            inexact,
             neurons,
             new_prompts,
             seconds,

@@ -15,7 +15,7 @@ orthogonal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -25,8 +25,8 @@ from kndb.attribution.paths import Follower
 from kndb.attribution.quadrature import nested_radau
 from kndb.attribution.settings import Settings
 
-LEAST_GAIN = 0.1
-"""A residual can be small by chance: a rule never counts as over ten times better than another."""
+LEAST_GAIN = 0.05
+"""A residual can be small by chance: a rule never counts as more than 20 times better than another."""
 
 Rule = tuple[float, ...]
 NODES, TWO, FOUR = nested_radau()
@@ -94,9 +94,7 @@ def integrate_adaptive(follower: Follower, observed_p: Tensor, settings: Setting
         panels = Panels.join(panels[rest], work.refine(panels[chosen]))
     residual = torch.zeros_like(work.scale).index_add_(0, panels.path, panels.residual)
     error = work.layer_errors(panels).view(-1, len(norms)).norm(dim=0)
-    return Integrals(
-        work.totals(panels), residual.abs() / work.scale, error / work.norms(panels)
-    )
+    return Integrals(work.totals(panels), residual.abs() / work.scale, error / work.norms(panels))
 
 
 class _Refinement:
@@ -171,7 +169,9 @@ class _Refinement:
 
     def _with_four(self, panels: Panels, early: Tensor, late: Tensor) -> Panels:
         nodes = torch.stack([early, panels.nodes[:, 1], late, panels.nodes[:, 3]], dim=1)
-        panels = Panels(panels.path, panels.low, panels.high, panels.f_low, nodes, *[panels.low] * 2)
+        panels = Panels(
+            panels.path, panels.low, panels.high, panels.f_low, nodes, *[panels.low] * 2
+        )
         return self._compared(panels, FOUR, TWO)
 
     def _compared(self, panels: Panels, better: Rule, worse: Rule) -> Panels:
@@ -186,7 +186,7 @@ class _Refinement:
         error = self.paths.norms(panels.path, high - low) * gain
         # A difference within the rounding of the gradient itself says nothing.
         error = (error - self.rounding * self.paths.norms(panels.path, high)).clamp(min=0)
-        return Panels(*(getattr(panels, f.name) for f in fields(panels)[:5]), residual, error)
+        return replace(panels, residual=residual, error=error)
 
     def _integral(self, panels: Panels, rule: Rule) -> Tensor:
         """Integrals of the gradient over the panels by one rule, ``(panels, size)``."""
@@ -232,9 +232,10 @@ class _Refinement:
         return (total > limit)[panels.path] & (size > share[panels.path])
 
     def _inexact(self, panels: Panels, norms: Tensor) -> Tensor:
-        """The largest errors of targets whose scores miss the tolerance: what is left is half of it.
+        """The largest errors of targets whose scores miss the tolerance.
 
-        An error contributes to the square of its target's as much as itself times its layer's.
+        An error contributes to the square of its target's as much as itself times its layer's;
+        what is not chosen is half of what is allowed.
         """
         targets = self.paths.targets[panels.path]
         by_layer = self.layer_errors(panels)
@@ -244,6 +245,6 @@ class _Refinement:
         for target in (by_layer.view(-1, len(norms)).square().sum(0) > allowed).nonzero()[:, 0]:
             own = (targets == target).nonzero()[:, 0]
             order = shares[own].argsort()
-            kept = shares[own][order].cumsum(0) <= allowed[target] / 4
+            kept = shares[own][order].cumsum(0) <= allowed[target] / 2
             chosen[own[order[~kept]]] = True
         return chosen & (panels.error > 0)

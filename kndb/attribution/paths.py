@@ -9,16 +9,22 @@ space.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from kndb.models.memory import Budget
 from kndb.attribution.settings import Factor
 from kndb.models import LanguageModel
 from kndb.models.base import Observed
+from kndb.models.memory import Budget
+
+
+PROMPTS_TOGETHER = 8
+"""Prompts whose rows are run together: enough to fill the products of the lower layers, where rows
+are few; a causal model's rows are multiplied with the keys of all of them."""
 
 
 class PostActivation:
@@ -184,7 +190,6 @@ class Follower:
         self.budget = budget
         self.layers, self.targets, self.end_rows = paths.layers, paths.targets, paths.end_rows
         self.in_layer, self.kept = model.row_bytes(length)
-        self.in_layer += 4 * 2 * observed.logits.shape[1]
 
     def slopes(self, chosen: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
         """F ``(chosen,)`` and its gradient in the path's space ``(chosen, size)``, both float32.
@@ -197,25 +202,48 @@ class Follower:
             size = self.paths.starts.shape[1]
             return torch.zeros(0, device=chosen.device), torch.zeros(0, size, device=chosen.device)
 
-        def work(part: slice) -> tuple[Tensor, Tensor]:
-            points = self._points(chosen[part], alphas[part]).requires_grad_()
-            p = self._probabilities(chosen[part], points)
+        def work(rows: Tensor) -> tuple[Tensor, Tensor]:
+            points = self._points(chosen[rows], alphas[rows]).requires_grad_()
+            p = self._probabilities(chosen[rows], points)
             return p.detach(), torch.autograd.grad(p.sum(), points)[0].float()
 
         above = self.model.info.n_layers - 1 - self.layers[chosen]
-        costs = (self.in_layer + above * self.kept).tolist()
-        values, gradients = zip(*self.budget.run(costs, work), strict=True)
-        return torch.cat(values), torch.cat(gradients)
+        values, gradients = self._in_parts(chosen, self.in_layer + above * self.kept, work)
+        return values, gradients
 
     @torch.no_grad()
     def start_values(self) -> Tensor:
         """F at the start of each path, ``(paths,)``."""
         every = torch.arange(len(self.paths), device=self.layers.device)
 
-        def work(part: slice) -> Tensor:
-            return self._probabilities(every[part], self.paths.starts[part])
+        def work(rows: Tensor) -> tuple[Tensor]:
+            return (self._probabilities(rows, self.paths.starts[rows]),)
 
-        return torch.cat(list(self.budget.run([self.in_layer] * len(every), work)))
+        (values,) = self._in_parts(every, torch.full_like(every, self.in_layer), work)
+        return values
+
+    def _in_parts(
+        self, chosen: Tensor, costs: Tensor, work: Callable[[Tensor], tuple[Tensor, ...]]
+    ) -> list[Tensor]:
+        """The results of ``work`` on numbers of ``chosen``, in parts of few prompts each.
+
+        Models take the rows of few prompts at a time; ``work`` gets numbers that ascend.
+        """
+        order = (self.targets[chosen] // PROMPTS_TOGETHER).argsort(stable=True)
+
+        def part_of(part: slice) -> tuple[Tensor, ...]:
+            return work(order[part].sort().values)
+
+        numbers = []
+        results = []
+        start = 0
+        for found in self.budget.run(costs[order].tolist(), part_of):
+            stop = start + len(found[0])
+            numbers.append(order[start:stop].sort().values)
+            results.append(found)
+            start = stop
+        back = torch.cat(numbers).argsort()
+        return [torch.cat(every)[back] for every in zip(*results, strict=True)]
 
     def end_slopes(self) -> Tensor:
         """Gradient of F at the observed values, ``(layers * targets, size)`` float32.

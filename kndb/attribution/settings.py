@@ -27,9 +27,12 @@ class Settings:
         factor: the gradient is multiplied by the ``difference`` between the ends (Eq. 2) or by
             the observed ``activation`` (as Eq. 3 and both peers write it).
         quadrature: a rule of :mod:`kndb.attribution.quadrature`.
-        nodes: nodes of the rule; the first try where ``tolerance`` is given.
-        tolerance: refine paths whose completeness residual is larger; None for a fixed rule.
-        max_nodes: stop refining at this many nodes.
+        nodes: nodes of a fixed rule.
+        tolerance: refine paths until the estimated L2 error of a prompt's scores, relative to
+            their L2 norm, and the completeness residual of each path are within it (see
+            :mod:`kndb.attribution.adaptive`); None for a fixed rule.
+        max_nodes: most nodes of a path, those of all its panels together, at which the model is
+            run; a path that would need more is left as it is.
         normalise: divide by the ``layer``'s sum of scores (Eq. 5), or not.
         hook: neurons ``post`` or ``pre`` their activation function.
     """
@@ -59,10 +62,9 @@ class Settings:
         _one_of("quadrature", self.quadrature, tuple(RULES))
         if self.tolerance is not None and not self.tolerance > 0:
             raise UsageError(f"The tolerance must be above 0; {self.tolerance} was given.")
-        if not 1 <= self.nodes <= self.max_nodes:
-            raise UsageError(
-                f"The nodes must be from 1 to max_nodes ({self.max_nodes}); {self.nodes} was given."
-            )
+        for name in ("nodes", "max_nodes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"The {name} must be 1 or more; {getattr(self, name)} was given.")
         if self.tolerance is not None and (self.quadrature, self.factor) != (
             "gauss-legendre",
             "difference",

@@ -41,7 +41,7 @@ class Decoder:
 
     ``down`` is the output projection of the feed-forward block; ``up`` and ``activation`` are
     given for plain blocks and None for gated ones. ``after_down`` is a norm between the projection
-    and the residual stream. ``cache`` is the name by which a layer takes keys and values.
+    and the residual stream.
     """
 
     layers: str
@@ -50,7 +50,6 @@ class Decoder:
     up: str | None = None
     activation: str | None = None
     after_down: str | None = None
-    cache: str = "past_key_values"
 
 
 BERT = Encoder(
@@ -105,7 +104,6 @@ GPT_NEOX = Decoder(
     norm="gpt_neox.final_layer_norm",
     up="mlp.dense_h_to_4h",
     activation="mlp.act",
-    cache="layer_past",
 )
 LLAMA = Decoder(layers="model.layers", down="mlp.down_proj", norm="model.norm")
 GEMMA_2 = Decoder(

@@ -18,6 +18,7 @@ from kndb.errors import UsageError
 from kndb.models.architectures import Decoder
 from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target, gradient_only
 from kndb.models.hooks import capture_calls, capture_inputs
+from kndb.models.prefix_attention import Prefix, prefix_attention
 from kndb.models.tokens import causal_targets
 
 
@@ -28,7 +29,7 @@ class ObservedPrefix(Observed):
     Attributes:
         residual: ``(n, width)``, the residual stream at the answer position without the
             feed-forward output.
-        keys: ``(n, heads, length, head width)``; a row puts its own in the last place.
+        keys: ``(n, heads, length, head width)``; a row has its own instead of the last.
         values: likewise.
         calls: keyword arguments for one token at the answer position (rotary embeddings).
     """
@@ -37,23 +38,6 @@ class ObservedPrefix(Observed):
     keys: list[Tensor]
     values: list[Tensor]
     calls: list[dict[str, Any]]
-
-
-class Prefix:
-    """Keys and values of the prompt, in front of a row's own. Quacks like a Transformers cache."""
-
-    def __init__(self, observed: ObservedPrefix, prompts: Tensor) -> None:
-        self.observed = observed
-        self.prompts = prompts
-
-    def update(
-        self, key: Tensor, value: Tensor, layer_idx: int, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Put ``(rows, heads, 1, head width)`` behind the prompt's keys and values."""
-        rows = self.prompts[: len(key)]
-        keys, values = self.observed.keys[layer_idx][rows], self.observed.values[layer_idx][rows]
-        keys[:, :, -1:], values[:, :, -1:] = key, value
-        return keys, values
 
 
 class FirstPrompts(DynamicCache):  # type: ignore[misc]
@@ -167,7 +151,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
             layers, torch.arange(len(self.layers) + 1, device=layers.device)
         )
         bounds = starts.tolist()
-        prefix = Prefix(observed, prompts)
+        prefix = Prefix(observed.keys, observed.values, prompts)
         hidden = outputs[:0]
         for number in range(len(self.layers)):
             if len(hidden):
@@ -183,7 +167,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         self, observed: ObservedPrefix, prompts: Tensor, outputs: list[Tensor], answers: Tensor
     ) -> Tensor:
         """See :meth:`LanguageModel.observed_probabilities`."""
-        prefix = Prefix(observed, prompts)
+        prefix = Prefix(observed.keys, observed.values, prompts)
         hidden = observed.residual[0][prompts] + self._after_down(0, outputs[0])
         for number in range(1, len(self.layers)):
             hidden = self._through(observed, prefix, number, hidden)
@@ -205,7 +189,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         """See :meth:`LanguageModel.step`."""
         found: list[Tensor] = []
         with capture_inputs([self.down[layer]], torch.zeros_like(prompts), found):
-            out = self._through(observed, Prefix(observed, prompts), layer, hidden)
+            out = self._through(observed, Prefix(observed.keys, observed.values, prompts), layer, hidden)
         neurons = found[0][sources]
         before = out[sources] - self._after_down(layer, self.project(layer, neurons))
         return out, Rows(out[sources], before, neurons)
@@ -214,8 +198,8 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         self, observed: ObservedPrefix, prefix: Prefix, layer: int, hidden: Tensor
     ) -> Tensor:
         """One token per row, ``(rows, width)``, through one layer."""
-        call = {self.names.cache: prefix, **observed.calls[layer]}
-        out = self.layers[layer](hidden[:, None], **call)
+        with prefix_attention(self.hf.config):
+            out = self.layers[layer](hidden[:, None], prefix=prefix, **observed.calls[layer])
         return (out[0] if isinstance(out, tuple) else out)[:, 0]  # type: ignore[no-any-return]
 
     def rejoin(self, layer: int, rows: Rows, positions: Tensor) -> Tensor:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-VOCABULARY_PART = 8192
-"""Words whose logits are taken together where no gradient is wanted: some hundred rows of so many
-stay in a processor's cache."""
+IN_CACHE = 2**18
+"""Logits that are taken together on a CPU: they stay in a core's cache from the product that makes
+them to the product that uses them up."""
+
+ON_DEVICE = 2**25
+"""The same elsewhere: enough to keep a device busy."""
+
+FEWEST_WORDS = 1024
+"""Words are taken together in no smaller number: the products would be slow."""
 
 FEW_ROWS = 24
 """Up to here the product with the embedding in front is quicker on a CPU, which would else repack
@@ -20,9 +27,10 @@ the whole embedding: 26 against 52 ms for 12 rows of 119,547 by 768."""
 class AnswerProbability(torch.autograd.Function):
     """Softmax probability of one token per row, differentiable in the hidden state only.
 
-    With logits ``z = W h + b`` and ``p = softmax(z)[y]``, ``dp/dz = p (1_y - softmax(z))``. Taking
-    that while the logits are at hand needs one array of rows times vocabulary; autograd keeps
-    three. Softmax is in float32, whatever the number format.
+    With logits ``z = W h + b`` and ``p = softmax(z)[y]``, ``dp/dh = p (W[y] - sum_v softmax(z)[v]
+    W[v])``. That sum is taken while the logits are at hand, so a part of the vocabulary is read
+    once for both, and no array of rows times vocabulary is kept; autograd keeps three. Softmax is
+    in float32, whatever the number format.
     """
 
     @staticmethod
@@ -44,17 +52,9 @@ class AnswerProbability(torch.autograd.Function):
             answers: ``(rows,)``.
             cap: logits are ``cap * tanh(z / cap)`` where given (Gemma 2).
         """
-        if not ctx.needs_input_grad[0]:
-            return _probability(hidden, weight, bias, answers, cap)
-        logits = capped_logits(hidden, weight, bias, cap)
-        total = logits.logsumexp(1, keepdim=True)
-        p = (logits.gather(1, answers[:, None]) - total).exp()
-        bend = None if cap is None else 1 - (logits / cap).square()
-        slope = logits.sub_(total).exp_().neg_()
-        slope.scatter_add_(1, answers[:, None], torch.ones_like(p)).mul_(p)
-        slope = slope if bend is None else slope.mul_(bend)
-        ctx.save_for_backward(slope.to(weight.dtype) @ weight)
-        return p[:, 0]
+        p, slope = _read(hidden, weight, bias, answers, cap, with_slope=ctx.needs_input_grad[0])
+        ctx.save_for_backward(slope)
+        return p
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -63,20 +63,54 @@ class AnswerProbability(torch.autograd.Function):
         return grads[0][:, None].to(slope.dtype) * slope, None, None, None, None
 
 
-def _probability(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, answers: Tensor, cap: float | None
-) -> Tensor:
-    """Probabilities ``(rows,)`` without a gradient, never holding all logits."""
-    chosen = torch.zeros(len(hidden), device=hidden.device)
-    totals = []
-    for start in range(0, len(weight), VOCABULARY_PART):
-        part = slice(start, start + VOCABULARY_PART)
-        logits = capped_logits(hidden, weight[part], None if bias is None else bias[part], cap)
-        totals.append(logits.logsumexp(1))
-        own = (answers - start).clamp(0, logits.shape[1] - 1)
-        here = own == answers - start
-        chosen = torch.where(here, logits.gather(1, own[:, None])[:, 0], chosen)
-    return (chosen - torch.stack(totals).logsumexp(0)).exp()
+def _read(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    answers: Tensor,
+    cap: float | None,
+    *,
+    with_slope: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """Probabilities ``(rows,)`` and their gradient ``(rows, width)``, without holding all logits.
+
+    The sum of exponentials, and the sum of embeddings weighted by them, are kept relative to the
+    highest logit so far.
+    """
+    highest = torch.full((len(hidden), 1), -torch.inf, device=hidden.device)
+    total, chosen = torch.zeros_like(highest), torch.zeros_like(highest)
+    mean = torch.zeros(hidden.shape, device=hidden.device) if with_slope else None
+    own_bend = torch.ones_like(highest)
+    for part in _parts(len(hidden), len(weight), hidden.device):
+        words = weight[part]
+        logits = capped_logits(hidden, words, None if bias is None else bias[part], cap)
+        own = (answers[:, None] - part.start).clamp(0, len(words) - 1)
+        here = own == answers[:, None] - part.start
+        mine = logits.gather(1, own)
+        chosen = torch.where(here, mine, chosen)
+        before, highest = highest, torch.maximum(highest, logits.amax(1, keepdim=True))
+        bend = None if cap is None else 1 - (logits / cap).square()
+        exponentials = logits.sub_(highest).exp_()
+        shrunk = (before - highest).exp()
+        total = total * shrunk + exponentials.sum(1, keepdim=True)
+        if mean is not None:
+            weighted = exponentials if bend is None else exponentials * bend
+            mean.mul_(shrunk).add_((weighted.to(words.dtype) @ words).float())
+            if bend is not None:
+                own_bend = torch.where(here, bend.gather(1, own), own_bend)
+    p = (chosen - highest).exp() / total
+    if mean is None:
+        return p[:, 0], None
+    slope = p * (own_bend * weight[answers].float() - mean / total)
+    return p[:, 0], slope.to(weight.dtype)
+
+
+def _parts(rows: int, words: int, device: torch.device) -> Iterator[slice]:
+    """The vocabulary in parts."""
+    logits = IN_CACHE if device.type == "cpu" else ON_DEVICE
+    size = max(FEWEST_WORDS, logits // max(1, rows))
+    for start in range(0, words, size):
+        yield slice(start, min(start + size, words))
 
 
 def capped_logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None) -> Tensor:

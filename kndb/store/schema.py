@@ -128,6 +128,11 @@ prediction = Table(
     _optional("predicted", Text, "The model's first choice."),
     _optional("n_answer_tokens", Integer, "Number of tokens of the answer."),
     _optional("completeness", Double, "Worst relative completeness residual of its paths."),
+    _optional(
+        "score_error",
+        Double,
+        "Estimated relative L2 error of its scores; empty for a fixed rule.",
+    ),
     comment="The result for one prompt in one run.",
 )
 

@@ -68,6 +68,8 @@ RUNS = View(
         "skipped": "Prompts skipped.",
         "accuracy": "Share of the done prompts with the answer as the model's first choice.",
         "completeness": "Worst relative completeness residual.",
+        "score_error": "Largest estimated relative L2 error of a prompt's scores.",
+        "inexact": "Prompts whose residual or score error is above the run's tolerance.",
         "tau": "Threshold of its knowledge neurons.",
         "share": "Share of prompts of its knowledge neurons.",
         "started_at": "When it first started, UTC.",
@@ -82,6 +84,11 @@ RUNS = View(
            avg(CAST(prediction.rank = 1 AS INTEGER)) FILTER (prediction.status = 'done')
                AS accuracy,
            max(prediction.completeness) AS completeness,
+           max(prediction.score_error) AS score_error,
+           count(*) FILTER (
+               greatest(prediction.completeness, prediction.score_error)
+               > TRY_CAST(json_extract_string(run.settings, 'tolerance') AS REAL)
+           ) AS inexact,
            run.tau, run.share, run.started_at, run.finished_at, run.kndb_version
     FROM run
     JOIN model USING (model_id)
@@ -89,7 +96,7 @@ RUNS = View(
     LEFT JOIN prediction ON prediction.run_id = run.run_id
     LEFT JOIN prompt ON prompt.prompt_id = prediction.prompt_id
     GROUP BY run.run_id, model.name, dataset.name, run.preset, run.status,
-             run.tau, run.share, run.started_at, run.finished_at, run.kndb_version
+             run.settings, run.tau, run.share, run.started_at, run.finished_at, run.kndb_version
     """,
 )
 
@@ -105,6 +112,7 @@ PREDICTIONS = View(
         "p_answer": "Probability of the answer.",
         "n_answer_tokens": "Number of tokens of the answer.",
         "completeness": "Worst relative completeness residual.",
+        "score_error": "Estimated relative L2 error of the scores.",
         "status": "done or skipped.",
         "reason": "Why the prompt was skipped.",
         **_RUN_COLUMNS,
@@ -112,7 +120,7 @@ PREDICTIONS = View(
     """
     SELECT fact.fact_key, relation.label AS relation, prompt.lang, prompt.text, prompt.answer,
            prediction.predicted, prediction.rank, prediction.p_answer,
-           prediction.n_answer_tokens, prediction.completeness,
+           prediction.n_answer_tokens, prediction.completeness, prediction.score_error,
            prediction.status, prediction.reason, model.name AS model, prediction.run_id
     FROM prediction
     JOIN prompt USING (prompt_id)

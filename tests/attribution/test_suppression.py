@@ -14,7 +14,7 @@ from attribution.naive import hooked
 from kndb.attribution.suppression import Questions, Suppressor, branches
 from kndb.errors import UsageError
 from kndb.models import LanguageModel, Target
-from kndb.models.head import VOCABULARY_PART, AnswerProbability
+from kndb.models.head import IN_CACHE, AnswerProbability
 from kndb.neurons import Neuron
 from tiny import CAUSAL, MASKED, PROMPTS, tiny
 
@@ -135,13 +135,18 @@ def test_no_hook_is_left_behind() -> None:
 @pytest.mark.parametrize("cap", [None, 3.0])
 def test_the_head_in_parts_of_a_large_vocabulary(cap: float | None) -> None:
     torch.manual_seed(0)
-    size = 2 * VOCABULARY_PART + 17
+    part = IN_CACHE // 5
+    size = 2 * part + 17
     hidden, weight, bias = torch.randn(5, 8), torch.randn(size, 8), torch.randn(size)
-    answers = torch.tensor([0, VOCABULARY_PART - 1, VOCABULARY_PART, size - 1, 12345])
+    answers = torch.tensor([0, part - 1, part, size - 1, 12345])
     found = AnswerProbability.apply(hidden, weight, bias, answers, cap)
+    hidden.requires_grad_()
     logits = hidden @ weight.T + bias
     logits = logits if cap is None else cap * (logits / cap).tanh()
     expected = logits.softmax(1).gather(1, answers[:, None])[:, 0]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=0)
-    with_gradient = AnswerProbability.apply(hidden.requires_grad_(), weight, bias, answers, cap)
+    with_gradient = AnswerProbability.apply(hidden, weight, bias, answers, cap)
     torch.testing.assert_close(found, with_gradient, rtol=1e-4, atol=0)
+    (slope,) = torch.autograd.grad(with_gradient.log().sum(), hidden)
+    (expected_slope,) = torch.autograd.grad(expected.log().sum(), hidden)
+    torch.testing.assert_close(slope, expected_slope, rtol=1e-4, atol=1e-5)

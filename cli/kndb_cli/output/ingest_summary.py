@@ -33,5 +33,9 @@ def _lines(done: IngestSummary) -> Iterator[tuple[str, str]]:
         yield "accuracy", f"{done.accuracy:.1%} of the answers are the model's first choice"
     if done.worst_completeness is not None:
         yield "completeness", f"{done.worst_completeness:.2g} at worst"
+    if done.worst_score_error is not None:
+        yield "score error", f"{done.worst_score_error:.2g} at worst (estimated)"
+    if done.inexact:
+        yield "inexact", f"{done.inexact} prompts above the tolerance"
     yield "neurons", f"{done.knowledge_neurons:,} knowledge neurons"
     yield "run", str(done.run_id)

@@ -1,0 +1,113 @@
+"""Attention of single-token rows to the keys and values of their prompts, which are never copied.
+
+The rows of several prompts are multiplied with the keys of all of them at once, and what belongs to
+another prompt is masked: for the few prompts of a part that is cheaper than a copy of the keys and
+values for every row, and than its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface
+
+NAME = "kndb_prefix"
+
+
+class Prefix:
+    """Keys and values of the prompts that rows belong to, the answer position's own left out.
+
+    Attributes:
+        unique: the prompts, ascending.
+        place: ``(rows,)``, the place of each row's prompt among them.
+    """
+
+    def __init__(self, keys: list[Tensor], values: list[Tensor], prompts: Tensor) -> None:
+        self.keys = keys
+        self.values = values
+        self.unique, self.place = prompts.unique(return_inverse=True)
+        self._masks: dict[int, Tensor] = {}
+
+    def layer(self, number: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of a layer, ``(heads, prompts * length, head width)``."""
+        keys, values = (
+            part[number][self.unique, :, :-1].transpose(0, 1).flatten(1, 2)
+            for part in (self.keys, self.values)
+        )
+        return keys, values
+
+    def mask(self, columns: int, like: Tensor) -> Tensor | None:
+        """Minus infinity where a column is another prompt's, ``(rows, columns)``."""
+        if len(self.unique) == 1:
+            return None
+        if columns not in self._masks:
+            every = torch.arange(len(self.unique), device=self.place.device)
+            other = every.repeat_interleave(columns // len(self.unique)) != self.place[:, None]
+            mask = torch.zeros(other.shape, dtype=like.dtype, device=like.device)
+            self._masks[columns] = mask.masked_fill_(other, -torch.inf)
+        return self._masks[columns]
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    prefix: Prefix,
+    scaling: float,
+    softcap: float | None = None,
+    **unused: Any,
+) -> tuple[Tensor, None]:
+    """What a layer's attention mixes for each row, as Transformers asks it of an implementation.
+
+    Args:
+        module: the attention module, which knows its layer.
+        query: ``(rows, heads, 1, head width)``.
+        key: ``(rows, key heads, 1, head width)``, of the rows themselves.
+        value: likewise.
+        attention_mask: not looked at: a row sees its whole prefix and itself.
+        prefix: what is in front of the rows.
+        scaling: of the products.
+        softcap: products are ``softcap * tanh(product / softcap)`` where given (Gemma 2).
+        unused: dropout and the like.
+
+    Returns:
+        ``(rows, 1, heads, head width)``, and no weights.
+    """
+    rows, heads, _, width = query.shape
+    groups = key.shape[1]
+    keys, values = prefix.layer(module.layer_idx)  # type: ignore[arg-type]
+    shape = (groups, rows, heads // groups)
+    asked = (query * scaling).view(rows, groups, heads // groups, width).transpose(0, 1)
+    before = (asked.reshape(groups, -1, width) @ keys.transpose(1, 2)).view(*shape, keys.shape[1])
+    own = (asked * key.transpose(0, 1)).sum(-1, keepdim=True)
+    products = torch.cat([before, own], dim=-1)
+    if softcap is not None:
+        products = softcap * torch.tanh(products / softcap)
+    mask = prefix.mask(keys.shape[1], query)
+    if mask is not None:
+        products = products + nn.functional.pad(mask[:rows], (0, 1))[:, None]
+    weights = products.softmax(-1, dtype=torch.float32).to(query.dtype)
+    mixed = (weights[..., :-1].reshape(groups, -1, keys.shape[1]) @ values).view(*shape, width)
+    mixed = mixed + weights[..., -1:] * value.transpose(0, 1)
+    return mixed.transpose(0, 1).reshape(rows, 1, heads, width), None
+
+
+AttentionInterface.register(NAME, attend)
+
+
+@contextmanager
+def prefix_attention(config: Any) -> Iterator[None]:
+    """Let the layers of this configuration attend to a prefix, for the length of a block."""
+    before = config._attn_implementation
+    config._attn_implementation = NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
