@@ -143,7 +143,7 @@ class _Refinement:
                 [add.low + width * EARLY, add.low + width * LATE, low + (high - low) * THIRD]
             ),
         )
-        early, late, third = every.split([len(add), len(add), len(path)])
+        early, late, third = torch.split(every, [len(add), len(add), len(path)])
         f_low = torch.stack([cut.f_low, self.f[cut.nodes[:, 1]], self.f[cut.nodes[:, 2]]], dim=1)
         return Panels.join(
             self._with_four(add, early, late),
@@ -190,9 +190,10 @@ class _Refinement:
 
     def _integral(self, panels: Panels, rule: Rule) -> Tensor:
         """Integrals of the gradient over the panels by one rule, ``(panels, size)``."""
-        total = sum(
-            weight * self.slopes[panels.nodes[:, k]] for k, weight in enumerate(rule) if weight
-        )
+        total = torch.zeros(len(panels), self.slopes.shape[1], device=self.slopes.device)
+        for number, weight in enumerate(rule):
+            if weight:
+                total += weight * self.slopes[panels.nodes[:, number]]
         return total * (panels.high - panels.low)[:, None]
 
     def totals(self, panels: Panels) -> Tensor:

@@ -21,7 +21,6 @@ from kndb.models import LanguageModel
 from kndb.models.base import Observed
 from kndb.models.memory import Budget
 
-
 PROMPTS_TOGETHER = 8
 """Prompts whose rows are run together: enough to fill the products of the lower layers, where rows
 are few; a causal model's rows are multiplied with the keys of all of them."""
@@ -145,8 +144,8 @@ class Paths:
         )
         parts = zip(
             layers.tolist(),
-            (chosen % len(self.owners)).split(counts.tolist()),
-            gradients.split(counts.tolist()),
+            torch.split(chosen % len(self.owners), counts.tolist()),
+            torch.split(gradients, counts.tolist()),
             strict=True,
         )
         norms = [self.scores(layer, own, slopes).norm(dim=1) for layer, own, slopes in parts]

@@ -189,7 +189,9 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         """See :meth:`LanguageModel.step`."""
         found: list[Tensor] = []
         with capture_inputs([self.down[layer]], torch.zeros_like(prompts), found):
-            out = self._through(observed, Prefix(observed.keys, observed.values, prompts), layer, hidden)
+            out = self._through(
+                observed, Prefix(observed.keys, observed.values, prompts), layer, hidden
+            )
         neurons = found[0][sources]
         before = out[sources] - self._after_down(layer, self.project(layer, neurons))
         return out, Rows(out[sources], before, neurons)

@@ -29,7 +29,7 @@ class Prefix:
     def __init__(self, keys: list[Tensor], values: list[Tensor], prompts: Tensor) -> None:
         self.keys = keys
         self.values = values
-        self.unique, self.place = prompts.unique(return_inverse=True)
+        self.unique, self.place = torch.unique(prompts, return_inverse=True)
         self._masks: dict[int, Tensor] = {}
 
     def layer(self, number: int) -> tuple[Tensor, Tensor]:

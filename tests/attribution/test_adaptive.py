@@ -1,0 +1,120 @@
+"""Adaptive integration: exact scores on stiff paths, and a word when that cannot be had."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from attribution.naive import Naive
+from kndb.attribution import Settings, attribute
+from kndb.attribution.quadrature import nested_radau
+from kndb.models import LanguageModel, Target
+from kndb.models.architectures import ARCHITECTURES
+from kndb.models.loading import adapt
+from tiny import PROMPTS, hf_model, tiny, tokenizer_of
+
+STIFF = ["bert", "llama", "gemma3_text"]
+
+
+def stiff(architecture: str) -> LanguageModel[Any]:
+    """A model whose neurons write three times as much, and whose choice is sharp.
+
+    F bends along its paths, so that one node will not do.
+    """
+    hf = hf_model(architecture)
+    model = adapt(hf, tokenizer_of(architecture), ARCHITECTURES[architecture], "stiff")
+    for down in model.down:
+        down.weight.data *= 3
+    if architecture == "bert":  # normalises what its neurons write
+        hf.cls.predictions.transform.LayerNorm.weight.data *= 8
+    return model
+
+
+def in_halves(model: LanguageModel[Any], nodes: int) -> Any:
+    """Scores of the first prompt, with this many Gauss-Legendre nodes in either half."""
+    targets = model.targets(*PROMPTS[0])
+    return torch.stack([target_in_halves(model, t, nodes) for t in targets]).mean(0).numpy()
+
+
+def target_in_halves(model: LanguageModel[Any], target: Target, nodes: int) -> Tensor:
+    """The same for one target, by the slow implementation."""
+    naive = Naive(model.hf, model.down, before=True)
+    alphas, weights = np.polynomial.legendre.leggauss(nodes)
+    alphas, weights = (alphas + 1) / 4, weights / 4
+    points = list(zip([*alphas, *(0.5 + alphas)], [*weights, *weights], strict=True))
+    layers = []
+    for layer in range(model.info.n_layers):
+        end = naive.read(target.tokens, layer, target.position)
+        total = torch.zeros_like(end)
+        for word in target.words:
+            start = naive.masked(target, word, layer)
+            for alpha, weight in points:
+                slope = naive.gradient(target, layer, torch.lerp(start, end, alpha))
+                total += weight * slope * (end - start)
+        layers.append(total)
+    return torch.stack(layers)
+
+
+@pytest.mark.parametrize("architecture", STIFF)
+def test_scores_of_stiff_paths_are_exact(architecture: str) -> None:
+    model = stiff(architecture)
+    exact = in_halves(model, 12)
+    (found,) = attribute(model, PROMPTS[:1])
+    (one,) = attribute(model, PROMPTS[:1], Settings(nodes=1, tolerance=None))
+
+    def error(scores: Any) -> float:
+        return float(np.linalg.norm(scores - exact) / np.linalg.norm(exact))
+
+    assert error(one.scores) > 0.02  # the paths are stiff
+    assert found.completeness <= 0.01
+    assert found.score_error <= 0.01
+    assert error(found.scores) <= 0.01
+    assert np.abs(found.scores - exact).max() <= 0.01 * exact.max()
+
+
+@pytest.mark.parametrize("tolerance", [0.1, 0.001])
+def test_the_estimate_is_no_smaller_than_the_error(tolerance: float) -> None:
+    model = stiff("llama")
+    exact = in_halves(model, 12)
+    (found,) = attribute(model, PROMPTS[:1], Settings(tolerance=tolerance))
+    error = np.linalg.norm(found.scores - exact) / np.linalg.norm(exact)
+    assert error <= found.score_error <= tolerance
+
+
+def test_a_path_that_runs_out_of_nodes_is_reported() -> None:
+    model = stiff("llama")
+    (short,) = attribute(model, PROMPTS[:1], Settings(tolerance=1e-4, max_nodes=1))
+    (found,) = attribute(model, PROMPTS[:1], Settings(tolerance=1e-4))
+    assert max(short.completeness, short.score_error) > 1e-4
+    assert max(found.completeness, found.score_error) <= 1e-4
+
+
+def test_a_fixed_rule_gives_no_estimate() -> None:
+    (found,) = attribute(tiny("gpt2"), PROMPTS[:1], Settings(nodes=3, tolerance=None))
+    assert math.isnan(found.score_error)
+
+
+def test_the_gradient_at_the_end_serves_neurons_before_their_activation() -> None:
+    settings = Settings(hook="pre", tolerance=1e-3)
+    fixed = Settings(hook="pre", tolerance=None, nodes=20)
+    for found, exact in zip(
+        attribute(tiny("gpt2"), PROMPTS, settings),
+        attribute(tiny("gpt2"), PROMPTS, fixed),
+        strict=True,
+    ):
+        error = np.linalg.norm(found.scores - exact.scores)
+        assert error <= 1e-3 * np.linalg.norm(exact.scores)
+
+
+def test_the_nested_rules_are_exact_for_their_degrees() -> None:
+    nodes, two, four = (np.array(part) for part in nested_radau())
+    for rule, degree in ((two, 2), (four, 5)):
+        for k in range(degree + 1):
+            assert rule @ nodes**k == pytest.approx(1 / (k + 1))
+        assert rule @ nodes ** (degree + 1) != pytest.approx(1 / (degree + 2), rel=1e-6)
+    assert (four > 0).all()
