@@ -23,7 +23,7 @@ from kndb.attribution import Settings, attribute
 from kndb.attribution.quadrature import RULES, gauss_legendre
 from kndb.models import Unusable
 from kndb_ingest.datasets import read_dataset
-from kndb_ingest.known_models import model_folder
+from kndb_ingest.demo import facts_path
 
 
 def halves(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -37,7 +37,7 @@ RULES["halves"] = halves
 
 def usable(model: object, data: str, langs: list[str] | None, n: int) -> list[tuple[str, str]]:
     """Prompts that the model can be asked, drawn with a fixed seed."""
-    prompts = list(read_dataset(data, langs=langs).prompts)
+    prompts = list(read_dataset(facts_path() if data == "demo" else data, langs=langs).prompts)
     random.Random(0).shuffle(prompts)
     found: list[tuple[str, str]] = []
     for prompt in prompts:
@@ -63,12 +63,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    model = load_model(model_folder(options.model), device="cpu")
+    model = load_model(options.model, device="cpu")
     prompts = usable(model, options.data, options.langs, options.prompts)
     start = time.perf_counter()
-    found = {
-        f.index: f for f in attribute(model, prompts, Settings(tolerance=options.tolerance))
-    }
+    found = {f.index: f for f in attribute(model, prompts, Settings(tolerance=options.tolerance))}
     seconds = time.perf_counter() - start
     reference = Settings(quadrature="halves", nodes=options.nodes, tolerance=None)
     largest, distance, overlap, unsure = [], [], [], 0

@@ -26,7 +26,7 @@ from kndb.attribution.quadrature import nested_radau
 from kndb.attribution.settings import Settings
 
 LEAST_GAIN = 0.05
-"""A residual can be small by chance: a rule never counts as more than 20 times better than another."""
+"""A residual can be small by chance: no rule counts as more than 20 times better than another."""
 
 Rule = tuple[float, ...]
 NODES, TWO, FOUR = nested_radau()
@@ -207,7 +207,9 @@ class _Refinement:
 
     def norms(self, panels: Panels) -> Tensor:
         """L2 norms of the scores, ``(targets,)``."""
-        return self.paths.summed_scores(self.totals(panels)).flatten(1).norm(dim=1)
+        scores: Tensor = self.paths.summed_scores(self.totals(panels))
+        norms: Tensor = torch.linalg.vector_norm(scores, dim=(1, 2))
+        return norms.clamp(min=torch.finfo(norms.dtype).tiny)
 
     def layer_errors(self, panels: Panels) -> Tensor:
         """Estimated L2 errors of the scores of a layer, ``(layers * targets,)``."""

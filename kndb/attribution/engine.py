@@ -172,7 +172,7 @@ def _prompt_bytes(model: LanguageModel[Any], question: _Question, settings: Sett
     target = question.targets[0]
     sentences = 1 + len(baseline_sentences(target, settings.baseline))
     width = model.info.n_neurons + 8 * model.width
-    kept = model.info.n_layers * (model.info.n_neurons + 2 * model.width)
+    kept = model.info.n_layers * (model.info.n_neurons + 6 * model.width)
     return sentences * (len(target.tokens) * width + kept) * model.dtype.itemsize
 
 

@@ -18,13 +18,8 @@ from torch import Tensor
 
 from kndb.attribution.settings import Factor
 from kndb.models import LanguageModel
-from kndb.models.base import Observed
+from kndb.models.base import PROMPTS_TOGETHER, Observed
 from kndb.models.memory import Budget
-
-PROMPTS_TOGETHER = 8
-"""Prompts whose rows are run together: enough to fill the products of the lower layers, where rows
-are few; a causal model's rows are multiplied with the keys of all of them."""
-
 
 class PostActivation:
     """Paths of neurons after their activation function, followed behind the projection."""

@@ -26,7 +26,8 @@ class Settings:
             included (the released code); ``zero``: one path from zero (Dai et al. 2022).
         factor: the gradient is multiplied by the ``difference`` between the ends (Eq. 2) or by
             the observed ``activation`` (as Eq. 3 and both peers write it).
-        quadrature: a rule of :mod:`kndb.attribution.quadrature`.
+        quadrature: a rule of :mod:`kndb.attribution.quadrature`; with a ``tolerance``, Gauss rules
+            that hold the end of the path.
         nodes: nodes of a fixed rule.
         tolerance: refine paths until the estimated L2 error of a prompt's scores, relative to
             their L2 norm, and the completeness residual of each path are within it (see

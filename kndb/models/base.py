@@ -18,6 +18,10 @@ from kndb.models.head import AnswerProbability, capped_logits
 
 Family = Literal["masked_lm", "causal_lm"]
 
+PROMPTS_TOGETHER = 8
+"""Prompts whose rows are run together: enough to fill the products of the lower layers, where rows
+are few; a causal model's rows are multiplied with the keys of all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:

@@ -16,7 +16,15 @@ from transformers import DynamicCache
 
 from kndb.errors import UsageError
 from kndb.models.architectures import Decoder
-from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target, gradient_only
+from kndb.models.base import (
+    PROMPTS_TOGETHER,
+    LanguageModel,
+    ModelInfo,
+    Observed,
+    Rows,
+    Target,
+    gradient_only,
+)
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.prefix_attention import Prefix, prefix_attention
 from kndb.models.tokens import causal_targets
@@ -215,10 +223,11 @@ class CausalLM(LanguageModel[ObservedPrefix]):
     def row_bytes(self, length: int) -> tuple[int, int]:
         """See :meth:`LanguageModel.row_bytes`.
 
-        A row's keys and values are copied together with its prompt's in every layer.
+        What a row attends to is as wide as the prompts that are run together.
         """
         neurons, width = 4 * self.info.n_neurons, 8 * self.width
-        both = self.dtype.itemsize * (neurons + width + 2 * length * self.width)
+        attention = 3 * self.hf.config.num_attention_heads * PROMPTS_TOGETHER * length
+        both = self.dtype.itemsize * (neurons + width + attention)
         return both, both
 
 

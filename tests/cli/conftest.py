@@ -76,6 +76,7 @@ def _prediction(prompt: Prompt) -> dict[str, object]:
         "predicted": prompt.answer,
         "n_answer_tokens": 1,
         "completeness": 0.001,
+        "score_error": 0.002,
     }
 
 

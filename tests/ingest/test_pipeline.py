@@ -80,6 +80,9 @@ def test_masked_and_causal(models: dict[str, Path], facts: Path, tmp_path: Path)
     }
     assert masked.worst_completeness is not None
     assert masked.worst_completeness <= 0.01
+    assert masked.worst_score_error is not None
+    assert masked.worst_score_error <= 0.01
+    assert masked.inexact == 0
     with kndb.open(database) as db:
         assert len(db.runs()) == 2
         found = db.query(fact="P36:Q142", model="tiny-bert").to_dicts()

@@ -91,7 +91,7 @@ def test_the_contract_of_tables_and_columns_is_kept(migrated: Described) -> None
         "run": "run_id model_id dataset_id preset settings status started_at finished_at "
         "kndb_version",
         "prediction": "run_id prompt_id status reason p_answer rank predicted n_answer_tokens "
-        "completeness",
+        "completeness score_error",
         "attribution": "run_id prompt_id layer neuron score",
         "knowledge_neuron": "run_id fact_id lang layer neuron score support",
     }

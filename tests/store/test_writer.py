@@ -72,6 +72,7 @@ def test_every_column_of_a_prediction_is_kept(tmp_path: Path) -> None:
         "predicted": "Paris",
         "n_answer_tokens": 2,
         "completeness": 0.001,
+        "score_error": 0.002,
     }
     writer.append(run.run_id, pa.Table.from_pylist([row]), attributions([(PROMPT_IDS[0], 0, 0, 1)]))
     with connect(path) as connection:
