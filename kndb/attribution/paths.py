@@ -21,6 +21,7 @@ from kndb.models import LanguageModel
 from kndb.models.base import PROMPTS_TOGETHER, Observed
 from kndb.models.memory import Budget
 
+
 class PostActivation:
     """Paths of neurons after their activation function, followed behind the projection."""
 
