@@ -6,27 +6,16 @@ importing Alembic (0.3 s). ``upgrade`` is in ``kndb_migrations.upgrade``.
 To add a migration:
 
 1. change ``kndb/store/schema.py``;
-<<<<<<< HEAD
-2. write ``versions/v0005_what_it_does.py`` with ``revision = "0005"``, ``down_revision = "0004"``
-   and an ``upgrade()`` that uses Alembic operations or ``op.execute``;
-3. append ``"0005"`` to ``REVISIONS``.
-=======
 2. write ``versions/v0006_what_it_does.py`` with ``revision = "0006"``, ``down_revision = "0005"``
-   and an ``upgrade()`` made of Alembic operations or ``op.execute``;
+   and an ``upgrade()`` that uses Alembic operations or ``op.execute``;
 3. append ``"0006"`` to ``REVISIONS``.
->>>>>>> d78a6ba (Score errors are stored; attention shares its prefix, the head works in cache-sized parts)
 
 ``tests/store/test_migrations.py`` fails until the three agree. Comments are taken from
 ``kndb/store/schema.py`` at every upgrade; a changed one needs no migration.
 """
 
-<<<<<<< HEAD
-REVISIONS = ("0001", "0002", "0003", "0004")
-"""All revisions known to this version of kndb, oldest first."""
-=======
 REVISIONS = ("0001", "0002", "0003", "0004", "0005")
-"""Every revision this kndb knows, oldest first."""
->>>>>>> d78a6ba (Score errors are stored; attention shares its prefix, the head works in cache-sized parts)
+"""All revisions known to this version of kndb, oldest first."""
 
 HEAD = REVISIONS[-1]
 """The revision that this version of kndb reads and writes."""
