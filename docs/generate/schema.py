@@ -48,4 +48,3 @@ def described(rows: list[SchemaRow]) -> str:
         f"### {whole.name}\n\n{prose(whole.comment)}\n\n"
         f"{table(('column', 'type', 'meaning'), cells)}\n"
     )
-
