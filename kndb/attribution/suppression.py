@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import exp
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from kndb.errors import UsageError
 from kndb.models import LanguageModel, Target
+from kndb.models.asking import read_tokens
 from kndb.models.base import Rows
 from kndb.models.memory import Budget, default_budget
 from kndb.neurons import Neuron
@@ -25,7 +27,7 @@ from kndb.neurons import Neuron
 Silent = tuple[Neuron, ...]
 """Neurons set to 0, or scaled, together, ascending."""
 
-Asked = tuple[int, Silent]
+Suppressed = tuple[int, Silent]
 """The number of a target, and what is silent in it."""
 
 
@@ -51,8 +53,8 @@ class Branch:
 
 
 def branches(
-    asked: Iterable[Asked], n_layers: int, n_targets: int
-) -> tuple[list[Branch], list[Asked]]:
+    asked: Iterable[Suppressed], n_layers: int, n_targets: int
+) -> tuple[list[Branch], list[Suppressed]]:
     """Where rows branch off so that every asked set has its row.
 
     >>> a, b = Neuron(0, 5), Neuron(2, 7)
@@ -65,7 +67,7 @@ def branches(
     Returns:
         What branches off at each layer, and what is silent in each row, in the rows' order.
     """
-    born: list[dict[Asked, None]] = [{} for _ in range(n_layers)]
+    born: list[dict[Suppressed, None]] = [{} for _ in range(n_layers)]
     for target, silent in asked:
         while silent and (target, silent) not in born[silent[-1].layer]:
             born[silent[-1].layer][target, silent] = None
@@ -80,7 +82,7 @@ def _below(silent: Silent) -> Silent:
     return tuple(neuron for neuron in silent if neuron.layer < silent[-1].layer)
 
 
-def _branch(new: list[Asked], numbers: dict[Asked, int], n_targets: int) -> Branch:
+def _branch(new: list[Suppressed], numbers: dict[Suppressed, int], n_targets: int) -> Branch:
     parents = [(target, _below(silent)) for target, silent in new]
     sources = sorted({numbers[parent] for parent in parents if parent[1]})
     places = {source: n_targets + place for place, source in enumerate(sources)}
@@ -114,8 +116,8 @@ class Suppressor:
         tokens = self._tensor([target.tokens for target in targets])
         positions = self._tensor([target.position for target in targets])
         self.observed, self.neurons = model.observe(tokens, positions, len(targets))
-        p = self.observed.logits.softmax(1).gather(1, self.answers[:, None])
-        self.observed_p: Tensor = p[:, 0]
+        readings = read_tokens(self.observed.logits, self.answers)
+        self.observed_p = torch.tensor([exp(one.log_p) for one in readings], device=model.device)
         self.row_bytes = model.row_bytes(tokens.shape[1])[0]
 
     def _tensor(self, values: Sequence[Any]) -> Tensor:
@@ -149,7 +151,7 @@ class Suppressor:
         p[self._tensor(order)] = torch.cat(list(self.budget.run(costs, run)))
         return p.view(len(self.answers), len(sets))
 
-    def _run(self, asked: list[Asked], factor: float) -> Tensor:
+    def _run(self, asked: list[Suppressed], factor: float) -> Tensor:
         """How each asked row leaves the last layer, ``(asked, width)``."""
         plan, rows = branches(asked, self.model.info.n_layers, len(self.answers))
         prompts = self._tensor([target for target, _ in rows])

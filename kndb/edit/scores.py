@@ -137,13 +137,13 @@ def responses(asker: Asker, probes: Sequence[Probe]) -> list[Response | None]:
 def _response(probe: Probe, old: Answer | str, new: Answer | str | None) -> Response | None:
     if isinstance(old, str) or isinstance(new, str):
         return None
-    wins = new is not None and new.first and new.p > old.p
+    wins = new is not None and new.is_first and new.p > old.p
     return Response(
         old.p,
         None if new is None else new.p,
-        old.first,
+        old.is_first,
         wins,
-        str(probe.new) if wins else old.predicted,
+        str(probe.new) if wins else old.first_choice,
         old.surprise,
     )
 

@@ -1,87 +1,120 @@
-"""What a model answers to prompts, as it is now: probabilities and first choices. Changes nothing.
+"""What a model answers to prompts: probabilities, ranks and first choices. Changes nothing.
 
-Unlike the attribution engine it needs neither neurons nor gradients, only the answer positions.
+The one way to ask a model p(answer) where neither neurons nor gradients are wanted. Prompts of one
+length are run together, as many as the memory budget allows, and only the answer positions go
+through the head.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import groupby
-from typing import Any
+from itertools import groupby, islice
+from math import exp, log
+from statistics import fmean
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from kndb.models import LanguageModel, Target, Unusable
-from kndb.models.masked_lm import MaskedLM
+from kndb.models.base import LanguageModel, Target
+from kndb.models.memory import Budget, default_budget, release
+from kndb.models.tokens import Unusable
 
 Question = tuple[str, str]
 """A text with ``[MASK]``, and an answer."""
 
-BUDGET = 64 * 2**20
-"""Bytes for the logits and activations of one batch; more is not faster on a CPU."""
-
 KNOWN_TEXTS = 4096
-"""Tokenized questions that are kept: the same prompts are asked before and after an edit."""
+"""Tokenized questions that are kept: an edit's prompts are asked before and after it."""
+
+WINDOW = 4096
+"""Questions of a stream that are sorted by length together."""
+
+MOST_READS = 16
+"""Tokens after which questions no longer join a sequence: the logits of each take memory."""
+
+
+class TokenReading(NamedTuple):
+    """What a model says of one token of an answer.
+
+    Attributes:
+        log_p: ``ln p`` of the token.
+        rank: its rank among all tokens, 1 for the likeliest.
+        first: the likeliest token.
+        log_p_first: ``ln p`` of that one.
+    """
+
+    log_p: float
+    rank: int
+    first: int
+    log_p_first: float
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model makes of a question.
+    """What the model says of a question.
 
     Attributes:
         p: probability of the answer: the mean over its tokens.
-        surprise: ``-ln p`` of its tokens, the mean.
-        first: every token of the answer is the model's first choice.
-        predicted: the model's first choice, of as many tokens.
+        p_tokens: each token's probability.
+        rank: rank of the answer among all tokens; for several tokens, the worst of theirs.
+        surprise: ``-ln p``, the mean over the answer's tokens.
+        first_choice: the model's first choice, of as many tokens as the answer has; a causal
+            model's later tokens follow the answer's own.
+        p_first: probability of that choice: the mean over its tokens.
     """
 
     p: float
+    p_tokens: tuple[float, ...]
+    rank: int
     surprise: float
-    first: bool
-    predicted: str
+    first_choice: str
+    p_first: float
+
+    @property
+    def is_first(self) -> bool:
+        """Whether every token of the answer is the model's first choice."""
+        return self.rank == 1
+
+
+class _Read(NamedTuple):
+    """An answer's token to read: whose it is, which of the answer's, and where it stands."""
+
+    question: int
+    place: int
+    position: int
+    token: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
-    """One sequence to run, and the tokens to read in it."""
+class _Sequence:
+    """One sequence to run, and what is read in it."""
 
-    question: int
     tokens: tuple[int, ...]
-    positions: tuple[int, ...]
-    answers: tuple[int, ...]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return len(self.tokens), len(self.positions)
+    reads: list[_Read] = field(default_factory=list)
 
 
 class Asker:
-    """Asks one model, in whatever state its weights and hooks are."""
+    """Asks one model, in whatever state its weights and hooks are.
 
-    def __init__(self, model: LanguageModel[Any]) -> None:
+    The same questions asked again run in the same batches, so that an unchanged model gives exactly
+    the same answers, unless memory ran out in between.
+
+    Args:
+        model: from ``load_model``.
+        memory: bytes for activations; the device's default when None.
+        shared_prefix: read all tokens of a causal model's answer in one sequence. It is faster, and
+            wrong under :func:`kndb.edit.scaling.scale`, which changes a sequence's last token only.
+    """
+
+    def __init__(
+        self, model: LanguageModel[Any], memory: int | None = None, *, shared_prefix: bool = False
+    ) -> None:
         self.model = model
+        self.budget = Budget(memory or default_budget(model.device))
+        self.together = shared_prefix or model.info.family == "masked_lm"
         self.targets = lru_cache(KNOWN_TEXTS)(self._targets)
-
-    def ask(self, questions: Sequence[Question]) -> list[Answer | str]:
-        """An answer for each question, or why the model cannot be asked it."""
-        found: list[Any] = [self.targets(*question) for question in questions]
-        items = [
-            item
-            for number, targets in enumerate(found)
-            if not isinstance(targets, str)
-            for item in _items(number, targets, isinstance(self.model, MaskedLM))
-        ]
-        items.sort(key=lambda item: item.shape)
-        parts: dict[int, list[tuple[float, int, bool]]] = {}
-        for _, alike in groupby(items, key=lambda item: item.shape):
-            for number, tokens in self._run(list(alike)):
-                parts.setdefault(number, []).extend(tokens)
-        for number, tokens in parts.items():
-            found[number] = self._answer(tokens)
-        return found
 
     def _targets(self, text: str, answer: str) -> tuple[Target, ...] | str:
         try:
@@ -89,67 +122,125 @@ class Asker:
         except Unusable as reason:
             return str(reason)
 
-    def _run(self, items: list[_Item]) -> Iterator[tuple[int, list[tuple[float, int, bool]]]]:
-        """Per item its question and, token by token: ``ln p``, the first choice, is that it?"""
-        size = max(1, BUDGET // self._bytes(items[0]))
-        for start in range(0, len(items), size):
-            batch = items[start : start + size]
-            log_p, first = self._read(batch)
-            for item, values, choices in zip(batch, log_p, first, strict=True):
-                yield (
-                    item.question,
-                    [
-                        (value, choice, choice == answer)
-                        for value, choice, answer in zip(values, choices, item.answers, strict=True)
-                    ],
-                )
+    def ask(self, questions: Sequence[Question]) -> list[Answer | str]:
+        """An answer for each question, or why the model cannot be asked it.
+
+        Raises:
+            ModelError: a single question does not fit in memory.
+        """
+        targets = [self.targets(*question) for question in questions]
+        sequences = sorted(self._sequences(targets), key=lambda one: len(one.tokens))
+        tokens: dict[tuple[int, int], TokenReading] = {}
+        for _, alike in groupby(sequences, key=lambda one: len(one.tokens)):
+            for found in self._run(list(alike)):
+                tokens |= found
+        return [
+            own if isinstance(own, str) else self._answer([tokens[i, t] for t in range(len(own))])
+            for i, own in enumerate(targets)
+        ]
+
+    def stream(
+        self, questions: Iterable[Question], progress: Callable[[int], None] = lambda done: None
+    ) -> Iterator[Answer | str]:
+        """As :meth:`ask`, for any number of questions, in their order; few are held at a time.
+
+        >>> for question, answer in zip(questions, asker.stream(questions)):    # doctest: +SKIP
+        ...     if not isinstance(answer, str) and answer.rank <= 10:
+        ...         print(question, answer.p)
+
+        Args:
+            questions: any iterable; it is read ahead by at most :data:`WINDOW`.
+            progress: called with the number of questions asked so far.
+
+        Raises:
+            ModelError: a single question does not fit in memory.
+        """
+        waiting, done = iter(questions), 0
+        while window := list(islice(waiting, WINDOW)):
+            if done:
+                release()
+            answers = self.ask(window)
+            done += len(window)
+            progress(done)
+            yield from answers
+
+    def _sequences(self, targets: Sequence[tuple[Target, ...] | str]) -> list[_Sequence]:
+        """The sequences that the questions need; those that need the same one share it."""
+        found: list[_Sequence] = []
+        newest: dict[tuple[int, ...], _Sequence] = {}
+        for number, own in enumerate(targets):
+            if isinstance(own, str):
+                continue
+            for place, target in enumerate(own):
+                # The last target's sequence holds those of the tokens before it.
+                tokens = own[-1].tokens if self.together else target.tokens
+                sequence = newest.get(tokens)
+                if sequence is None or len(sequence.reads) >= MOST_READS:
+                    sequence = newest[tokens] = _Sequence(tokens)
+                    found.append(sequence)
+                sequence.reads.append(_Read(number, place, target.position, target.answer))
+        return found
+
+    def _run(self, sequences: Sequence[_Sequence]) -> Iterator[dict[tuple[int, int], TokenReading]]:
+        """Readings by question and place, of sequences of one length."""
+        costs = [self._bytes(sequence) for sequence in sequences]
+        yield from self.budget.run(costs, lambda part: self._read(sequences[part]))
 
     @torch.no_grad()
-    def _read(self, batch: Sequence[_Item]) -> tuple[list[list[float]], list[list[int]]]:
-        tokens, at, answers = (
-            torch.tensor([getattr(item, name) for item in batch], device=self.model.device)
-            for name in ("tokens", "positions", "answers")
+    def _read(self, sequences: Sequence[_Sequence]) -> dict[tuple[int, int], TokenReading]:
+        reads = [read for sequence in sequences for read in sequence.reads]
+        hidden = self.model.last_hidden(
+            self._tensor([sequence.tokens for sequence in sequences]),
+            self._tensor([row for row, one in enumerate(sequences) for _ in one.reads]),
+            self._tensor([read.position for read in reads]),
         )
-        logits = self._logits(tokens, at)
-        log_p = logits.gather(2, answers[..., None])[..., 0] - logits.logsumexp(2)
-        return log_p.tolist(), logits.argmax(2).tolist()
+        answers = self._tensor([read.token for read in reads])
+        readings = read_tokens(self.model.logits(hidden), answers)
+        places = ((read.question, read.place) for read in reads)
+        return dict(zip(places, readings, strict=True))
 
-    def _logits(self, tokens: Tensor, at: Tensor) -> Tensor:
-        """Logits ``(rows, positions, vocabulary)`` at the answer positions only."""
-        # All tokens count, though one may be the padding token.
-        ones = torch.ones_like(tokens)
-        hidden = self.model.hf.base_model(input_ids=tokens, attention_mask=ones)[0]
-        hidden = hidden[torch.arange(len(tokens), device=tokens.device)[:, None], at]
-        for part in self.model.transform if isinstance(self.model, MaskedLM) else ():
-            hidden = part(hidden)
-        return self.model.logits(hidden.flatten(0, 1)).view(*at.shape, -1)
+    def _tensor(self, values: Sequence[Any]) -> Tensor:
+        return torch.tensor(values, device=self.model.device)
 
-    def _bytes(self, item: _Item) -> int:
-        length, positions = item.shape
-        inside = length * (self.model.info.n_neurons + 8 * self.model.width)
-        return inside * self.model.dtype.itemsize + 8 * positions * len(
-            self.model.unembedding.weight
-        )
+    def _bytes(self, sequence: _Sequence) -> int:
+        """Memory of a sequence in its widest layer, and of what is read, with working copies."""
+        inside = len(sequence.tokens) * (3 * self.model.info.n_neurons + 8 * self.model.width)
+        logits = 12 * len(sequence.reads) * len(self.model.unembedding.weight)
+        return inside * self.model.dtype.itemsize + logits
 
-    def _answer(self, tokens: Sequence[tuple[float, int, bool]]) -> Answer:
-        log_p = torch.tensor([value for value, _, _ in tokens], dtype=torch.double)
+    def _answer(self, tokens: Sequence[TokenReading]) -> Answer:
+        p_tokens = tuple(exp(token.log_p) for token in tokens)
         return Answer(
-            float(log_p.exp().mean()),
-            float(-log_p.mean()),
-            all(first for _, _, first in tokens),
-            self.model.tokenizer.decode([choice for _, choice, _ in tokens]).strip(),
+            fmean(p_tokens),
+            p_tokens,
+            max(token.rank for token in tokens),
+            -fmean(token.log_p for token in tokens),
+            self.model.tokenizer.decode([token.first for token in tokens]).strip(),
+            fmean(exp(token.log_p_first) for token in tokens),
         )
 
 
-def _items(question: int, targets: Sequence[Target], together: bool) -> Iterator[_Item]:
-    """All masks stand in one sequence; each token of a causal answer has one of its own."""
-    if together:
-        yield _Item(
-            question,
-            targets[0].tokens,
-            tuple(target.position for target in targets),
-            tuple(target.answer for target in targets),
-        )
-        return
-    for target in targets:
-        yield _Item(question, target.tokens, (target.position,), (target.answer,))
+def read_tokens(logits: Tensor, answers: Tensor) -> list[TokenReading]:
+    """Read the logits of answers' tokens.
+
+    >>> (found,) = read_tokens(torch.tensor([[1.0, 3.0, 2.0]]), torch.tensor([2]))
+    >>> round(exp(found.log_p), 4), found.rank, found.first
+    (0.2447, 2, 1)
+
+    Args:
+        logits: ``(rows, vocabulary)``, float32.
+        answers: ``(rows,)``, a token of each.
+    """
+    best, first = logits.max(1)
+    chosen = logits.gather(1, answers[:, None])
+    rank = 1 + (logits > chosen).sum(1)
+    mass = (logits - best[:, None]).exp_().sum(1)
+    rows = zip(
+        chosen[:, 0].tolist(),
+        best.tolist(),
+        mass.tolist(),
+        rank.tolist(),
+        first.tolist(),
+        strict=True,
+    )  # from here in float64: p need not underflow
+    return [TokenReading(z - top - log(m), n, at, -log(m)) for z, top, m, n, at in rows]

@@ -154,6 +154,19 @@ class LanguageModel(ABC, Generic[ObservedT]):
         """
 
     @abstractmethod
+    def last_hidden(self, tokens: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
+        """What the output embedding gets at answer positions; :meth:`logits` goes on from it.
+
+        Args:
+            tokens: ``(sequences, length)``.
+            rows: ``(answers,)``, the sequence in which each answer is read.
+            positions: ``(answers,)``, where in it.
+
+        Returns:
+            ``(answers, width)``, without a gradient.
+        """
+
+    @abstractmethod
     def probabilities(
         self, observed: ObservedT, prompts: Tensor, layers: Tensor, outputs: Tensor, answers: Tensor
     ) -> Tensor:
@@ -257,14 +270,6 @@ class LanguageModel(ABC, Generic[ObservedT]):
         # Linear keeps (width, n_neurons), GPT-2's Conv1D (n_neurons, width).
         linear = isinstance(self.down[layer], nn.Linear)
         return gradients @ (weight if linear else weight.T)
-
-    def projection_bias(self, layer: int) -> Tensor:
-        """Bias of the output projection, ``(width,)``; zeros where there is none."""
-        bias = getattr(self.down[layer], "bias", None)
-        if bias is None:
-            return torch.zeros(self.width, device=self.device, dtype=self.dtype)
-        assert isinstance(bias, Tensor)
-        return bias
 
 
 def gradient_only(x: Tensor) -> Tensor:

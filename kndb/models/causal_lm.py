@@ -118,6 +118,15 @@ class CausalLM(LanguageModel[ObservedPrefix]):
             return observed, [module(x) for module, x in zip(up, before, strict=True)]
         return observed, neurons
 
+    @torch.no_grad()
+    def last_hidden(self, tokens: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
+        """See :meth:`LanguageModel.last_hidden`."""
+        # All tokens count, though one may be the padding token.
+        last = self.hf.base_model(
+            input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False
+        ).last_hidden_state
+        return last[rows, positions]  # type: ignore[no-any-return]
+
     def _visible(self, layer: int, states: Tensor) -> Tensor:
         """What of the prompt the answer position sees: all of it, or a sliding window."""
         config = self.hf.config

@@ -121,6 +121,12 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         )
         return observed, neurons
 
+    @torch.no_grad()
+    def last_hidden(self, tokens: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
+        """See :meth:`LanguageModel.last_hidden`."""
+        last = self.hf.base_model(input_ids=tokens).last_hidden_state
+        return self._transformed(last[rows, positions])
+
     def activation(self, layer: int, values: Tensor) -> Tensor:
         """See :meth:`LanguageModel.activation`."""
         return self.layers[layer].activation(values)  # type: ignore[no-any-return]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 
 from kndb.errors import ModelError
+
+Result = TypeVar("Result")
 
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
@@ -65,8 +67,19 @@ class Budget:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def run(self, costs: Sequence[int], work: Any) -> Iterator[Any]:
-        """``work(slice)`` for consecutive items whose costs add up to at most the budget."""
+    def run(self, costs: Sequence[int], work: Callable[[slice], Result]) -> Iterator[Result]:
+        """``work(slice)`` for consecutive items whose costs add up to at most the budget.
+
+        When memory runs out, the budget is halved for good, and the same items are tried again in
+        smaller parts.
+
+        Args:
+            costs: bytes of each item.
+            work: gives anything but None for a slice of the items.
+
+        Raises:
+            ModelError: a single item does not fit.
+        """
         start = 0
         while start < len(costs):
             stop, total = start + 1, costs[start]
@@ -74,7 +87,7 @@ class Budget:
                 total += costs[stop]
                 stop += 1
             try:
-                result = work(slice(start, stop))
+                result: Result | None = work(slice(start, stop))
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
