@@ -38,7 +38,7 @@ def main() -> None:
     prompts = [
         prompt
         for prompt in read_prompts(asked.database, asked.run)
-        if (prompt.place, asked.method) in checker.calibration.limits
+        if (prompt.relation_lang, asked.method) in checker.calibration.limits
     ]
     endless = itertools.cycle(prompts)
     seconds = {"engine": 0.0, "check": 0.0}

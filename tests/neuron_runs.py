@@ -99,7 +99,7 @@ def loaded(request: NeuronRequest) -> tuple[LanguageModel[Any], dict[str, AskedF
     """The model of a request, and its sample by ``P36:Q142/en``."""
     model, run = model_and_run(request)
     sample = draw_sample(request, run.run_id)
-    return model, {f"{f.prompts[0].fact_key}/{f.place[1]}": f for f in sample.facts}
+    return model, {f"{f.prompts[0].fact_key}/{f.relation_lang.lang}": f for f in sample.facts}
 
 
 def questions_of(model: LanguageModel[Any], prompts: Sequence[StoredPrompt]) -> Questions:

@@ -28,7 +28,7 @@ from kndb.model_runs import model_id
 from kndb.models import ModelChoice
 from kndb.progress import Report, silent
 from kndb.store.calibrations import read_calibration
-from kndb.store.prompts import Place, read_prompts
+from kndb.store.prompts import RelationLang, read_prompts
 
 METHODS = (
     "degenerate",
@@ -103,15 +103,15 @@ def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[Row]
     known = calibrated(stored)
     known.check_dtype(model)
     claims = test_claims(request.database, stored.run_id, stored.splits, stored.settings)
-    claims = [claim for claim in claims if _complete(known, claim.prompt.place)]
+    claims = [claim for claim in claims if _complete(known, claim.prompt.relation_lang)]
     if not claims:
         raise KndbError(
             "There is no test fact of a relation that every method is calibrated for; "
             "ingest more facts, search them for degenerate neurons, and calibrate again."
         )
-    neurons: dict[str, dict[Place, Counted]] = defaultdict(dict)
-    for (place, kind), own in known.neurons.items():
-        neurons[kind][place] = dict.fromkeys(own, 0)
+    neurons: dict[str, dict[RelationLang, Counted]] = defaultdict(dict)
+    for (relation_lang, kind), own in known.neurons.items():
+        neurons[kind][relation_lang] = dict.fromkeys(own, 0)
     readings = ask(model, claims, neurons, known.settings, request.model.memory, progress)
     asked = [
         (claim, reading)
@@ -134,9 +134,9 @@ def test_claims(
 test_claims.__test__ = False  # type: ignore[attr-defined]
 
 
-def _complete(known: Calibrated, place: Place) -> bool:
+def _complete(known: Calibrated, relation_lang: RelationLang) -> bool:
     needed = ("degenerate", "knowledge", "random", "probability", "ensemble")
-    return all((place, method) in known.limits for method in needed)
+    return all((relation_lang, method) in known.limits for method in needed)
 
 
 Asked = Sequence[tuple[LabelledClaim, Reading]]
@@ -145,31 +145,34 @@ Asked = Sequence[tuple[LabelledClaim, Reading]]
 def _rows(
     method: str, asked: Asked, known: Calibrated, request: EvaluationRequest
 ) -> Iterator[Row]:
-    groups: dict[Place, list[tuple[LabelledClaim, Reading]]] = defaultdict(list)
+    groups: dict[RelationLang, list[tuple[LabelledClaim, Reading]]] = defaultdict(list)
     for claim, reading in asked:
-        groups[claim.prompt.place].append((claim, reading))
+        groups[claim.prompt.relation_lang].append((claim, reading))
     keys = sorted({claim.prompt.fact_key for claim, _ in asked})
     numbers = {key: number for number, key in enumerate(keys)}
     parts = {
-        place: _judge(method, place, group, known, numbers)
-        for place, group in sorted(groups.items())
+        relation_lang: _judge(method, relation_lang, group, known, numbers)
+        for relation_lang, group in sorted(groups.items())
     }
     yield _row(method, ALL, ALL, parts, known, request)
-    for place, part in parts.items():
-        yield _row(method, *place, {place: part}, known, request)
+    for relation_lang, part in parts.items():
+        yield _row(method, *relation_lang, {relation_lang: part}, known, request)
 
 
 def _row(
     method: str,
     relation: str,
     lang: str,
-    judged: dict[Place, Judged],
+    judged: dict[RelationLang, Judged],
     known: Calibrated,
     request: EvaluationRequest,
 ) -> Row:
     parts = list(judged.values())
     answered = np.concatenate(
-        [_answered(part, known.limits.get((place, method))) for place, part in judged.items()]
+        [
+            _answered(part, known.limits.get((relation_lang, method)))
+            for relation_lang, part in judged.items()
+        ]
     )
     right = np.concatenate([part.held == part.truth for part in parts])
     return Row(
@@ -193,10 +196,14 @@ def _answered(part: Judged, limit: Limit | None) -> Bools:
 
 
 def _judge(
-    method: str, place: Place, asked: Asked, known: Calibrated, numbers: dict[str, int]
+    method: str,
+    relation_lang: RelationLang,
+    asked: Asked,
+    known: Calibrated,
+    numbers: dict[str, int],
 ) -> Judged:
-    scores = np.array([_score(method, place, reading, known) for _, reading in asked])
-    limit = known.limits.get((place, method))
+    scores = np.array([_score(method, relation_lang, reading, known) for _, reading in asked])
+    limit = known.limits.get((relation_lang, method))
     # First choice scores 1 or 0, "everything is true" always 1.
     threshold = 0.5 if limit is None else limit.threshold
     return Judged(
@@ -207,7 +214,7 @@ def _judge(
     )
 
 
-def _score(method: str, place: Place, reading: Reading, known: Calibrated) -> float:
+def _score(method: str, relation_lang: RelationLang, reading: Reading, known: Calibrated) -> float:
     match method:
         case "everything-true":
             return 1.0
@@ -217,7 +224,7 @@ def _score(method: str, place: Place, reading: Reading, known: Calibrated) -> fl
             return reading.p_claim
         case "ensemble":
             own = {**reading.scores, "probability": reading.p_claim}
-            return ensemble_score(known.curves[place], own)
+            return ensemble_score(known.curves[relation_lang], own)
     return reading.scores[method]
 
 

@@ -125,7 +125,7 @@ def one_of_each(sample: Sample, seed: int) -> list[StoredPrompt]:
     for fact in sample.facts:
         drawn.setdefault(fact.fact_id, []).extend(fact.prompts)
     return [
-        min(own, key=lambda prompt: content_id("prompt", seed, *prompt.place, prompt.text))
+        min(own, key=lambda prompt: content_id("prompt", seed, *prompt.relation_lang, prompt.text))
         for own in drawn.values()
     ]
 
@@ -148,7 +148,7 @@ def compare(
     questions = Questions(model, [model.targets(prompt.text, prompt.answer)], request.model.memory)
     if not questions.observed_p[0] > 0:
         return None
-    seed = content_id("random", request.seed, prompt.fact_id, prompt.place[1])
+    seed = content_id("random", request.seed, prompt.fact_id, prompt.relation_lang.lang)
     effects = drops(model, questions, progress)[0]
     scored = [
         effects,

@@ -91,7 +91,8 @@ class Measured:
         kept = [
             at
             for at, fact in enumerate(self.facts)
-            if relation in (ALL, fact.place[0]) and lang in (ALL, fact.place[1])
+            if relation in (ALL, fact.relation_lang.relation_id)
+            and lang in (ALL, fact.relation_lang.lang)
         ]
         facts = tuple(self.facts[at] for at in kept)
         return Measured(
@@ -112,13 +113,17 @@ def evaluate(request: LocalisationRequest, progress: Report = silent) -> Table:
     model, run = model_and_run(request)
     sample = only_askable(model, draw_sample(request, run.run_id))
     scoring, left_out = usable(model, sample.facts[0].prompts[0])
-    facts = tuple(sorted(sample.facts, key=lambda fact: fact.place[::-1]))  # alike ones together
+    facts = tuple(
+        sorted(sample.facts, key=lambda fact: fact.relation_lang[::-1])
+    )  # alike ones together
     parts, others = [], []
     for start in range(0, len(facts), TOGETHER):
         progress(start, len(facts))
         part = facts[start : start + TOGETHER]
         for fact, sets in zip(part, pick(model, part, scoring, request), strict=True):
-            aside = unrelated(fact, sample.pool[fact.place[1]], request.unrelated, request.seed)
+            aside = unrelated(
+                fact, sample.pool[fact.relation_lang.lang], request.unrelated, request.seed
+            )
             aside = [prompt for prompt in aside if askable(model, prompt)]
             parts.append(
                 measure(model, fact.prompts, aside, list(sets.values()), request.model.memory)
@@ -175,7 +180,7 @@ def pick(
     Raises:
         ModelError: a single prompt does not fit in memory.
     """
-    draw = content_id("random", request.seed, facts[0].fact_id, *facts[0].place)
+    draw = content_id("random", request.seed, facts[0].fact_id, *facts[0].relation_lang)
     cases = [fact.prompts for fact in facts]
     found: list[dict[str, Silent]] = [{KNOWLEDGE: tuple(sorted(fact.neurons))} for fact in facts]
     for method in scoring:
@@ -183,7 +188,7 @@ def pick(
         for own, of_fact, fact in zip(found, scored, facts, strict=True):
             own[method] = best(of_fact, len(fact.neurons))
     for own, fact in zip(found, facts, strict=True):
-        seed = content_id("random-layers", request.seed, fact.fact_id, *fact.place)
+        seed = content_id("random-layers", request.seed, fact.fact_id, *fact.relation_lang)
         alike = random_like(own["amig"], (), model.info.n_neurons, seed)
         assert alike is not None  # none is to be avoided
         own[RANDOM_LAYERS] = tuple(sorted(alike))
@@ -192,8 +197,8 @@ def pick(
 
 def _groups(measured: Measured) -> Iterator[tuple[str, str, Measured]]:
     yield ALL, ALL, measured
-    for place in sorted({fact.place for fact in measured.facts}):
-        yield *place, measured.where(*place)
+    for relation_lang in sorted({fact.relation_lang for fact in measured.facts}):
+        yield *relation_lang, measured.where(*relation_lang)
 
 
 def _rows(

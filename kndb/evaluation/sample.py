@@ -15,7 +15,7 @@ from kndb.facts import content_id
 from kndb.models import LanguageModel, ModelChoice, Unusable
 from kndb.neurons import Neuron
 from kndb.store.calibrations import knowledge_neurons
-from kndb.store.prompts import Place, StoredPrompt, read_prompts
+from kndb.store.prompts import RelationLang, StoredPrompt, read_prompts
 from kndb.store.runs import StoredRun
 
 
@@ -74,13 +74,13 @@ class AskedFact:
 
     Attributes:
         fact_id: the fact.
-        place: relation and language.
+        relation_lang: relation and language.
         prompts: those that the run has attributed.
         neurons: its knowledge neurons.
     """
 
     fact_id: int
-    place: Place
+    relation_lang: RelationLang
     prompts: tuple[StoredPrompt, ...]
     neurons: tuple[Neuron, ...]
 
@@ -108,15 +108,15 @@ def draw_sample(request: NeuronRequest, run_id: int) -> Sample:
         KndbError: no fact has knowledge neurons.
     """
     pool: dict[str, list[StoredPrompt]] = defaultdict(list)
-    prompts: dict[tuple[int, Place], list[StoredPrompt]] = defaultdict(list)
+    prompts: dict[tuple[int, RelationLang], list[StoredPrompt]] = defaultdict(list)
     for prompt in read_prompts(request.database, run_id):
-        pool[prompt.place[1]].append(prompt)
-        prompts[prompt.fact_id, prompt.place].append(prompt)
+        pool[prompt.relation_lang.lang].append(prompt)
+        prompts[prompt.fact_id, prompt.relation_lang].append(prompt)
     langs = _langs(request.langs, set(pool))
-    neurons: dict[tuple[int, Place], list[Neuron]] = defaultdict(list)
-    for fact_id, place, layer, index in knowledge_neurons(request.database, run_id):
-        if place[1] in langs and (fact_id, place) in prompts:
-            neurons[fact_id, place].append(Neuron(layer, index))
+    neurons: dict[tuple[int, RelationLang], list[Neuron]] = defaultdict(list)
+    for fact_id, relation_lang, layer, index in knowledge_neurons(request.database, run_id):
+        if relation_lang.lang in langs and (fact_id, relation_lang) in prompts:
+            neurons[fact_id, relation_lang].append(Neuron(layer, index))
     if not neurons:
         raise KndbError(
             f"No fact of the run {run_id} has knowledge neurons in {', '.join(sorted(langs))}; "
@@ -169,7 +169,9 @@ def unrelated(
     They have another relation, another subject, and another object that is called otherwise.
     """
     own = fact.prompts[0]
-    generator = np.random.default_rng(content_id("unrelated", seed, fact.fact_id, *fact.place))
+    generator = np.random.default_rng(
+        content_id("unrelated", seed, fact.fact_id, *fact.relation_lang)
+    )
     found: dict[int, StoredPrompt] = {}
     for at in generator.permutation(len(pool)):
         if len(found) == n:
@@ -182,7 +184,7 @@ def unrelated(
 
 def _is_unrelated(own: StoredPrompt, other: StoredPrompt) -> bool:
     return (
-        other.place[0] != own.place[0]
+        other.relation_lang.relation_id != own.relation_lang.relation_id
         and other.object_id != own.object_id
         and other.answer != own.answer
         and _subject(other) != _subject(own)
@@ -191,7 +193,7 @@ def _is_unrelated(own: StoredPrompt, other: StoredPrompt) -> bool:
 
 def _subject(prompt: StoredPrompt) -> str:
     """The subject's id, from a key such as ``P36:Q142``."""
-    return prompt.fact_key.removeprefix(f"{prompt.place[0]}:")
+    return prompt.fact_key.removeprefix(f"{prompt.relation_lang.relation_id}:")
 
 
 def only_askable(model: LanguageModel[Any], sample: Sample) -> Sample:

@@ -12,7 +12,7 @@ from kndb.factcheck.scoring import Neurons, Question, Reading, read
 from kndb.factcheck.selection import Counted
 from kndb.models import LanguageModel
 from kndb.progress import Report
-from kndb.store.prompts import Place
+from kndb.store.prompts import RelationLang
 
 CHUNK = 512
 """Claims that are asked together."""
@@ -21,7 +21,7 @@ CHUNK = 512
 def ask(
     model: LanguageModel[Any],
     claims: Sequence[LabelledClaim],
-    neurons: Mapping[str, Mapping[Place, Counted]],
+    neurons: Mapping[str, Mapping[RelationLang, Counted]],
     settings: Settings,
     memory: int | None,
     progress: Report,
@@ -31,16 +31,22 @@ def ask(
     Raises:
         ModelError: a single claim does not fit in memory.
     """
-    by_place: dict[Place, dict[str, Neurons]] = {}
-    for kind, places in neurons.items():
-        for place, counted in places.items():
-            by_place.setdefault(place, {})[kind] = flat_neurons(counted, model.info.n_neurons)
+    by_relation_lang: dict[RelationLang, dict[str, Neurons]] = {}
+    for kind, relation_langs in neurons.items():
+        for relation_lang, counted in relation_langs.items():
+            by_relation_lang.setdefault(relation_lang, {})[kind] = flat_neurons(
+                counted, model.info.n_neurons
+            )
     readings: list[Reading] = []
     for start in range(0, len(claims), CHUNK):
         progress(start, len(claims))
         chunk = claims[start : start + CHUNK]
         questions = [
-            Question(claim.prompt.text, claim.answer, by_place.get(claim.prompt.place, {}))
+            Question(
+                claim.prompt.text,
+                claim.answer,
+                by_relation_lang.get(claim.prompt.relation_lang, {}),
+            )
             for claim in chunk
         ]
         readings += read(model, questions, settings, memory)

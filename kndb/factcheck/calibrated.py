@@ -1,6 +1,6 @@
-"""A calibration as the fact check uses it: neurons, thresholds and curves by place.
+"""A calibration as the fact check uses it: neurons, thresholds and curves by relation and language.
 
-A place is a relation and a language. Reads what ``kndb.store.calibrations`` gives; chooses nothing.
+Reads what ``kndb.store.calibrations`` gives; chooses nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kndb.factcheck.thresholds import Curve
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
 from kndb.store.calibrations import StoredCalibration
-from kndb.store.prompts import Place
+from kndb.store.prompts import RelationLang
 
 METHODS = ("degenerate", "probability", "knowledge", "ensemble")
 """What may score a claim: the mean attribution of the relation's degenerate neurons (Chen et al.
@@ -43,16 +43,16 @@ class Calibrated:
 
     Attributes:
         settings: of attribution, those of the run.
-        limits: by place and method.
-        neurons: by place and kind.
-        curves: by place and method.
+        limits: by relation, language and method.
+        neurons: by relation, language and kind.
+        curves: by relation, language and method.
         dtype: of the model's weights; scores in another are not comparable with the thresholds.
     """
 
     settings: Settings
-    limits: Mapping[tuple[Place, str], Limit]
-    neurons: Mapping[tuple[Place, str], tuple[Neuron, ...]]
-    curves: Mapping[Place, Mapping[str, Curve]]
+    limits: Mapping[tuple[RelationLang, str], Limit]
+    neurons: Mapping[tuple[RelationLang, str], tuple[Neuron, ...]]
+    curves: Mapping[RelationLang, Mapping[str, Curve]]
     dtype: str
 
     def check_dtype(self, model: LanguageModel[Any]) -> None:
@@ -76,24 +76,24 @@ def attribution_settings(stored: Mapping[str, Any]) -> Settings:
 
 
 def calibrated(stored: StoredCalibration) -> Calibrated:
-    """What a stored calibration says, by place."""
-    neurons: dict[tuple[Place, str], list[Neuron]] = {}
+    """What a stored calibration says, by relation and language."""
+    neurons: dict[tuple[RelationLang, str], list[Neuron]] = {}
     for relation, lang, kind, layer, index in stored.neurons:
-        neurons.setdefault(((relation, lang), kind), []).append(Neuron(layer, index))
-    points: dict[Place, dict[str, list[tuple[float, int, int]]]] = {}
+        neurons.setdefault((RelationLang(relation, lang), kind), []).append(Neuron(layer, index))
+    points: dict[RelationLang, dict[str, list[tuple[float, int, int]]]] = {}
     for relation, lang, method, *point in stored.curves:
-        at = points.setdefault((relation, lang), {}).setdefault(method, [])
+        at = points.setdefault(RelationLang(relation, lang), {}).setdefault(method, [])
         at.append((float(point[0]), int(point[1]), int(point[2])))
     return Calibrated(
         attribution_settings(stored.run_settings),
         {
-            ((relation, lang), method): Limit(threshold, low, high)
+            (RelationLang(relation, lang), method): Limit(threshold, low, high)
             for relation, lang, method, threshold, low, high in stored.thresholds
         },
         {key: tuple(own) for key, own in neurons.items()},
         {
-            place: {method: _curve(own) for method, own in methods.items()}
-            for place, methods in points.items()
+            relation_lang: {method: _curve(own) for method, own in methods.items()}
+            for relation_lang, methods in points.items()
         },
         json.loads(stored.settings)["dtype"],
     )

@@ -32,7 +32,7 @@ from kndb.store.calibrations import (
     write_calibration,
 )
 from kndb.store.catalogue import utc_now
-from kndb.store.prompts import Place, StoredPrompt, read_prompts
+from kndb.store.prompts import RelationLang, StoredPrompt, read_prompts
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def choose_neurons(
     prompts: Sequence[StoredPrompt],
     splits: Mapping[str, str],
     model: LanguageModel[Any],
-) -> dict[str, dict[Place, Counted]]:
+) -> dict[str, dict[RelationLang, Counted]]:
     """The neurons of each kind, per relation and language, by the training facts.
 
     Degenerate neurons are those of many facts; knowledge neurons are all of any fact; random ones
@@ -146,7 +146,9 @@ def choose_neurons(
     """
     train = {prompt.fact_id for prompt in prompts if splits[prompt.fact_key] == "train"}
     found = count_facts(degenerate_neurons(request.database, search_id), train)
-    degenerate = {place: frequent(counted, request.share) for place, counted in found.items()}
+    degenerate = {
+        relation_lang: frequent(counted, request.share) for relation_lang, counted in found.items()
+    }
     return {
         "degenerate": degenerate,
         "knowledge": count_facts(knowledge_neurons(request.database, run_id), train),

@@ -77,14 +77,10 @@ def calibration_tables(header: Mapping[str, Any], found: Calibration) -> dict[st
     }
 
 
-def _place(place: tuple[str, str]) -> dict[str, Any]:
-    return {"relation_id": place[0], "lang": place[1]}
-
-
 def _thresholds(found: Calibration) -> list[dict[str, Any]]:
     return [
         {
-            **_place(chosen.place),
+            **chosen.relation_lang._asdict(),
             "method": chosen.method,
             "threshold": chosen.threshold,
             "threshold_low": chosen.low,
@@ -103,14 +99,14 @@ def _thresholds(found: Calibration) -> list[dict[str, Any]]:
 def _neurons(found: Calibration) -> list[dict[str, Any]]:
     return [
         {
-            **_place(place),
+            **relation_lang._asdict(),
             "kind": kind,
             "layer": neuron.layer,
             "neuron": neuron.index,
             "n_facts": n_facts,
         }
-        for kind, places in found.neurons.items()
-        for place, counted in sorted(places.items())
+        for kind, relation_langs in found.neurons.items()
+        for relation_lang, counted in sorted(relation_langs.items())
         for neuron, n_facts in sorted(counted.items())
     ]
 
@@ -127,7 +123,7 @@ def _curves(found: Calibration) -> list[dict[str, Any]]:
         ):
             rows.append(
                 {
-                    **_place(chosen.place),
+                    **chosen.relation_lang._asdict(),
                     "method": chosen.method,
                     "threshold": threshold,
                     "true_above": true_above,

@@ -31,7 +31,7 @@ from kndb.models import LanguageModel
 from kndb.neurons import Neuron
 from kndb.store import ids
 from kndb.store.calibrations import read_calibration
-from kndb.store.prompts import Place
+from kndb.store.prompts import RelationLang
 
 CHUNK = 512
 """Claims that are asked together."""
@@ -118,7 +118,7 @@ class FactChecker:
         self.memory = memory
         needed = ENSEMBLE_OF if method == "ensemble" else (method,)
         self._kinds = [kind for kind in needed if kind != "probability"]
-        self._sets: dict[Place, dict[str, Neurons]] = {}
+        self._sets: dict[RelationLang, dict[str, Neurons]] = {}
 
     def check(self, claims: Iterable[str]) -> Iterator[Verdict]:
         """Verdicts of claims in words, in their order; only some claims are held at a time."""
@@ -138,41 +138,44 @@ class FactChecker:
 
     def _verdicts(self, claims: Sequence[Claim | Unclear]) -> list[Verdict]:
         questions: list[Question] = []
-        places: list[slice] = []
+        own: list[slice] = []
         for claim in claims:
             start = len(questions)
             if isinstance(claim, Claim) and self._problem(claim) is None:
-                sets = self._neurons((claim.relation_id, claim.lang))
+                sets = self._neurons(claim.relation_lang)
                 questions += [Question(text, claim.answer, sets) for text in claim.prompts]
-            places.append(slice(start, len(questions)))
+            own.append(slice(start, len(questions)))
         readings = read(self.model, questions, self.calibration.settings, self.memory)
         return [
-            self._verdict(claim, readings[place])
-            for claim, place in zip(claims, places, strict=True)
+            self._verdict(claim, readings[part]) for claim, part in zip(claims, own, strict=True)
         ]
 
     def _problem(self, claim: Claim) -> str | None:
         """Why claims of this relation and language cannot be checked; None where they can."""
-        place = claim.relation_id, claim.lang
-        lacking = [kind for kind in self._kinds if (place, kind) not in self.calibration.neurons]
+        relation_lang = claim.relation_lang
+        lacking = [
+            kind for kind in self._kinds if (relation_lang, kind) not in self.calibration.neurons
+        ]
         if lacking:
             kinds = " and no ".join(lacking)
             return f"no {kinds} neurons for the relation; the method probability needs none"
-        if (place, self.method) not in self.calibration.limits:
+        if (relation_lang, self.method) not in self.calibration.limits:
             return "no threshold for the relation"
         return None
 
-    def _neurons(self, place: Place) -> dict[str, Neurons]:
+    def _neurons(self, relation_lang: RelationLang) -> dict[str, Neurons]:
         """The sets whose scores are wanted; to explain, also each neuron by itself."""
-        if place not in self._sets:
+        if relation_lang not in self._sets:
             n = self.model.info.n_neurons
-            own = {kind: self.calibration.neurons[place, kind] for kind in self._kinds}
-            self._sets[place] = {kind: flat_neurons(found, n) for kind, found in own.items()}
+            own = {kind: self.calibration.neurons[relation_lang, kind] for kind in self._kinds}
+            self._sets[relation_lang] = {
+                kind: flat_neurons(found, n) for kind, found in own.items()
+            }
             if self.explain:
                 every = {neuron for found in own.values() for neuron in found}
                 alone = {str(neuron): flat_neurons([neuron], n) for neuron in every}
-                self._sets[place] |= alone
-        return self._sets[place]
+                self._sets[relation_lang] |= alone
+        return self._sets[relation_lang]
 
     def _verdict(self, claim: Claim | Unclear, readings: Sequence[Reading]) -> Verdict:
         if isinstance(claim, Unclear):
@@ -182,12 +185,12 @@ class FactChecker:
         asked = [reading for reading in readings if reading.reason is None]
         if not asked:
             return self._unknown(claim, readings[0].reason or "")
-        place = claim.relation_id, claim.lang
+        relation_lang = claim.relation_lang
         scores = {name: _mean(r.scores[name] for r in asked) for name in asked[0].scores}
         scores["probability"] = _mean(reading.p_claim for reading in asked)
         if self.method == "ensemble":
-            scores["ensemble"] = ensemble_score(self.calibration.curves[place], scores)
-        limit, score = self.calibration.limits[place, self.method], scores[self.method]
+            scores["ensemble"] = ensemble_score(self.calibration.curves[relation_lang], scores)
+        limit, score = self.calibration.limits[relation_lang, self.method], scores[self.method]
         close = self.band and limit.low <= score < limit.high
         best = max(asked, key=lambda reading: reading.p_best)
         return Verdict(
@@ -200,14 +203,16 @@ class FactChecker:
             scores["probability"],
             best.p_best,
             best.best_answer,
-            sum(len(self.calibration.neurons[place, kind]) for kind in self._kinds),
+            sum(len(self.calibration.neurons[relation_lang, kind]) for kind in self._kinds),
             self.method,
             "too close to the threshold" if close else None,
-            self._decided(place, scores) if self.explain else (),
+            self._decided(relation_lang, scores) if self.explain else (),
         )
 
-    def _decided(self, place: Place, scores: dict[str, float]) -> tuple[tuple[Neuron, float], ...]:
-        every = {n for kind in self._kinds for n in self.calibration.neurons[place, kind]}
+    def _decided(
+        self, relation_lang: RelationLang, scores: dict[str, float]
+    ) -> tuple[tuple[Neuron, float], ...]:
+        every = {n for kind in self._kinds for n in self.calibration.neurons[relation_lang, kind]}
         shares = [(neuron, scores[str(neuron)]) for neuron in sorted(every)]
         return tuple(sorted(shares, key=lambda share: -abs(share[1])))
 

@@ -14,7 +14,7 @@ from kndb.factcheck.labelled import LabelledClaim
 from kndb.factcheck.scoring import Reading
 from kndb.factcheck.selection import Counted
 from kndb.factcheck.thresholds import Curve, best_threshold, curve_of, threshold_band
-from kndb.store.prompts import Place
+from kndb.store.prompts import RelationLang
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Threshold:
     """The threshold of a method for a relation and language, and what it was chosen on.
 
     Attributes:
-        place: relation and language.
+        relation_lang: relation and language.
         method: what scores the claims.
         threshold: claims that score at least this are held true.
         low, high: its band: scores within are too close to call.
@@ -34,7 +34,7 @@ class Threshold:
         curve: of these claims.
     """
 
-    place: Place
+    relation_lang: RelationLang
     method: str
     threshold: float
     low: float
@@ -65,7 +65,7 @@ class Calibration:
     run_id: int
     model: str
     thresholds: tuple[Threshold, ...]
-    neurons: Mapping[str, Mapping[Place, Counted]]
+    neurons: Mapping[str, Mapping[RelationLang, Counted]]
     splits: Mapping[str, str]
 
     def useless(self, method: str) -> list[Threshold]:
@@ -86,7 +86,7 @@ Asked = list[tuple[LabelledClaim, Reading]]
 def choose_thresholds(
     claims: Sequence[LabelledClaim],
     readings: Sequence[Reading],
-    neurons: Mapping[str, Mapping[Place, Counted]],
+    neurons: Mapping[str, Mapping[RelationLang, Counted]],
     train: set[str],
     objective: str,
     seed: int,
@@ -101,21 +101,23 @@ def choose_thresholds(
         objective: ``f1`` or ``accuracy``.
         seed: of the bootstrap that gives the bands.
     """
-    groups: dict[Place, Asked] = defaultdict(list)
+    groups: dict[RelationLang, Asked] = defaultdict(list)
     for claim, reading in zip(claims, readings, strict=True):
         if reading.reason is None:
-            groups[claim.prompt.place].append((claim, reading))
+            groups[claim.prompt.relation_lang].append((claim, reading))
     found = []
-    for place, asked in sorted(groups.items()):
-        n_train = sum(key.startswith(f"{place[0]}:") for key in train)
+    for relation_lang, asked in sorted(groups.items()):
+        n_train = sum(key.startswith(f"{relation_lang.relation_id}:") for key in train)
         truth = np.array([claim.truth for claim, _ in asked])
         if truth.all() or not truth.any():
             continue
         keys = [claim.prompt.fact_key for claim, _ in asked]
         facts = np.unique(np.array(keys), return_inverse=True)[1]
         for method, scores in _scores(asked, truth):
-            n = len(neurons.get(method, {}).get(place, {}))
-            found.append(_choose(place, method, scores, truth, facts, objective, seed, n, n_train))
+            n = len(neurons.get(method, {}).get(relation_lang, {}))
+            found.append(
+                _choose(relation_lang, method, scores, truth, facts, objective, seed, n, n_train)
+            )
     return tuple(found)
 
 
@@ -137,7 +139,7 @@ def _scores(asked: Asked, truth: NDArray[np.bool_]) -> Iterator[tuple[str, NDArr
 
 
 def _choose(
-    place: Place,
+    relation_lang: RelationLang,
     method: str,
     scores: NDArray[np.float64],
     truth: NDArray[np.bool_],
@@ -152,7 +154,7 @@ def _choose(
     low, high = threshold_band(scores, truth, facts, objective, seed)
     threshold = float(curve.thresholds[at])
     return Threshold(
-        place,
+        relation_lang,
         method,
         threshold,
         min(low, threshold),

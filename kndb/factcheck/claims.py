@@ -15,11 +15,9 @@ from kndb.errors import NotFound
 from kndb.factcheck.text import canonical, fold, name_problem, same, scripts
 from kndb.facts import MASK_PLACEHOLDER, OBJECT_PLACEHOLDER, SUBJECT_PLACEHOLDER
 from kndb.store.database import connect
+from kndb.store.prompts import RelationLang
 
 _SUBJECT, _OBJECT = "\ue000", "\ue001"  # private characters: placeholders that no text has
-
-Place = tuple[str, str]
-"""A relation's id and a language."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,11 @@ class Claim:
     lang: str
     prompts: tuple[str, ...]
     answer: str
+
+    @property
+    def relation_lang(self) -> RelationLang:
+        """Its relation and language."""
+        return RelationLang(self.relation_id, self.lang)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class _Form:
     parts: tuple[str, ...]
     subject_first: bool
     fact_keys: frozenset[str] = frozenset()
+
+    @property
+    def relation_lang(self) -> RelationLang:
+        """Its relation and language."""
+        return RelationLang(self.relation_id, self.lang)
 
     def fillings(self, text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
         """Every way to fit the text: where its subject and where its answer stand."""
@@ -98,9 +106,11 @@ class Index:
     """
 
     forms: list[_Form] = field(default_factory=list)
-    subjects: dict[tuple[Place, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    subjects: dict[tuple[RelationLang, str], set[str]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
     names: dict[tuple[str, str], str] = field(default_factory=dict)
-    answers: dict[tuple[Place, str], str] = field(default_factory=dict)
+    answers: dict[tuple[RelationLang, str], str] = field(default_factory=dict)
     prompts: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     scripts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
@@ -119,10 +129,10 @@ class Index:
 
     def _add_names(self, rows: Iterable[tuple[str, str, str, str, str]]) -> None:
         for relation, key, lang, subject, answer in rows:
-            place = relation, lang
-            self.subjects[place, same(subject)].add(key)
+            relation_lang = RelationLang(relation, lang)
+            self.subjects[relation_lang, same(subject)].add(key)
             self.names[key, lang] = subject
-            self.answers.setdefault((place, same(answer)), answer)
+            self.answers.setdefault((relation_lang, same(answer)), answer)
             self.scripts[lang] |= scripts(subject + answer)
 
     def _add_forms(self, rows: Iterable[tuple[str, str, str, list[str]]]) -> None:
@@ -166,10 +176,9 @@ class Index:
     def _keys(self, form: _Form, subject: str) -> Iterable[str]:
         if form.fact_keys:
             return form.fact_keys
-        return self.subjects.get(((form.relation_id, form.lang), subject), ())
+        return self.subjects.get((form.relation_lang, subject), ())
 
     def _claim(self, text: str, form: _Form, key: str, answer: str) -> Claim:
-        place = form.relation_id, form.lang
         asked = self._prompt(form.template, key, form.lang)
         return Claim(
             text,
@@ -177,7 +186,7 @@ class Index:
             form.relation_id,
             form.lang,
             (asked,),
-            self.answers.get((place, same(answer)), answer),
+            self.answers.get((form.relation_lang, same(answer)), answer),
         )
 
     def _one(self, text: str, claims: list[Claim]) -> Claim | Unclear:
@@ -196,7 +205,7 @@ class Index:
         return min(sound, key=lambda claim: claim.lang)
 
     def _knows(self, claim: Claim) -> bool:
-        return ((claim.relation_id, claim.lang), same(claim.answer)) in self.answers
+        return (claim.relation_lang, same(claim.answer)) in self.answers
 
     def answer_problem(self, claim: Claim) -> str | None:
         """Why the claimed answer is none, in a few words; None where it is one."""
@@ -241,7 +250,7 @@ class Index:
 
     def _about(self, text: str, key: str, lang: str, answer: str) -> Claim:
         relation = key.partition(":")[0]
-        spelled = self.answers.get(((relation, lang), same(answer)), canonical(answer))
+        spelled = self.answers.get((RelationLang(relation, lang), same(answer)), canonical(answer))
         return Claim(text, key, relation, lang, tuple(self.prompts[key, lang]), spelled)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kndb.errors import UsageError
 from kndb.factcheck.text import same
 from kndb.facts import content_id
-from kndb.store.prompts import Place, StoredPrompt
+from kndb.store.prompts import RelationLang, StoredPrompt
 
 SPLITS = ("train", "validation", "test")
 
@@ -62,9 +62,9 @@ class WrongAnswers:
 
     def __init__(self, pool: Iterable[StoredPrompt], every: Iterable[StoredPrompt], seed: int):
         self._seed = seed
-        self._pool: dict[Place, dict[str, StoredPrompt]] = defaultdict(dict)
+        self._pool: dict[RelationLang, dict[str, StoredPrompt]] = defaultdict(dict)
         for prompt in pool:
-            self._pool[prompt.place].setdefault(prompt.fact_key, prompt)
+            self._pool[prompt.relation_lang].setdefault(prompt.fact_key, prompt)
         self._true: dict[str, set[str]] = defaultdict(set)
         for prompt in every:
             self._true[prompt.fact_key] |= {prompt.object_id, same(prompt.answer)}
@@ -74,12 +74,12 @@ class WrongAnswers:
         true = self._true[prompt.fact_key]
         drawn: dict[str, str] = {}
         for other in sorted(
-            self._pool[prompt.place].values(),
+            self._pool[prompt.relation_lang].values(),
             key=lambda other: content_id(
                 "wrong",
                 self._seed,
                 prompt.fact_key,
-                prompt.place[1],
+                prompt.relation_lang.lang,
                 prompt.template,
                 other.fact_key,
             ),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from kndb.facts import content_id
 from kndb.neurons import Neuron, random_like
 from kndb.store.calibrations import NeuronOfFact
-from kndb.store.prompts import Place
+from kndb.store.prompts import RelationLang
 
 Counted = dict[Neuron, int]
 """Neurons with the number of training facts that have each."""
@@ -16,13 +16,13 @@ Counted = dict[Neuron, int]
 KINDS = ("degenerate", "knowledge", "random")
 
 
-def count_facts(found: Iterable[NeuronOfFact], train: set[int]) -> dict[Place, Counted]:
+def count_facts(found: Iterable[NeuronOfFact], train: set[int]) -> dict[RelationLang, Counted]:
     """How many training facts (by id) have each neuron, per relation and language."""
-    counts: dict[Place, Counter[Neuron]] = defaultdict(Counter)
-    for fact, place, layer, index in found:
+    counts: dict[RelationLang, Counter[Neuron]] = defaultdict(Counter)
+    for fact, relation_lang, layer, index in found:
         if fact in train:
-            counts[place][Neuron(layer, index)] += 1
-    return {place: dict(counter) for place, counter in counts.items()}
+            counts[relation_lang][Neuron(layer, index)] += 1
+    return {relation_lang: dict(counter) for relation_lang, counter in counts.items()}
 
 
 def frequent(counted: Counted, share: float) -> Counted:
@@ -38,13 +38,13 @@ def frequent(counted: Counted, share: float) -> Counted:
 
 
 def random_others(
-    chosen: Mapping[Place, Counted], n_neurons: int, seed: int
-) -> dict[Place, Counted]:
+    chosen: Mapping[RelationLang, Counted], n_neurons: int, seed: int
+) -> dict[RelationLang, Counted]:
     """As many other neurons of the same layers, drawn by the seed; none where there are too few."""
-    found: dict[Place, Counted] = {}
-    for place, counted in chosen.items():
+    found: dict[RelationLang, Counted] = {}
+    for relation_lang, counted in chosen.items():
         neurons = sorted(counted)
-        drawn = random_like(neurons, neurons, n_neurons, content_id("random", seed, *place))
+        drawn = random_like(neurons, neurons, n_neurons, content_id("random", seed, *relation_lang))
         if drawn is not None:
-            found[place] = dict.fromkeys(sorted(drawn), 0)
+            found[relation_lang] = dict.fromkeys(sorted(drawn), 0)
     return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kndb.errors import NotFound
 from kndb.store.database import connect, transaction
-from kndb.store.prompts import Place
+from kndb.store.prompts import RelationLang
 from kndb.store.runs import find_run, read_runs
 from kndb.store.which_search import newest_search as newest_of_all
 
@@ -37,7 +37,7 @@ def newest_search(path: str | Path, run_id: int) -> int:
     return found.search_id
 
 
-NeuronOfFact = tuple[int, Place, int, int]
+NeuronOfFact = tuple[int, RelationLang, int, int]
 """A fact's id, relation and language, layer and index of a neuron."""
 
 _DEGENERATE = """
@@ -66,7 +66,10 @@ def knowledge_neurons(path: str | Path, run_id: int) -> list[NeuronOfFact]:
 def _neurons(path: str | Path, sql: str, key: int) -> list[NeuronOfFact]:
     with connect(path) as connection:
         rows = connection.execute(sql, [key]).fetchall()
-    return [(fact, (relation, lang), layer, neuron) for fact, relation, lang, layer, neuron in rows]
+    return [
+        (fact, RelationLang(relation, lang), layer, neuron)
+        for fact, relation, lang, layer, neuron in rows
+    ]
 
 
 TABLES = (

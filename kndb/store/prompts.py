@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
 from kndb.store.database import connect
 
-Place = tuple[str, str]
-"""A relation's id and a language."""
+
+class RelationLang(NamedTuple):
+    """A relation and a language: what has neurons, thresholds and curves of its own."""
+
+    relation_id: str
+    lang: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,9 @@ class StoredPrompt:
     done: bool = True
 
     @property
-    def place(self) -> Place:
-        """Relation and language."""
-        return self.relation_id, self.lang
+    def relation_lang(self) -> RelationLang:
+        """Its relation and language."""
+        return RelationLang(self.relation_id, self.lang)
 
 
 _PROMPTS = """

@@ -118,7 +118,7 @@ def test_one_prompt_of_each_fact_in_any_language(bert: Run) -> None:
     sample = draw_sample(request, run.run_id)
     drawn = [one_of_each(sample, seed) for seed in range(10)]
     assert all(len({prompt.fact_id for prompt in own}) == len(own) == 4 for own in drawn)
-    assert {prompt.place[1] for own in drawn for prompt in own} == {"de", "en"}
+    assert {prompt.relation_lang.lang for own in drawn for prompt in own} == {"de", "en"}
     assert drawn[0] == one_of_each(sample, 0)
 
 

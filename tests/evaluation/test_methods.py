@@ -137,13 +137,15 @@ def test_unrelated_facts_share_nothing(bert: tuple[Path, Path]) -> None:
     _, run = model_and_run(request)
     sample = draw_sample(request, run.run_id)
     for fact in sample.facts:
-        lang = fact.place[1]
+        lang = fact.relation_lang.lang
         found = unrelated(fact, sample.pool[lang], 6, seed=0)
         own = fact.prompts[0]
         # Four facts: two capitals, a language, a currency.
-        assert len(found) == (2 if own.place[0] == "P36" else 3)
-        assert all(other.place[1] == lang for other in found)
-        assert all(other.place[0] != own.place[0] for other in found)
+        assert len(found) == (2 if own.relation_lang.relation_id == "P36" else 3)
+        assert all(other.relation_lang.lang == lang for other in found)
+        assert all(
+            other.relation_lang.relation_id != own.relation_lang.relation_id for other in found
+        )
         assert len(unrelated(fact, sample.pool[lang], 1, seed=0)) == 1
     same = [replace_object(sample.facts[0], prompt) for prompt in sample.pool["en"]]
     assert unrelated(sample.facts[0], same, 6, seed=0) == []
@@ -163,7 +165,7 @@ def test_the_sample_is_drawn_by_the_seed_for_all_languages(bert: tuple[Path, Pat
 
     two = drawn(facts=2)
     assert len({fact.fact_id for fact in two.facts}) == 2
-    assert [f.place[1] for f in two.facts] == ["de", "en"] * 2
+    assert [f.relation_lang.lang for f in two.facts] == ["de", "en"] * 2
     assert two == drawn(facts=2)
     assert two.facts[:2] == drawn(facts=1).facts
     english = drawn(facts=2, langs=["en"])

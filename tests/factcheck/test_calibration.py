@@ -52,12 +52,12 @@ def test_wrong_answers_are_wrong_and_of_the_relation(
 ) -> None:
     prompts = read_prompts(searched, calibration.run_id)
     true = {(prompt.fact_key, same(prompt.answer)) for prompt in prompts}
-    known = {(prompt.place, same(prompt.answer)) for prompt in prompts}
+    known = {(prompt.relation_lang, same(prompt.answer)) for prompt in prompts}
     claims = list(labelled(prompts, WrongAnswers(prompts, prompts, 0), 3))
     assert len(claims) == 4 * len(prompts)
     for claim in claims:
         assert ((claim.prompt.fact_key, same(claim.answer)) in true) == claim.truth
-        assert (claim.prompt.place, same(claim.answer)) in known
+        assert (claim.prompt.relation_lang, same(claim.answer)) in known
 
 
 def test_another_true_object_of_the_subject_is_never_drawn(
@@ -94,7 +94,9 @@ def test_thresholds_do_not_move_when_test_facts_change(
     assert again.neurons == calibration.neurons
 
     def chosen(found: Calibration) -> list[tuple[object, ...]]:
-        return [(t.place, t.method, t.threshold, t.low, t.high, t.f1) for t in found.thresholds]
+        return [
+            (t.relation_lang, t.method, t.threshold, t.low, t.high, t.f1) for t in found.thresholds
+        ]
 
     assert chosen(again) == chosen(calibration)
     with duckdb.connect(str(path)) as connection:

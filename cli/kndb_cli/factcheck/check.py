@@ -251,7 +251,7 @@ def _thresholds(found: Calibration) -> Listing:
     columns = ("relation", "lang", "method", "threshold", "neurons", "train", "validation")
     rows = [
         (
-            *chosen.place,
+            *chosen.relation_lang,
             chosen.method,
             chosen.threshold,
             chosen.n_neurons,
@@ -282,15 +282,15 @@ def _summary(found: Calibration, maximised: str) -> str:
 
 def _shortcomings(found: Calibration) -> list[str]:
     """Where the method of degenerate neurons cannot tell true from false, and what helps."""
-    places = {chosen.place for chosen in found.thresholds}
-    without = sum(not found.neurons["degenerate"].get(place) for place in places)
+    relation_langs = {chosen.relation_lang for chosen in found.thresholds}
+    without = sum(not found.neurons["degenerate"].get(one) for one in relation_langs)
     own = sum(chosen.method == "degenerate" for chosen in found.thresholds)
     useless = len(found.useless("degenerate"))
     said = []
     if without:
         said.append(
-            f"{without} of {len(places)} relations, each language counted, have no degenerate "
-            "neurons among the training facts."
+            f"{without} of {len(relation_langs)} relations, each language counted, have no "
+            "degenerate neurons among the training facts."
         )
     if useless:
         said.append(
