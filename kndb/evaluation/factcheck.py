@@ -19,11 +19,10 @@ from kndb.errors import KndbError
 from kndb.evaluation.statistics.metrics import METRICS, Bools, Judged, intervals, measure
 from kndb.evaluation.statistics.per_fact import named
 from kndb.evaluation.table import ALL
-from kndb.factcheck.asking import ask
 from kndb.factcheck.calibrated import Calibrated, Limit, calibrated, ensemble_score
-from kndb.factcheck.labelled import LabelledClaim, WrongAnswers, labelled
-from kndb.factcheck.scoring import Reading
-from kndb.factcheck.selection import Counted
+from kndb.factcheck.labelled_claims import LabelledClaim, WrongAnswers, labelled
+from kndb.factcheck.relation_neurons import Counted
+from kndb.factcheck.scoring import ReadClaim, Reading, read_claims
 from kndb.model_runs import model_id
 from kndb.models import ModelChoice
 from kndb.progress import Report, silent
@@ -61,7 +60,7 @@ class EvaluationRequest:
 
 
 @dataclass(frozen=True)
-class Row:
+class MethodFigures:
     """A method's figures for a relation and language.
 
     Attributes:
@@ -86,7 +85,7 @@ class Row:
     accuracy_answered: float
 
 
-def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[Row]:
+def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[MethodFigures]:
     """Judge claims about test facts by every method.
 
     A relation and language in which any method has no threshold is left out for all, so that all
@@ -102,7 +101,7 @@ def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[Row]
     stored = read_calibration(request.database, model_id(model), model.info.name, request.run)
     known = calibrated(stored)
     known.check_dtype(model)
-    claims = test_claims(request.database, stored.run_id, stored.splits, stored.settings)
+    claims = claims_to_judge(request.database, stored.run_id, stored.splits, stored.settings)
     claims = [claim for claim in claims if _complete(known, claim.prompt.relation_lang)]
     if not claims:
         raise KndbError(
@@ -112,16 +111,11 @@ def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[Row]
     neurons: dict[str, dict[RelationLang, Counted]] = defaultdict(dict)
     for (relation_lang, kind), own in known.neurons.items():
         neurons[kind][relation_lang] = dict.fromkeys(own, 0)
-    readings = ask(model, claims, neurons, known.settings, request.model.memory, progress)
-    asked = [
-        (claim, reading)
-        for claim, reading in zip(claims, readings, strict=True)
-        if reading.reason is None
-    ]
-    return [row for method in METHODS for row in _rows(method, asked, known, request)]
+    read = read_claims(model, claims, neurons, known.settings, request.model.memory, progress)
+    return [row for method in METHODS for row in _rows(method, read, known, request)]
 
 
-def test_claims(
+def claims_to_judge(
     database: Path, run_id: int, splits: dict[str, str], settings: str
 ) -> list[LabelledClaim]:
     """Claims about the test facts of a calibration, wrong answers drawn as it drew its own."""
@@ -131,24 +125,18 @@ def test_claims(
     return list(labelled(own, WrongAnswers(prompts, prompts, drawn["seed"]), drawn["wrong"]))
 
 
-test_claims.__test__ = False  # type: ignore[attr-defined]
-
-
 def _complete(known: Calibrated, relation_lang: RelationLang) -> bool:
     needed = ("degenerate", "knowledge", "random", "probability", "ensemble")
     return all((relation_lang, method) in known.limits for method in needed)
 
 
-Asked = Sequence[tuple[LabelledClaim, Reading]]
-
-
 def _rows(
-    method: str, asked: Asked, known: Calibrated, request: EvaluationRequest
-) -> Iterator[Row]:
-    groups: dict[RelationLang, list[tuple[LabelledClaim, Reading]]] = defaultdict(list)
-    for claim, reading in asked:
+    method: str, read: Sequence[ReadClaim], known: Calibrated, request: EvaluationRequest
+) -> Iterator[MethodFigures]:
+    groups: dict[RelationLang, list[ReadClaim]] = defaultdict(list)
+    for claim, reading in read:
         groups[claim.prompt.relation_lang].append((claim, reading))
-    keys = sorted({claim.prompt.fact_key for claim, _ in asked})
+    keys = sorted({claim.prompt.fact_key for claim, _ in read})
     numbers = {key: number for number, key in enumerate(keys)}
     parts = {
         relation_lang: _judge(method, relation_lang, group, known, numbers)
@@ -166,7 +154,7 @@ def _row(
     judged: dict[RelationLang, Judged],
     known: Calibrated,
     request: EvaluationRequest,
-) -> Row:
+) -> MethodFigures:
     parts = list(judged.values())
     answered = np.concatenate(
         [
@@ -175,7 +163,7 @@ def _row(
         ]
     )
     right = np.concatenate([part.held == part.truth for part in parts])
-    return Row(
+    return MethodFigures(
         method,
         relation,
         lang,
@@ -198,19 +186,19 @@ def _answered(part: Judged, limit: Limit | None) -> Bools:
 def _judge(
     method: str,
     relation_lang: RelationLang,
-    asked: Asked,
+    read: Sequence[ReadClaim],
     known: Calibrated,
     numbers: dict[str, int],
 ) -> Judged:
-    scores = np.array([_score(method, relation_lang, reading, known) for _, reading in asked])
+    scores = np.array([_score(method, relation_lang, reading, known) for _, reading in read])
     limit = known.limits.get((relation_lang, method))
     # First choice scores 1 or 0, "everything is true" always 1.
     threshold = 0.5 if limit is None else limit.threshold
     return Judged(
-        np.array([claim.truth for claim, _ in asked]),
+        np.array([claim.truth for claim, _ in read]),
         scores >= threshold,
         scores,
-        np.array([numbers[claim.prompt.fact_key] for claim, _ in asked]),
+        np.array([numbers[claim.prompt.fact_key] for claim, _ in read]),
     )
 
 
@@ -219,16 +207,16 @@ def _score(method: str, relation_lang: RelationLang, reading: Reading, known: Ca
         case "everything-true":
             return 1.0
         case "first-choice":
-            return float(reading.is_best)
+            return float(reading.answer.is_first)
         case "probability":
-            return reading.p_claim
+            return reading.answer.p
         case "ensemble":
-            own = {**reading.scores, "probability": reading.p_claim}
+            own = {**reading.scores, "probability": reading.answer.p}
             return ensemble_score(known.curves[relation_lang], own)
     return reading.scores[method]
 
 
-def as_columns(rows: Sequence[Row]) -> tuple[list[str], list[tuple[object, ...]]]:
+def as_columns(rows: Sequence[MethodFigures]) -> tuple[list[str], list[tuple[object, ...]]]:
     """The rows as a table: each metric, then the ends of its interval."""
     claims = ["method", "relation", "lang", "n_facts", "n_claims"]
     names = [*claims, *named(*METRICS), "answered", "accuracy_answered"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kndb.evaluation.factcheck import Row, as_columns
+from kndb.evaluation.factcheck import MethodFigures, as_columns
 from kndb.evaluation.table import Table
 
 NAME = "factcheck"
@@ -20,7 +20,7 @@ NOTES = (
 )
 
 
-def as_table(rows: Sequence[Row], settings: Mapping[str, Any]) -> Table:
+def as_table(rows: Sequence[MethodFigures], settings: Mapping[str, Any]) -> Table:
     """The rows with title, settings and notes."""
     columns, values = as_columns(rows)
     return Table(NAME, TITLE, columns, values, settings, NOTES)

@@ -14,8 +14,7 @@ import numpy as np
 
 from kndb.attribution import Settings
 from kndb.errors import UsageError
-from kndb.factcheck.scoring import Neurons
-from kndb.factcheck.thresholds import Curve
+from kndb.factcheck.curves import Curve
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
 from kndb.store.calibrations import StoredCalibration
@@ -102,15 +101,6 @@ def calibrated(stored: StoredCalibration) -> Calibrated:
 def _curve(points: Iterable[tuple[float, int, int]]) -> Curve:
     thresholds, true_above, false_above = zip(*points, strict=True)
     return Curve(np.array(thresholds), np.array(true_above), np.array(false_above))
-
-
-def flat_neurons(neurons: Iterable[Neuron], n_neurons: int) -> Neurons:
-    """Neurons as places in a layer-by-layer list.
-
-    >>> flat_neurons([Neuron(1, 3)], 10)
-    array([13])
-    """
-    return np.array([neuron.layer * n_neurons + neuron.index for neuron in neurons], dtype=np.intp)
 
 
 def ensemble_score(curves: Mapping[str, Curve], scores: Mapping[str, float]) -> float:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from kndb.errors import KndbError, UsageError
-from kndb.factcheck.asking import ask
 from kndb.factcheck.calibrated import attribution_settings
-from kndb.factcheck.calibration_rows import calibration_tables
-from kndb.factcheck.choice import Calibration, choose_thresholds
-from kndb.factcheck.labelled import LabelledClaim, WrongAnswers, labelled, split_of
-from kndb.factcheck.selection import Counted, count_facts, frequent, random_others
-from kndb.factcheck.thresholds import OBJECTIVES
+from kndb.factcheck.calibration_rows import Calibration, calibration_tables
+from kndb.factcheck.curves import OBJECTIVES
+from kndb.factcheck.labelled_claims import LabelledClaim, WrongAnswers, labelled, split_of
+from kndb.factcheck.relation_neurons import Counted, count_facts, frequent, random_others
+from kndb.factcheck.scoring import read_claims
+from kndb.factcheck.thresholds import choose_thresholds
 from kndb.facts import content_id
 from kndb.model_runs import model_and_run
 from kndb.models import LanguageModel, ModelChoice
@@ -111,11 +111,9 @@ def calibrate(request: CalibrationRequest, progress: Report = silent) -> Calibra
             f"The split leaves no claims to choose thresholds on: {len(splits)} facts are too few."
         )
     settings = attribution_settings(run.settings)
-    readings = ask(model, claims, neurons, settings, request.model.memory, progress)
+    read = read_claims(model, claims, neurons, settings, request.model.memory, progress)
     train = {prompt.fact_key for prompt in prompts if splits[prompt.fact_key] == "train"}
-    thresholds = choose_thresholds(
-        claims, readings, neurons, train, request.objective, request.seed
-    )
+    thresholds = choose_thresholds(read, neurons, train, request.objective, request.seed)
     text = ids.canonical_json(request.settings())
     calibration_id = content_id("factcheck", run.run_id, search_id, text)
     found = Calibration(calibration_id, run.run_id, run.model, thresholds, neurons, splits)

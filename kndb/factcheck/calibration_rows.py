@@ -1,13 +1,46 @@
-"""From a calibration to the Arrow rows of the database."""
+"""A calibration, and its Arrow rows of the database."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from kndb.factcheck.choice import POINTS, Calibration
+from kndb.factcheck.relation_neurons import Counted
+from kndb.factcheck.thresholds import POINTS, Threshold
+from kndb.store.prompts import RelationLang
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration chose.
+
+    Attributes:
+        calibration_id: its id.
+        run_id: the run.
+        model: the model's name.
+        thresholds: per relation, language and method.
+        neurons: of each kind, per relation and language, with the number of their facts.
+        splits: the split of each fact key.
+    """
+
+    calibration_id: int
+    run_id: int
+    model: str
+    thresholds: tuple[Threshold, ...]
+    neurons: Mapping[str, Mapping[RelationLang, Counted]]
+    splits: Mapping[str, str]
+
+    def useless(self, method: str) -> list[Threshold]:
+        """The method's thresholds that are no better than calling every claim true.
+
+        They are the lowest of their curves, which lets every claim pass.
+        """
+        own = (chosen for chosen in self.thresholds if chosen.method == method)
+        return [chosen for chosen in own if chosen.threshold <= chosen.curve.thresholds[0]]
+
 
 _KEY = [("calibration_id", pa.int64())]
 _PLACE = [*_KEY, ("relation_id", pa.string()), ("lang", pa.string())]

@@ -23,18 +23,14 @@ from kndb.factcheck.calibrated import (
     Limit,
     calibrated,
     ensemble_score,
-    flat_neurons,
 )
 from kndb.factcheck.claims import Claim, Index, Unclear
-from kndb.factcheck.scoring import Neurons, Question, Reading, read
+from kndb.factcheck.scoring import CHUNK, ClaimPrompt, FlatNeurons, Reading, flat_neurons, read
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
 from kndb.store import ids
 from kndb.store.calibrations import read_calibration
 from kndb.store.prompts import RelationLang
-
-CHUNK = 512
-"""Claims that are asked together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,7 @@ class FactChecker:
         self.memory = memory
         needed = ENSEMBLE_OF if method == "ensemble" else (method,)
         self._kinds = [kind for kind in needed if kind != "probability"]
-        self._sets: dict[RelationLang, dict[str, Neurons]] = {}
+        self._sets: dict[RelationLang, dict[str, FlatNeurons]] = {}
 
     def check(self, claims: Iterable[str]) -> Iterator[Verdict]:
         """Verdicts of claims in words, in their order; only some claims are held at a time."""
@@ -137,15 +133,15 @@ class FactChecker:
         return self._verdicts(self.index.about(fact_key, answer, self.lang))
 
     def _verdicts(self, claims: Sequence[Claim | Unclear]) -> list[Verdict]:
-        questions: list[Question] = []
+        prompts: list[ClaimPrompt] = []
         own: list[slice] = []
         for claim in claims:
-            start = len(questions)
+            start = len(prompts)
             if isinstance(claim, Claim) and self._problem(claim) is None:
                 sets = self._neurons(claim.relation_lang)
-                questions += [Question(text, claim.answer, sets) for text in claim.prompts]
-            own.append(slice(start, len(questions)))
-        readings = read(self.model, questions, self.calibration.settings, self.memory)
+                prompts += [ClaimPrompt(text, claim.answer, sets) for text in claim.prompts]
+            own.append(slice(start, len(prompts)))
+        readings = read(self.model, prompts, self.calibration.settings, self.memory)
         return [
             self._verdict(claim, readings[part]) for claim, part in zip(claims, own, strict=True)
         ]
@@ -163,7 +159,7 @@ class FactChecker:
             return "no threshold for the relation"
         return None
 
-    def _neurons(self, relation_lang: RelationLang) -> dict[str, Neurons]:
+    def _neurons(self, relation_lang: RelationLang) -> dict[str, FlatNeurons]:
         """The sets whose scores are wanted; to explain, also each neuron by itself."""
         if relation_lang not in self._sets:
             n = self.model.info.n_neurons
@@ -177,22 +173,22 @@ class FactChecker:
                 self._sets[relation_lang] |= alone
         return self._sets[relation_lang]
 
-    def _verdict(self, claim: Claim | Unclear, readings: Sequence[Reading]) -> Verdict:
+    def _verdict(self, claim: Claim | Unclear, readings: Sequence[Reading | str]) -> Verdict:
         if isinstance(claim, Unclear):
             return self._unknown(claim, claim.reason)
         if problem := self._problem(claim):
             return self._unknown(claim, problem)
-        asked = [reading for reading in readings if reading.reason is None]
-        if not asked:
-            return self._unknown(claim, readings[0].reason or "")
+        read = [reading for reading in readings if isinstance(reading, Reading)]
+        if not read:
+            return self._unknown(claim, str(readings[0]))
         relation_lang = claim.relation_lang
-        scores = {name: _mean(r.scores[name] for r in asked) for name in asked[0].scores}
-        scores["probability"] = _mean(reading.p_claim for reading in asked)
+        scores = {name: _mean(r.scores[name] for r in read) for name in read[0].scores}
+        scores["probability"] = _mean(reading.answer.p for reading in read)
         if self.method == "ensemble":
             scores["ensemble"] = ensemble_score(self.calibration.curves[relation_lang], scores)
         limit, score = self.calibration.limits[relation_lang, self.method], scores[self.method]
         close = self.band and limit.low <= score < limit.high
-        best = max(asked, key=lambda reading: reading.p_best)
+        best = max((reading.answer for reading in read), key=lambda answer: answer.p_first)
         return Verdict(
             claim.text,
             claim.fact_key,
@@ -201,8 +197,8 @@ class FactChecker:
             score,
             limit.threshold,
             scores["probability"],
-            best.p_best,
-            best.best_answer,
+            best.p_first,
+            best.first_choice,
             sum(len(self.calibration.neurons[relation_lang, kind]) for kind in self._kinds),
             self.method,
             "too close to the threshold" if close else None,

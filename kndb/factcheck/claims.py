@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kndb.errors import NotFound
-from kndb.factcheck.text import canonical, fold, name_problem, same, scripts
+from kndb.factcheck.spelling import canonical, fold, name_problem, same, scripts
 from kndb.facts import MASK_PLACEHOLDER, OBJECT_PLACEHOLDER, SUBJECT_PLACEHOLDER
 from kndb.store.database import connect
 from kndb.store.prompts import RelationLang

@@ -1,182 +1,162 @@
-"""What a model says of claimed answers: their probability, its first choice, neurons' scores.
+"""What a model says of claims: its answers, and the scores of neurons. Knows no threshold.
 
 A claim's score by a set of neurons is the mean attribution of those neurons with the claimed answer
-in the place of the answer (Chen et al. 2024, section on fact checking). Knows no threshold.
+in the place of the answer (Chen et al. 2024, section on fact checking).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from kndb.attribution import Settings, attribute
-from kndb.attribution.engine import LARGEST_BATCH
-from kndb.models import LanguageModel, Target, Unusable
-from kndb.models.memory import Budget, default_budget
+from kndb.factcheck.labelled_claims import LabelledClaim
+from kndb.factcheck.relation_neurons import Counted
+from kndb.models import LanguageModel
+from kndb.models.asking import Answer, Asker
+from kndb.neurons import Neuron
+from kndb.progress import Report
+from kndb.store.prompts import RelationLang
 
-Neurons = NDArray[np.intp]
+CHUNK = 512
+"""Claims that are asked together."""
+
+FlatNeurons = NDArray[np.intp]
 """Neurons by ``layer * n_neurons + index``."""
 
 
+def flat_neurons(neurons: Iterable[Neuron], n_neurons: int) -> FlatNeurons:
+    """Neurons as places in a layer-by-layer list.
+
+    >>> flat_neurons([Neuron(1, 3)], 10)
+    array([13])
+    """
+    return np.array([neuron.layer * n_neurons + neuron.index for neuron in neurons], dtype=np.intp)
+
+
 @dataclass(frozen=True, slots=True)
-class Question:
+class ClaimPrompt:
     """A prompt, a claimed answer, and the sets of neurons whose scores are wanted, by name."""
 
     text: str
     answer: str
-    neurons: Mapping[str, Neurons]
+    neurons: Mapping[str, FlatNeurons]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the model says of one question.
+    """What the model says of a claim's prompt.
 
     Attributes:
-        reason: why it could not be asked, or None; the rest is then empty.
-        p_claim: the claimed answer's probability, the mean over its tokens.
-        p_best: the same of the model's own first choice, of as many tokens.
-        best_answer: that choice; a causal model's later tokens follow the claimed ones.
-        is_best: whether the claimed answer is that choice.
+        answer: of the claimed answer.
         scores: the mean attribution of each set of neurons; sets without neurons are left out.
     """
 
-    reason: str | None
-    p_claim: float = float("nan")
-    p_best: float = float("nan")
-    best_answer: str = ""
-    is_best: bool = False
+    answer: Answer
     scores: Mapping[str, float] = field(default_factory=dict)
+
+
+ReadClaim = tuple[LabelledClaim, Reading]
+"""A labelled claim that the model could be asked, and what it says of it."""
 
 
 def read(
     model: LanguageModel[Any],
-    questions: Sequence[Question],
+    prompts: Sequence[ClaimPrompt],
     settings: Settings,
     memory: int | None = None,
-) -> list[Reading]:
+) -> list[Reading | str]:
     """Ask the model, and attribute where sets of neurons are given.
 
     Args:
         model: from ``load_model``.
-        questions: what to ask.
+        prompts: what to ask.
         settings: of attribution; those of the run whose neurons are used.
         memory: bytes for activations.
 
+    Returns:
+        A reading for each prompt, or why the model cannot be asked it.
+
     Raises:
-        ModelError: a single question does not fit in memory.
+        ModelError: a single prompt does not fit in memory.
     """
-    readings: list[Reading] = []
-    targets: list[tuple[int, Target]] = []
-    for number, question in enumerate(questions):
-        try:
-            own = model.targets(question.text, question.answer)
-        except Unusable as reason:
-            readings.append(Reading(str(reason)))
-            continue
-        readings.append(Reading(None))
-        targets += [(number, target) for target in own]
-    tokens: dict[int, list[tuple[float, float, int, bool]]] = {}
-    for number, token in _token_readings(model, targets, memory):
-        tokens.setdefault(number, []).append(token)
-    scores = _scores(model, questions, readings, settings, memory)
-    for number, parts in tokens.items():
-        readings[number] = _reading(model, parts, scores.get(number, {}))
-    return readings
-
-
-def _reading(
-    model: LanguageModel[Any],
-    tokens: Sequence[tuple[float, float, int, bool]],
-    scores: Mapping[str, float],
-) -> Reading:
-    p, best, first, is_first = zip(*tokens, strict=True)
-    return Reading(
-        None,
-        sum(p) / len(p),
-        sum(best) / len(best),
-        model.tokenizer.decode(list(first)).strip(),
-        all(is_first),
-        scores,
-    )
-
-
-def _token_readings(
-    model: LanguageModel[Any], targets: Sequence[tuple[int, Target]], memory: int | None
-) -> Iterator[tuple[int, tuple[float, float, int, bool]]]:
-    """Of each target its owner, p(answer), the highest p, that token, and whether it is it.
-
-    An owner's tokens come in their order.
-    """
-    order = sorted(range(len(targets)), key=lambda i: len(targets[i][1].tokens))
-    found: dict[int, tuple[float, float, int, bool]] = {}
-    budget = Budget(memory or default_budget(model.device))
-    for length, alike in groupby(order, key=lambda i: len(targets[i][1].tokens)):
-        places = list(alike)
-        cost = _sequence_bytes(model, length)
-
-        def work(part: slice, places: list[int] = places) -> list[tuple[float, float, int, bool]]:
-            return _observe(model, [targets[i][1] for i in places[part]])
-
-        for start in range(0, len(places), LARGEST_BATCH):
-            batch = places[start : start + LARGEST_BATCH]
-            chunks = budget.run([cost] * len(batch), lambda part, batch=batch: work(part, batch))
-            rows = [row for chunk in chunks for row in chunk]
-            found |= dict(zip(batch, rows, strict=True))
-    for place, (owner, _) in enumerate(targets):
-        yield owner, found[place]
-
-
-def _sequence_bytes(model: LanguageModel[Any], length: int) -> int:
-    """Memory of one sequence: its widest layer, what is kept of each, and its logits."""
-    width = model.info.n_neurons + 8 * model.width
-    kept = model.info.n_layers * (model.info.n_neurons + 2 * length * model.width)
-    vocabulary = 8 * int(model.unembedding.weight.shape[0])
-    return (length * width + kept) * model.dtype.itemsize + vocabulary
-
-
-@torch.no_grad()
-def _observe(
-    model: LanguageModel[Any], targets: Sequence[Target]
-) -> list[tuple[float, float, int, bool]]:
-    device = model.device
-    tokens = torch.tensor([target.tokens for target in targets], device=device)
-    positions = torch.tensor([target.position for target in targets], device=device)
-    answers = torch.tensor([target.answer for target in targets], device=device)
-    observed, _ = model.observe(tokens, positions, len(targets))
-    probabilities = observed.logits.softmax(1)
-    p = probabilities.gather(1, answers[:, None])[:, 0]
-    best, first = probabilities.max(1)
-    rows = zip(p.tolist(), best.tolist(), first.tolist(), (p >= best).tolist(), strict=True)
-    return list(rows)
+    asker = Asker(model, memory, shared_prefix=True)
+    answers = asker.ask([(prompt.text, prompt.answer) for prompt in prompts])
+    wanted = [
+        number
+        for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
+        if prompt.neurons and not isinstance(answer, str)
+    ]
+    scores = _scores(model, [prompts[number] for number in wanted], settings, memory)
+    by_number = dict(zip(wanted, scores, strict=True))
+    return [
+        answer if isinstance(answer, str) else Reading(answer, by_number.get(number, {}))
+        for number, answer in enumerate(answers)
+    ]
 
 
 def _scores(
     model: LanguageModel[Any],
-    questions: Sequence[Question],
-    readings: Sequence[Reading],
+    prompts: Sequence[ClaimPrompt],
     settings: Settings,
     memory: int | None,
-) -> dict[int, dict[str, float]]:
-    """Of each question that has neurons and can be asked, their mean attributions."""
-    asked = [
-        number
-        for number, (question, reading) in enumerate(zip(questions, readings, strict=True))
-        if question.neurons and reading.reason is None
-    ]
-    pairs = [(questions[number].text, questions[number].answer) for number in asked]
-    scores = {}
+) -> list[dict[str, float]]:
+    """The mean attributions of each prompt's sets of neurons."""
+    scores: list[dict[str, float]] = [{} for _ in prompts]
+    pairs = [(prompt.text, prompt.answer) for prompt in prompts]
     for found in attribute(model, pairs, settings, memory=memory):
-        number = asked[found.index]
         flat = found.scores.ravel()
-        scores[number] = {
+        scores[found.index] = {
             name: float(flat[neurons].mean())
-            for name, neurons in questions[number].neurons.items()
+            for name, neurons in prompts[found.index].neurons.items()
             if len(neurons)
         }
     return scores
+
+
+def read_claims(
+    model: LanguageModel[Any],
+    claims: Sequence[LabelledClaim],
+    neurons: Mapping[str, Mapping[RelationLang, Counted]],
+    settings: Settings,
+    memory: int | None,
+    progress: Report,
+) -> list[ReadClaim]:
+    """What the model says of each claim that it can be asked, with the scores of all kinds.
+
+    Args:
+        model: from ``load_model``.
+        claims: what to ask.
+        neurons: for each kind, those of each relation and language.
+        settings: of attribution.
+        memory: bytes for activations.
+        progress: called after every :data:`CHUNK` claims.
+
+    Raises:
+        ModelError: a single claim does not fit in memory.
+    """
+    sets: dict[RelationLang, dict[str, FlatNeurons]] = {}
+    for kind, of_kind in neurons.items():
+        for relation_lang, counted in of_kind.items():
+            own = sets.setdefault(relation_lang, {})
+            own[kind] = flat_neurons(counted, model.info.n_neurons)
+    found: list[ReadClaim] = []
+    for start in range(0, len(claims), CHUNK):
+        progress(start, len(claims))
+        chunk = claims[start : start + CHUNK]
+        prompts = [
+            ClaimPrompt(claim.prompt.text, claim.answer, sets.get(claim.prompt.relation_lang, {}))
+            for claim in chunk
+        ]
+        readings = read(model, prompts, settings, memory)
+        found += [
+            (claim, reading)
+            for claim, reading in zip(chunk, readings, strict=True)
+            if not isinstance(reading, str)
+        ]
+    progress(len(claims), len(claims))
+    return found

@@ -1,126 +1,136 @@
-"""Thresholds that tell true claims from false ones, and the curves they are read off.
-
-A claim is held true when its score is at least the threshold. Computes from scores alone; where
-they come from, and which facts may be used, is the caller's to know.
-"""
+"""Chooses thresholds on claims that have been scored: per relation, language and method."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Scores = NDArray[np.float64]
+from kndb.factcheck.calibrated import ENSEMBLE_OF, ensemble_score
+from kndb.factcheck.curves import Curve, best_threshold, curve_of, threshold_band
+from kndb.factcheck.relation_neurons import Counted
+from kndb.factcheck.scoring import ReadClaim
+from kndb.store.prompts import RelationLang
 
 
 @dataclass(frozen=True)
-class Curve:
-    """How many claims score at least so much.
+class Threshold:
+    """The threshold of a method for a relation and language, and what it was chosen on.
 
     Attributes:
-        thresholds: ascending; the lowest lets every claim pass.
-        true_above: of each threshold, true claims at or above it.
-        false_above: likewise, false claims.
+        relation_lang: relation and language.
+        method: what scores the claims.
+        threshold: claims that score at least this are held true.
+        low, high: its band: scores within are too close to call.
+        n_neurons: neurons that make the score; 0 where none do.
+        n_train: training facts of the relation.
+        n_validation: validation facts.
+        n_claims: claims about these.
+        f1, accuracy: on these claims.
+        curve: of these claims.
     """
 
-    thresholds: Scores
-    true_above: NDArray[np.int64]
-    false_above: NDArray[np.int64]
-
-    @property
-    def f1(self) -> Scores:
-        """F1 of each threshold, true claims being the positives."""
-        found: Scores = (
-            2 * self.true_above / (self.true_above + self.false_above + self.true_above[0])
-        )
-        return found
-
-    @property
-    def accuracy(self) -> Scores:
-        """Share of claims that each threshold tells rightly."""
-        rejected = self.false_above[0] - self.false_above
-        found: Scores = (self.true_above + rejected) / (self.true_above[0] + self.false_above[0])
-        return found
-
-    def rank(self, score: float) -> float:
-        """The share of the curve's claims that score lower, which compares unlike scores.
-
-        >>> curve_of(np.array([1.0, 2, 3, 4]), np.array([False, False, True, True])).rank(2.9)
-        0.5
-        """
-        at = max(int(np.searchsorted(self.thresholds, score, side="right")) - 1, 0)
-        above = self.true_above + self.false_above
-        return float(1 - above[at] / above[0])
-
-    def thinned(self, n: int) -> Curve:
-        """At most about ``n`` of the thresholds, evenly; the first is kept."""
-        step = -(-len(self.thresholds) // n)
-        return Curve(self.thresholds[::step], self.true_above[::step], self.false_above[::step])
+    relation_lang: RelationLang
+    method: str
+    threshold: float
+    low: float
+    high: float
+    n_neurons: int
+    n_train: int
+    n_validation: int
+    n_claims: int
+    f1: float
+    accuracy: float
+    curve: Curve
 
 
-def curve_of(scores: Scores, labels: NDArray[np.bool_]) -> Curve:
-    """The curve of some claims.
+POINTS = 200
+"""About so many points of each curve are kept."""
+
+
+def choose_thresholds(
+    claims: Sequence[ReadClaim],
+    neurons: Mapping[str, Mapping[RelationLang, Counted]],
+    train: set[str],
+    objective: str,
+    seed: int,
+) -> tuple[Threshold, ...]:
+    """A threshold for each relation, language and method that has scores of both classes.
 
     Args:
-        scores: ``(claims,)``.
-        labels: ``(claims,)``, whether each is true.
+        claims: claims about validation facts, and what the model says of each.
+        neurons: of each kind, per relation and language.
+        train: keys of the training facts.
+        objective: ``f1`` or ``accuracy``.
+        seed: of the bootstrap that gives the bands.
     """
-    order = np.argsort(-scores, kind="stable")
-    falling, truth = scores[order], labels[order]
-    last = np.append(falling[1:] < falling[:-1], True)  # the last claim of each distinct score
-    distinct = falling[last]
-    # Halfway to the next lower score, where there is one.
-    thresholds = np.append((distinct[:-1] + distinct[1:]) / 2, distinct[-1:])
-    true_above, false_above = np.cumsum(truth)[last], np.cumsum(~truth)[last]
-    return Curve(thresholds[::-1], true_above[::-1], false_above[::-1])
+    groups: dict[RelationLang, list[ReadClaim]] = defaultdict(list)
+    for claim, reading in claims:
+        groups[claim.prompt.relation_lang].append((claim, reading))
+    found = []
+    for relation_lang, group in sorted(groups.items()):
+        n_train = sum(key.startswith(f"{relation_lang.relation_id}:") for key in train)
+        truth = np.array([claim.truth for claim, _ in group])
+        if truth.all() or not truth.any():
+            continue
+        keys = [claim.prompt.fact_key for claim, _ in group]
+        facts = np.unique(np.array(keys), return_inverse=True)[1]
+        for method, scores in _scores(group, truth):
+            n = len(neurons.get(method, {}).get(relation_lang, {}))
+            found.append(
+                _choose(relation_lang, method, scores, truth, facts, objective, seed, n, n_train)
+            )
+    return tuple(found)
 
 
-OBJECTIVES = ("f1", "accuracy")
+def _scores(
+    group: Sequence[ReadClaim], truth: NDArray[np.bool_]
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """The scores of each method that has them; the ensemble's come from the others' curves."""
+    found = {"probability": np.array([reading.answer.p for _, reading in group])}
+    for kind in group[0][1].scores:
+        found[kind] = np.array([reading.scores[kind] for _, reading in group])
+    yield from found.items()
+    if found.keys() >= set(ENSEMBLE_OF):
+        # From the points that are kept, so that the score is the same when they are read back.
+        curves = {method: curve_of(found[method], truth).thinned(POINTS) for method in ENSEMBLE_OF}
+        columns = [found[method] for method in ENSEMBLE_OF]
+        rows = [
+            ensemble_score(curves, dict(zip(ENSEMBLE_OF, row, strict=True)))
+            for row in zip(*columns, strict=True)
+        ]
+        yield "ensemble", np.array(rows)
 
 
-def best_threshold(curve: Curve, objective: str) -> int:
-    """The place of the threshold with the highest F1 or accuracy.
-
-    Of equals the one that is better by the other measure, then the lowest.
-    """
-    first, second = curve.f1, curve.accuracy
-    if objective == "accuracy":
-        first, second = second, first
-    return int(np.lexsort((-second, -first))[0])
-
-
-def threshold_band(
-    scores: Scores,
-    labels: NDArray[np.bool_],
+def _choose(
+    relation_lang: RelationLang,
+    method: str,
+    scores: NDArray[np.float64],
+    truth: NDArray[np.bool_],
     facts: NDArray[np.int64],
     objective: str,
     seed: int,
-    *,
-    replicates: int = 200,
-    level: float = 0.5,
-) -> tuple[float, float]:
-    """Where the threshold lies when the facts are drawn anew with replacement.
-
-    Args:
-        scores, labels: of the claims, as in :func:`curve_of`.
-        facts: ``(claims,)``, the number of the fact that each claim is about.
-        objective: ``f1`` or ``accuracy``.
-        seed: of the draws.
-        replicates: number of draws.
-        level: share of the draws' thresholds within the band.
-
-    Returns:
-        The lowest and the highest threshold of the band.
-    """
-    generator = np.random.default_rng(seed)
-    members = [np.flatnonzero(facts == fact) for fact in np.unique(facts)]
-    found = []
-    for _ in range(replicates):
-        drawn = np.concatenate(
-            [members[i] for i in generator.integers(len(members), size=len(members))]
-        )
-        curve = curve_of(scores[drawn], labels[drawn])
-        found.append(curve.thresholds[best_threshold(curve, objective)])
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    n_neurons: int,
+    n_train: int,
+) -> Threshold:
+    curve = curve_of(scores, truth)
+    at = best_threshold(curve, objective)
+    low, high = threshold_band(scores, truth, facts, objective, seed)
+    threshold = float(curve.thresholds[at])
+    return Threshold(
+        relation_lang,
+        method,
+        threshold,
+        min(low, threshold),
+        max(high, threshold),
+        n_neurons,
+        n_train,
+        int(facts.max()) + 1,
+        len(truth),
+        float(curve.f1[at]),
+        float(curve.accuracy[at]),
+        curve,
+    )

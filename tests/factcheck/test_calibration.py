@@ -12,11 +12,11 @@ import pytest
 
 from kndb.errors import NotFound, UsageError
 from kndb.evaluation.factcheck import METHODS as EVALUATED
-from kndb.evaluation.factcheck import EvaluationRequest, evaluate, test_claims
+from kndb.evaluation.factcheck import EvaluationRequest, claims_to_judge, evaluate
 from kndb.factcheck import METHODS, FactChecker
 from kndb.factcheck.calibration import Calibration, CalibrationRequest, calibrate
-from kndb.factcheck.labelled import WrongAnswers, labelled, parse_split, split_of
-from kndb.factcheck.text import same
+from kndb.factcheck.labelled_claims import WrongAnswers, labelled, parse_split, split_of
+from kndb.factcheck.spelling import same
 from kndb.models import LanguageModel, ModelChoice
 from kndb.store.prompts import read_prompts
 
@@ -106,7 +106,7 @@ def test_thresholds_do_not_move_when_test_facts_change(
 
 def test_evaluation_is_on_test_facts_only(searched: Path, calibration: Calibration) -> None:
     settings = '{"seed": 0, "wrong": 1}'
-    claims = test_claims(searched, calibration.run_id, dict(calibration.splits), settings)
+    claims = claims_to_judge(searched, calibration.run_id, dict(calibration.splits), settings)
     assert claims
     assert {calibration.splits[claim.prompt.fact_key] for claim in claims} == {"test"}
     rows = evaluate(EvaluationRequest(searched, ModelChoice("demo-masked"), replicates=100))

@@ -23,7 +23,7 @@ from kndb_cli.output.terminal import note
 
 if TYPE_CHECKING:
     from kndb.factcheck import Verdict
-    from kndb.factcheck.choice import Calibration
+    from kndb.factcheck.calibration_rows import Calibration
 
 COLUMNS = (
     "claim",
@@ -229,7 +229,7 @@ def calibrate(
     choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
     from kndb.factcheck.calibration import CalibrationRequest
     from kndb.factcheck.calibration import calibrate as choose_thresholds
-    from kndb.factcheck.labelled import parse_split
+    from kndb.factcheck.labelled_claims import parse_split
 
     request = CalibrationRequest(
         database=db,

@@ -14,7 +14,7 @@ from sklearn.metrics import (
 )
 
 from kndb.evaluation.statistics.metrics import Judged, intervals, measure
-from kndb.factcheck.thresholds import best_threshold, curve_of
+from kndb.factcheck.curves import best_threshold, curve_of
 
 
 def random_part(seed: int, n: int = 200, ties: bool = False) -> Judged:

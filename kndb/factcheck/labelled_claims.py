@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kndb.errors import UsageError
-from kndb.factcheck.text import same
+from kndb.factcheck.spelling import same
 from kndb.facts import content_id
 from kndb.store.prompts import RelationLang, StoredPrompt
-
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
