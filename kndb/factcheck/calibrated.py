@@ -21,15 +21,15 @@ from kndb.store.calibrations import StoredCalibration
 from kndb.store.prompts import RelationLang
 
 METHODS = ("degenerate", "probability", "knowledge", "ensemble")
-"""What may score a claim: the mean attribution of the relation's degenerate neurons (Chen et al.
-2024) or of all its knowledge neurons, the answer's probability, or the three together."""
+"""How a claim can be scored: by the mean attribution of the relation's degenerate neurons (Chen et
+al. 2024) or of all its knowledge neurons, by the answer's probability, or by all three."""
 
 ENSEMBLE_OF = ("degenerate", "probability", "knowledge")
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A threshold; scores from ``low`` to ``high`` are too close to it."""
+    """A threshold; scores from ``low`` to ``high`` are too close to call."""
 
     threshold: float
     low: float
@@ -38,14 +38,14 @@ class Limit:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A calibration.
+    """A calibration, ready for use.
 
     Attributes:
-        settings: of attribution, those of the run.
+        settings: the run's attribution settings.
         limits: by relation, language and method.
         neurons: by relation, language and kind.
         curves: by relation, language and method.
-        dtype: of the model's weights; scores in another are not comparable with the thresholds.
+        dtype: dtype of the model's weights; scores in another dtype do not match the thresholds.
     """
 
     settings: Settings
@@ -55,7 +55,7 @@ class Calibrated:
     dtype: str
 
     def check_dtype(self, model: LanguageModel[Any]) -> None:
-        """Refuse a model that was loaded with another precision than the calibration's.
+        """Refuse a model whose dtype differs from the calibration's.
 
         Raises:
             UsageError: its weights have another dtype.
@@ -69,13 +69,13 @@ class Calibrated:
 
 
 def attribution_settings(stored: Mapping[str, Any]) -> Settings:
-    """The options of attribution among a run's settings."""
+    """The attribution settings within a run's settings."""
     own = {field.name for field in fields(Settings)}
     return Settings(**{name: value for name, value in stored.items() if name in own})
 
 
 def calibrated(stored: StoredCalibration) -> Calibrated:
-    """What a stored calibration says, by relation and language."""
+    """A stored calibration, arranged by relation and language."""
     neurons: dict[tuple[RelationLang, str], list[Neuron]] = {}
     for relation, lang, kind, layer, index in stored.neurons:
         neurons.setdefault((RelationLang(relation, lang), kind), []).append(Neuron(layer, index))
@@ -104,5 +104,5 @@ def _curve(points: Iterable[tuple[float, int, int]]) -> Curve:
 
 
 def ensemble_score(curves: Mapping[str, Curve], scores: Mapping[str, float]) -> float:
-    """The mean of the methods' ranks among the validation claims: unlike scores, one scale."""
+    """The mean of a claim's ranks among the validation claims: one scale for all methods."""
     return sum(curves[method].rank(scores[method]) for method in ENSEMBLE_OF) / len(ENSEMBLE_OF)

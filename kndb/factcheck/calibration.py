@@ -1,7 +1,7 @@
 """Calibrates the fact check: neurons from training facts, thresholds from validation facts.
 
-Test facts are set aside before anything is looked at: neither their neurons nor their answers, as
-wrong answers to other prompts, have a part in it.
+Test facts are set aside first: neither their neurons nor their answers (as wrong answers to other
+prompts) are used.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from kndb.store.prompts import RelationLang, StoredPrompt, read_prompts
 
 @dataclass(frozen=True)
 class CalibrationRequest:
-    """What to calibrate, on what.
+    """What to calibrate, and on what.
 
     Attributes:
         database: the database's path.
         model: which model, and how it is loaded.
         run: a run's id or its first digits; the model's newest finished run when None.
-        split: shares of training, validation and test facts, in per cent.
-        seed: of the split, of the wrong answers and of the random neurons.
-        share: a relation's degenerate neurons are those of more than this share of the most
-            frequent one's facts; 0.7 in the released code of AMIG.
+        split: percentages of training, validation and test facts.
+        seed: seed of the split, the wrong answers and the random neurons.
+        share: keep a relation's degenerate neurons that occur in more than this share of the
+            number of facts in which its most frequent one occurs; 0.7 in AMIG's released code.
         objective: the threshold maximises ``f1`` or ``accuracy``.
-        wrong: wrong answers to each prompt.
+        wrong: number of wrong answers to each prompt.
     """
 
     database: Path
@@ -61,7 +61,7 @@ class CalibrationRequest:
     wrong: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
+        """Check the settings.
 
         Raises:
             UsageError: an unknown objective, a share out of range, or no wrong answers.
@@ -73,10 +73,10 @@ class CalibrationRequest:
         if not 0 <= self.share < 1:
             raise UsageError(f"The share must be at least 0 and below 1; {self.share:g} was given.")
         if self.wrong < 1:
-            raise UsageError(f"At least 1 wrong answer is needed; {self.wrong} was asked for.")
+            raise UsageError(f"At least 1 wrong answer is needed; {self.wrong} was given.")
 
     def settings(self) -> dict[str, Any]:
-        """What sets this calibration apart from others of the same run and search."""
+        """The settings that distinguish calibrations of the same run and search."""
         return {
             "split": list(self.split),
             "seed": self.seed,
@@ -91,8 +91,8 @@ def calibrate(request: CalibrationRequest, progress: Report = silent) -> Calibra
     """Choose neurons and thresholds, and store them.
 
     Raises:
-        NotFound: no such run, or no search for degenerate neurons of it.
-        UsageError: an option is wrong, or the model is not the run's.
+        NotFound: no such run, or it has no search for degenerate neurons.
+        UsageError: an option is wrong, or the run used another model.
         ModelError: the model cannot be loaded.
         DatabaseError: the database cannot be opened.
         KndbError: the split leaves no claims to choose a threshold on.
@@ -137,10 +137,10 @@ def choose_neurons(
     splits: Mapping[str, str],
     model: LanguageModel[Any],
 ) -> dict[str, dict[RelationLang, Counted]]:
-    """The neurons of each kind, per relation and language, by the training facts.
+    """The neurons of each kind, per relation and language, chosen on the training facts.
 
-    Degenerate neurons are those of many facts; knowledge neurons are all of any fact; random ones
-    are as many as the degenerate ones.
+    Degenerate neurons: those of many facts. Knowledge neurons: all those of any fact. Random
+    neurons: the same number as degenerate ones.
     """
     train = {prompt.fact_id for prompt in prompts if splits[prompt.fact_key] == "train"}
     found = count_facts(degenerate_neurons(request.database, search_id), train)
@@ -157,7 +157,7 @@ def choose_neurons(
 def validation_claims(
     request: CalibrationRequest, prompts: Sequence[StoredPrompt], splits: Mapping[str, str]
 ) -> list[LabelledClaim]:
-    """Claims about the validation facts. Wrong answers are never those of test facts."""
+    """Claims about the validation facts. No wrong answer comes from a test fact."""
     seen = [prompt for prompt in prompts if splits[prompt.fact_key] != "test"]
     own = [prompt for prompt in prompts if splits[prompt.fact_key] == "validation"]
     return list(labelled(own, WrongAnswers(seen, prompts, request.seed), request.wrong))

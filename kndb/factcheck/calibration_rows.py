@@ -1,4 +1,4 @@
-"""A calibration, and its Arrow rows of the database."""
+"""A calibration, and its rows in the database as Arrow tables."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kndb.store.prompts import RelationLang
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a calibration chose.
+    """The result of a calibration.
 
     Attributes:
         calibration_id: its id.
         run_id: the run.
         model: the model's name.
         thresholds: per relation, language and method.
-        neurons: of each kind, per relation and language, with the number of their facts.
+        neurons: by kind, then by relation and language, each with its number of training facts.
         splits: the split of each fact key.
     """
 
@@ -36,7 +36,7 @@ class Calibration:
     def useless(self, method: str) -> list[Threshold]:
         """The method's thresholds that are no better than calling every claim true.
 
-        They are the lowest of their curves, which lets every claim pass.
+        Each is the lowest threshold of its curve, which accepts every claim.
         """
         own = (chosen for chosen in self.thresholds if chosen.method == method)
         return [chosen for chosen in own if chosen.threshold <= chosen.curve.thresholds[0]]
@@ -93,7 +93,7 @@ SCHEMAS = {
 
 
 def calibration_tables(header: Mapping[str, Any], found: Calibration) -> dict[str, pa.Table]:
-    """The rows of each table; ``header`` is that of ``factcheck_calibration``."""
+    """The rows of each table; ``header`` is the row of ``factcheck_calibration``."""
     rows: dict[str, Sequence[Mapping[str, Any]]] = {
         "factcheck_calibration": [header],
         "factcheck": _thresholds(found),

@@ -1,11 +1,11 @@
-"""Checks claims against the index: which fact, what the model says, and the verdict.
+"""Checks claims against the index: finds the fact, asks the model, gives a verdict.
 
 >>> checker = FactChecker("demo.duckdb", kndb.load_model("demo-masked"))        # doctest: +SKIP
 >>> for verdict in checker.check(["The capital of France is Lyon."]):           # doctest: +SKIP
 ...     print(verdict.verdict, verdict.score, verdict.threshold)
 
-A claim is ``true`` when its score is above the threshold chosen on validation facts, ``false`` when
-it is below, and ``unknown`` where it cannot be told, with the reason. Nothing is guessed.
+A claim is ``true`` when its score reaches the threshold chosen on validation facts, ``false`` when
+it is lower, and ``unknown``, with a reason, when neither can be decided. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from kndb.store.prompts import RelationLang
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a claim.
+    """The result of checking a claim.
 
     Attributes:
-        claim: as it was given.
+        claim: the claim as given.
         fact_key: the fact it is about: ``P36:Q142``.
-        lang: the language it is in.
+        lang: its language.
         verdict: ``true``, ``false`` or ``unknown``.
-        score: what the method gives the claim.
-        threshold: claims that score at least this are held true.
+        score: the claim's score by the method.
+        threshold: claims that score at least this count as true.
         p_claim: probability of the claimed answer.
         p_best: probability of the model's own first choice.
         best_answer: that choice.
-        neurons: number of neurons that make the score; 0 where none do.
-        method: what scored the claim.
+        neurons: number of neurons behind the score; 0 for methods without any.
+        method: how the claim was scored.
         reason: why the verdict is unknown.
-        decided: the neurons that made the score, with their shares in it; only if asked for.
+        decided: the neurons behind the score, with their attributions; empty unless ``explain``.
     """
 
     claim: str
@@ -75,14 +75,14 @@ class FactChecker:
         database: the database's path.
         model: a loaded model; the calibration is found by its weights.
         method: ``degenerate``, ``probability``, ``knowledge`` or ``ensemble``.
-        lang: the language of the claims; found by itself when None.
-        run: the run whose calibration is used; the newest calibration when None.
-        band: call a claim unknown where its score lies within the threshold's band.
-        explain: say of each claim which neurons made its score.
+        lang: the language of the claims; detected when None.
+        run: the run whose calibration is used; default: the newest calibration.
+        band: call a claim unknown when its score lies within the threshold's band.
+        explain: also list the neurons behind each claim's score.
         memory: bytes for activations.
 
     Raises:
-        UsageError: an unknown method, or weights in another dtype than at calibration.
+        UsageError: an unknown method, or the weights' dtype differs from the calibration's.
         NotFound: the fact check is not calibrated for this model.
         DatabaseError: the database cannot be opened.
     """
@@ -117,7 +117,7 @@ class FactChecker:
         self._sets: dict[RelationLang, dict[str, FlatNeurons]] = {}
 
     def check(self, claims: Iterable[str]) -> Iterator[Verdict]:
-        """Verdicts of claims in words, in their order; only some claims are held at a time."""
+        """Verdicts on claims in words, in order; at most :data:`CHUNK` claims are in memory."""
         waiting = iter(claims)
         while chunk := list(islice(waiting, CHUNK)):
             yield from self._verdicts([self.index.match(text, self.lang) for text in chunk])
@@ -147,7 +147,7 @@ class FactChecker:
         ]
 
     def _problem(self, claim: Claim) -> str | None:
-        """Why claims of this relation and language cannot be checked; None where they can."""
+        """Why claims of this relation and language cannot be checked; None if they can."""
         relation_lang = claim.relation_lang
         lacking = [
             kind for kind in self._kinds if (relation_lang, kind) not in self.calibration.neurons
@@ -160,7 +160,7 @@ class FactChecker:
         return None
 
     def _neurons(self, relation_lang: RelationLang) -> dict[str, FlatNeurons]:
-        """The sets whose scores are wanted; to explain, also each neuron by itself."""
+        """The sets of neurons to score; with ``explain``, also each neuron by itself."""
         if relation_lang not in self._sets:
             n = self.model.info.n_neurons
             own = {kind: self.calibration.neurons[relation_lang, kind] for kind in self._kinds}
@@ -193,7 +193,7 @@ class FactChecker:
             claim.text,
             claim.fact_key,
             claim.lang,
-            "unknown" if close else _told(score, limit),
+            "unknown" if close else _decision(score, limit),
             score,
             limit.threshold,
             scores["probability"],
@@ -229,7 +229,7 @@ class FactChecker:
         )
 
 
-def _told(score: float, limit: Limit) -> Literal["true", "false"]:
+def _decision(score: float, limit: Limit) -> Literal["true", "false"]:
     return "true" if score >= limit.threshold else "false"
 
 

@@ -1,7 +1,7 @@
 """Which fact of the index a claim is about: its template, its subject, and the answer it claims.
 
 A claim that fits no template, or no subject of its relation and language, or several facts, is
-given back with the reason. Nothing is guessed, and no model is run.
+returned with the reason. Nothing is guessed, and no model is run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kndb.facts import MASK_PLACEHOLDER, OBJECT_PLACEHOLDER, SUBJECT_PLACEHOLDER
 from kndb.store.database import connect
 from kndb.store.prompts import RelationLang
 
-_SUBJECT, _OBJECT = "\ue000", "\ue001"  # private characters: placeholders that no text has
+_SUBJECT, _OBJECT = "\ue000", "\ue001"  # private characters that no text contains
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Claim:
         fact_key: relation and subject: ``P36:Q142``.
         relation_id: the relation.
         lang: the language of the template.
-        prompts: the sentences to ask, with ``[MASK]`` for the answer.
-        answer: the claimed object, spelled as the index spells it where it has it.
+        prompts: the sentences to ask the model, with ``[MASK]`` for the answer.
+        answer: the claimed object, in the index's spelling if the index has it.
     """
 
     text: str
@@ -58,9 +58,9 @@ class Unclear:
 
 @dataclass(frozen=True)
 class _Form:
-    """A template: what stands before, between and after its two slots, without case.
+    """A template: the text before, between and after its two slots, without case.
 
-    ``fact_keys`` are set where the template names its subject itself.
+    ``fact_keys`` are set if the template itself names its subject.
     """
 
     relation_id: str
@@ -76,7 +76,7 @@ class _Form:
         return RelationLang(self.relation_id, self.lang)
 
     def fillings(self, text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-        """Every way to fit the text: where its subject and where its answer stand."""
+        """Every way to fit the text: the spans of its subject and of its answer."""
         first, last = self.parts[0], self.parts[-1]
         start, end = len(first), len(text) - len(last)
         if end <= start or not (text.startswith(first) and text.endswith(last)):
@@ -98,11 +98,11 @@ class Index:
 
     Attributes:
         forms: the templates.
-        subjects: fact keys of each subject's name.
-        names: each fact's subject, as it is written.
-        answers: how the index spells an answer.
-        facts: all answers of a fact in a language that are true.
-        scripts: scripts of a language's names.
+        subjects: fact keys by the subject's name.
+        names: the name of each fact's subject.
+        answers: the index's spelling of each answer.
+        prompts: the prompts of each fact in each language.
+        scripts: the scripts of each language's names.
     """
 
     forms: list[_Form] = field(default_factory=list)
@@ -147,11 +147,11 @@ class Index:
         return asked.replace(SUBJECT_PLACEHOLDER, self.names[fact_key, lang])
 
     def match(self, text: str, lang: str | None = None) -> Claim | Unclear:
-        """The claim that a sentence makes.
+        """The claim made by a sentence.
 
         Args:
             text: one sentence, for example ``The capital of France is Lyon.``
-            lang: its language; any when None.
+            lang: its language; any if None.
         """
         spelled = canonical(text)
         if not spelled:
@@ -190,7 +190,7 @@ class Index:
         )
 
     def _one(self, text: str, claims: list[Claim]) -> Claim | Unclear:
-        """The one claim meant; several languages may say the same, several facts may not."""
+        """The one claim meant: it may fit several languages, but only one fact."""
         sound = [claim for claim in claims if self.answer_problem(claim) is None]
         if len({claim.fact_key for claim in sound or claims}) > 1:
             return Unclear(text, "several facts match")
@@ -208,7 +208,7 @@ class Index:
         return (claim.relation_lang, same(claim.answer)) in self.answers
 
     def answer_problem(self, claim: Claim) -> str | None:
-        """Why the claimed answer is none, in a few words; None where it is one."""
+        """Why the claimed answer is not an answer, in a few words; None if it is one."""
         if self._knows(claim):
             return None
         if problem := name_problem(claim.answer):
@@ -223,10 +223,10 @@ class Index:
         Args:
             fact_key: ``P36:Q142``.
             answer: the claimed object.
-            lang: the language to ask in; it may then be an answer that the index does not know.
+            lang: the language to ask in; the answer may then be one that the index does not have.
 
         Raises:
-            NotFound: there is no such fact; it carries near keys.
+            NotFound: there is no such fact; the error suggests similar keys.
         """
         keys = {key.lower(): key for key, _ in self.names}
         key = keys.get(fact_key.strip().lower())
@@ -256,7 +256,7 @@ class Index:
 
 def _form(relation: str, lang: str, template: str, keys: Iterable[str]) -> _Form:
     marked = template.replace(SUBJECT_PLACEHOLDER, _SUBJECT).replace(OBJECT_PLACEHOLDER, _OBJECT)
-    # A stop after a placeholder goes, as that of a claim does.
+    # A full stop after a placeholder is dropped, as it is from a claim.
     spelled = same(marked)
     parts = tuple(spelled.replace(_SUBJECT, _OBJECT).split(_OBJECT))
     return _Form(
@@ -274,7 +274,7 @@ _NAMES = """
     FROM prompt JOIN fact USING (fact_id)
     ORDER BY ALL
 """
-# A template with more or fewer slots than its two cannot be matched.
+# Templates must have exactly one answer slot and at most one subject slot.
 _TEMPLATES = """
     SELECT relation_id, lang, template, list(DISTINCT fact_key ORDER BY fact_key)
     FROM prompt JOIN fact USING (fact_id)

@@ -1,7 +1,7 @@
-"""Thresholds that tell true claims from false ones, and the curves they are read off.
+"""Curves of claims against thresholds, and thresholds that separate true claims from false.
 
-A claim is held true when its score is at least the threshold. Computes from scores alone; where
-they come from, and which facts may be used, is the caller's to know.
+A claim counts as true when its score is at least the threshold. Only scores are used; their source,
+and which facts may be used, are the caller's concern.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curve:
-    """How many claims score at least so much.
+    """How many claims reach each threshold.
 
     Attributes:
-        thresholds: ascending; the lowest lets every claim pass.
-        true_above: of each threshold, true claims at or above it.
-        false_above: likewise, false claims.
+        thresholds: ascending; every claim reaches the lowest.
+        true_above: true claims at or above each threshold.
+        false_above: false claims at or above each threshold.
     """
 
     thresholds: Scores
@@ -30,7 +30,7 @@ class Curve:
 
     @property
     def f1(self) -> Scores:
-        """F1 of each threshold, true claims being the positives."""
+        """F1 at each threshold; true claims are the positives."""
         found: Scores = (
             2 * self.true_above / (self.true_above + self.false_above + self.true_above[0])
         )
@@ -38,13 +38,13 @@ class Curve:
 
     @property
     def accuracy(self) -> Scores:
-        """Share of claims that each threshold tells rightly."""
+        """Share of claims that each threshold classifies correctly."""
         rejected = self.false_above[0] - self.false_above
         found: Scores = (self.true_above + rejected) / (self.true_above[0] + self.false_above[0])
         return found
 
     def rank(self, score: float) -> float:
-        """The share of the curve's claims that score lower, which compares unlike scores.
+        """The share of the curve's claims that score lower: it compares scores of different kinds.
 
         >>> curve_of(np.array([1.0, 2, 3, 4]), np.array([False, False, True, True])).rank(2.9)
         0.5
@@ -54,13 +54,13 @@ class Curve:
         return float(1 - above[at] / above[0])
 
     def thinned(self, n: int) -> Curve:
-        """At most about ``n`` of the thresholds, evenly; the first is kept."""
+        """About ``n`` evenly spaced thresholds at most; the first is kept."""
         step = -(-len(self.thresholds) // n)
         return Curve(self.thresholds[::step], self.true_above[::step], self.false_above[::step])
 
 
 def curve_of(scores: Scores, labels: NDArray[np.bool_]) -> Curve:
-    """The curve of some claims.
+    """The curve of a set of claims.
 
     Args:
         scores: ``(claims,)``.
@@ -80,9 +80,9 @@ OBJECTIVES = ("f1", "accuracy")
 
 
 def best_threshold(curve: Curve, objective: str) -> int:
-    """The place of the threshold with the highest F1 or accuracy.
+    """Index of the threshold with the highest F1 or accuracy.
 
-    Of equals the one that is better by the other measure, then the lowest.
+    Ties are broken by the other measure, then by the lowest threshold.
     """
     first, second = curve.f1, curve.accuracy
     if objective == "accuracy":
@@ -100,18 +100,18 @@ def threshold_band(
     replicates: int = 200,
     level: float = 0.5,
 ) -> tuple[float, float]:
-    """Where the threshold lies when the facts are drawn anew with replacement.
+    """The range of the best threshold when the facts are resampled with replacement.
 
     Args:
-        scores, labels: of the claims, as in :func:`curve_of`.
-        facts: ``(claims,)``, the number of the fact that each claim is about.
+        scores, labels: as in :func:`curve_of`.
+        facts: ``(claims,)``, the number of each claim's fact.
         objective: ``f1`` or ``accuracy``.
-        seed: of the draws.
-        replicates: number of draws.
-        level: share of the draws' thresholds within the band.
+        seed: seed of the resampling.
+        replicates: number of resamples.
+        level: share of the resamples' thresholds that lie within the band.
 
     Returns:
-        The lowest and the highest threshold of the band.
+        The lower and upper end of the band.
     """
     generator = np.random.default_rng(seed)
     members = [np.flatnonzero(facts == fact) for fact in np.unique(facts)]

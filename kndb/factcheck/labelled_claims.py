@@ -1,7 +1,7 @@
-"""Labelled claims for calibration and tests: which facts each may see, and their wrong answers.
+"""Labelled claims for calibration and testing: the split of the facts, and their wrong answers.
 
-A fact's split, and the order in which wrong answers are drawn, are hashes of the fact and the seed
-alone: facts that come, go or change elsewhere move nothing.
+A fact's split, and the order in which wrong answers are drawn, depend only on hashes of the fact
+and the seed: adding, removing or changing other facts moves nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kndb.store.prompts import RelationLang, StoredPrompt
 
 @dataclass(frozen=True, slots=True)
 class LabelledClaim:
-    """A prompt with an answer in it, and whether that is true."""
+    """A prompt, an answer to it, and whether that answer is true."""
 
     prompt: StoredPrompt
     answer: str
@@ -36,7 +36,9 @@ def parse_split(text: str) -> tuple[int, int, int]:
     """
     parts = text.split("/")
     if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UsageError(f"{text!r} is no split; write train/validation/test, as 60/20/20.")
+        raise UsageError(
+            f"{text!r} is not a valid split; write train/validation/test, for example 60/20/20."
+        )
     train, validation, test = map(int, parts)
     if train + validation + test != 100:
         raise UsageError(f"The shares of the split {text} must add up to 100.")
@@ -54,8 +56,8 @@ def split_of(fact_key: str, shares: tuple[int, int, int], seed: int) -> str:
 class WrongAnswers:
     """Draws wrong answers from other facts of the same relation and language.
 
-    Answers come as often as facts have them, so that an answer alone says little about its truth.
-    An object that is true of the subject is never drawn, whatever it is called.
+    Answers are drawn as often as facts have them, so an answer alone reveals little.
+    An object that is true of the subject is never drawn, whatever its label.
     """
 
     def __init__(self, pool: Iterable[StoredPrompt], every: Iterable[StoredPrompt], seed: int):
@@ -68,7 +70,7 @@ class WrongAnswers:
             self._true[prompt.fact_key] |= {prompt.object_id, same(prompt.answer)}
 
     def draw(self, prompt: StoredPrompt, n: int) -> list[str]:
-        """At most ``n`` different wrong answers to a prompt; fewer where there are no more."""
+        """Up to ``n`` different wrong answers to a prompt; fewer if no more exist."""
         true = self._true[prompt.fact_key]
         drawn: dict[str, str] = {}
         for other in sorted(
@@ -93,9 +95,9 @@ class WrongAnswers:
 def labelled(
     prompts: Sequence[StoredPrompt], wrong: WrongAnswers, n_wrong: int
 ) -> Iterator[LabelledClaim]:
-    """Each prompt with its own answer, and with so many wrong ones.
+    """Each prompt with its own answer, and with ``n_wrong`` wrong ones.
 
-    A prompt without a wrong answer makes no claim, so that the classes stay in proportion.
+    A prompt with fewer wrong answers is left out, so that the classes stay in proportion.
     """
     for prompt in prompts:
         answers = wrong.draw(prompt, n_wrong)

@@ -11,7 +11,7 @@ from kndb.store.calibrations import NeuronOfFact
 from kndb.store.prompts import RelationLang
 
 Counted = dict[Neuron, int]
-"""Neurons with the number of training facts that have each."""
+"""Neurons, each with the number of training facts that have it."""
 
 KINDS = ("degenerate", "knowledge", "random")
 
@@ -26,9 +26,9 @@ def count_facts(found: Iterable[NeuronOfFact], train: set[int]) -> dict[Relation
 
 
 def frequent(counted: Counted, share: float) -> Counted:
-    """The neurons of more than ``share`` of the most frequent one's facts.
+    """The neurons whose count exceeds ``share`` times the highest count.
 
-    So the released code of AMIG keeps them, with 0.7.
+    This is the rule of AMIG's released code, with 0.7.
 
     >>> frequent({Neuron(0, 1): 10, Neuron(0, 2): 8, Neuron(1, 3): 7}, 0.7)
     {Neuron(layer=0, index=1): 10, Neuron(layer=0, index=2): 8}
@@ -40,7 +40,7 @@ def frequent(counted: Counted, share: float) -> Counted:
 def random_others(
     chosen: Mapping[RelationLang, Counted], n_neurons: int, seed: int
 ) -> dict[RelationLang, Counted]:
-    """As many other neurons of the same layers, drawn by the seed; none where there are too few."""
+    """Equally many other neurons of the same layers, drawn at random; none if there are too few."""
     found: dict[RelationLang, Counted] = {}
     for relation_lang, counted in chosen.items():
         neurons = sorted(counted)

@@ -1,7 +1,7 @@
-"""What a model says of claims: its answers, and the scores of neurons. Knows no threshold.
+"""A model's answers to claims, and the scores of neurons. Thresholds are not applied here.
 
 A claim's score by a set of neurons is the mean attribution of those neurons with the claimed answer
-in the place of the answer (Chen et al. 2024, section on fact checking).
+as the answer (Chen et al. 2024, section on fact checking).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FlatNeurons = NDArray[np.intp]
 
 
 def flat_neurons(neurons: Iterable[Neuron], n_neurons: int) -> FlatNeurons:
-    """Neurons as places in a layer-by-layer list.
+    """Neurons as indices into a layer-by-layer list.
 
     >>> flat_neurons([Neuron(1, 3)], 10)
     array([13])
@@ -40,7 +40,7 @@ def flat_neurons(neurons: Iterable[Neuron], n_neurons: int) -> FlatNeurons:
 
 @dataclass(frozen=True, slots=True)
 class ClaimPrompt:
-    """A prompt, a claimed answer, and the sets of neurons whose scores are wanted, by name."""
+    """A prompt, a claimed answer, and the sets of neurons to score, by name."""
 
     text: str
     answer: str
@@ -49,11 +49,11 @@ class ClaimPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the model says of a claim's prompt.
+    """The result of asking a model one prompt of a claim.
 
     Attributes:
-        answer: of the claimed answer.
-        scores: the mean attribution of each set of neurons; sets without neurons are left out.
+        answer: probability and rank of the claimed answer.
+        scores: the mean attribution of each set of neurons; empty sets are left out.
     """
 
     answer: Answer
@@ -61,7 +61,7 @@ class Reading:
 
 
 ReadClaim = tuple[LabelledClaim, Reading]
-"""A labelled claim that the model could be asked, and what it says of it."""
+"""A labelled claim that the model could be asked, and the reading."""
 
 
 def read(
@@ -70,12 +70,12 @@ def read(
     settings: Settings,
     memory: int | None = None,
 ) -> list[Reading | str]:
-    """Ask the model, and attribute where sets of neurons are given.
+    """Ask the model, and attribute the prompts that come with sets of neurons.
 
     Args:
         model: from ``load_model``.
-        prompts: what to ask.
-        settings: of attribution; those of the run whose neurons are used.
+        prompts: the prompts to ask.
+        settings: attribution settings of the run whose neurons are used.
         memory: bytes for activations.
 
     Returns:
@@ -126,13 +126,13 @@ def read_claims(
     memory: int | None,
     progress: Report,
 ) -> list[ReadClaim]:
-    """What the model says of each claim that it can be asked, with the scores of all kinds.
+    """Readings of the claims that the model can be asked, with scores by every kind of neuron.
 
     Args:
         model: from ``load_model``.
-        claims: what to ask.
-        neurons: for each kind, those of each relation and language.
-        settings: of attribution.
+        claims: the claims to ask.
+        neurons: by kind, then by relation and language.
+        settings: attribution settings.
         memory: bytes for activations.
         progress: called after every :data:`CHUNK` claims.
 

@@ -1,7 +1,7 @@
 """When two texts are the same for a fact check: case, spacing, width and the final stop aside.
 
-Nothing else is let pass: an accent, a missing word or another script makes another text. Knows no
-index and no model.
+Any other difference counts: an accent, a missing word or another script makes another text. Uses
+neither index nor model.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def canonical(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """The text without case, as long as before, so that places in both are the same.
+    """The text without case, as long as before, so that positions in both agree.
 
     >>> fold("İstanbul Straße")
     'İstanbul straße'
@@ -44,7 +44,7 @@ def fold(text: str) -> str:
 
 
 def same(text: str) -> str:
-    """What texts have in common that are the same for a fact check."""
+    """The text in the form in which equal texts compare equal."""
     return fold(canonical(text))
 
 
@@ -58,7 +58,7 @@ def scripts(text: str) -> set[str]:
 
 
 def name_problem(answer: str) -> str | None:
-    """Why a text cannot be a name, in a few words; None where it can.
+    """Why a text cannot be a name, in a few words; None if it can.
 
     >>> name_problem("Paris, which lies on the Seine")
     'the answer is more than a name'

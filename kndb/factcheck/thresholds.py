@@ -1,4 +1,4 @@
-"""Chooses thresholds on claims that have been scored: per relation, language and method."""
+"""Chooses a threshold per relation, language and method from scored claims."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from kndb.store.prompts import RelationLang
 
 @dataclass(frozen=True)
 class Threshold:
-    """The threshold of a method for a relation and language, and what it was chosen on.
+    """The threshold of a method for a relation and language, and the claims it was chosen on.
 
     Attributes:
         relation_lang: relation and language.
-        method: what scores the claims.
-        threshold: claims that score at least this are held true.
-        low, high: its band: scores within are too close to call.
-        n_neurons: neurons that make the score; 0 where none do.
-        n_train: training facts of the relation.
-        n_validation: validation facts.
-        n_claims: claims about these.
+        method: how claims are scored.
+        threshold: claims that score at least this count as true.
+        low, high: its band; scores within it are too close to call.
+        n_neurons: neurons behind the score; 0 for methods without any.
+        n_train: number of training facts of the relation.
+        n_validation: number of validation facts.
+        n_claims: number of claims about them.
         f1, accuracy: on these claims.
-        curve: of these claims.
+        curve: the curve of these claims.
     """
 
     relation_lang: RelationLang
@@ -48,7 +48,7 @@ class Threshold:
 
 
 POINTS = 200
-"""About so many points of each curve are kept."""
+"""About this many points of each curve are kept."""
 
 
 def choose_thresholds(
@@ -61,11 +61,11 @@ def choose_thresholds(
     """A threshold for each relation, language and method that has scores of both classes.
 
     Args:
-        claims: claims about validation facts, and what the model says of each.
-        neurons: of each kind, per relation and language.
+        claims: claims about validation facts, with their readings.
+        neurons: by kind, then by relation and language.
         train: keys of the training facts.
         objective: ``f1`` or ``accuracy``.
-        seed: of the bootstrap that gives the bands.
+        seed: seed of the bootstrap behind the bands.
     """
     groups: dict[RelationLang, list[ReadClaim]] = defaultdict(list)
     for claim, reading in claims:
@@ -95,7 +95,7 @@ def _scores(
         found[kind] = np.array([reading.scores[kind] for _, reading in group])
     yield from found.items()
     if found.keys() >= set(ENSEMBLE_OF):
-        # From the points that are kept, so that the score is the same when they are read back.
+        # Only stored points are used, so that a stored calibration gives the same score.
         curves = {method: curve_of(found[method], truth).thinned(POINTS) for method in ENSEMBLE_OF}
         columns = [found[method] for method in ENSEMBLE_OF]
         rows = [
