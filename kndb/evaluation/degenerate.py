@@ -1,8 +1,7 @@
 """The paper's tables about degenerate neurons: how many facts have them, and how many by chance.
 
-They count what a finished search of a run has stored, the newest unless another is asked for;
-nothing is searched here. A fact in a language is searched once; where a row holds several
-languages, intervals draw the facts.
+They count what a finished search has stored (default: the run's newest); no search is run here. A
+fact in a language is searched once; where a row covers several languages, intervals resample facts.
 """
 
 from __future__ import annotations
@@ -54,9 +53,9 @@ class Searched:
 
 
 def evaluate(request: StoredRequest) -> list[Table]:
-    """The tables named by :data:`TABLES`, of one search of one run.
+    """The tables named by :data:`TABLES`, for one search of one run.
 
-    Without a finished search they have no rows, and a note that says so.
+    Without a finished search they have no rows, and a note explains why.
 
     Raises:
         NotFound: there is no such model, run or search.
@@ -164,12 +163,12 @@ def _rates_table(groups: _Groups, settings: Mapping[str, Any], request: StoredRe
         rows,
         settings,
         [
-            "Searched are facts in their languages; carriers is the share of them that have at "
-            "least one degenerate set.",
+            "Searched: facts, each language counted. Carriers: the share of them with at least one "
+            "degenerate set.",
             "The rate is found over tried sets; the control tries, for each set, random neurons in "
             "the same layers. The ratio is the rate over the control's.",
-            "Intervals draw facts; where nothing, or everything, was found in all of them, they "
-            "have no width, which does not prove that there is nothing to find.",
+            "Intervals resample facts; if all facts give nothing, or everything, it has no width, "
+            "which does not prove that there is nothing to find.",
         ],
     )
 
@@ -222,10 +221,10 @@ def _sizes_table(
         by_size[size].append(rest)
     rows = [[size, *_size_row(sets, request)] for size, sets in sorted(by_size.items())]
     notes = [
-        "Drops are shares of the answer's probability (absolute where the search was asked so), "
+        "Drops are shares of the answer's probability (absolute if the search was set so), "
         "means over sets: of the whole set, of its worst proper part, of all its proper parts.",
-        "The control's drop is that of random sets in the place of those found; random sets that "
-        "met the criterion by themselves are among them, so it is, if anything, too high.",
+        "The control's drop is that of random sets in place of those found. It includes random "
+        "sets that themselves met the criterion, so it is, if anything, too high.",
     ]
     return Table("degenerate-sizes", *_HEADS["sizes"], rows, settings, notes if rows else [_NONE])
 
@@ -282,8 +281,8 @@ def _layers_table(
     notes = [
         "A neuron counts once for each fact and language that has it in a degenerate set, or as a "
         "knowledge neuron of what was searched; the shares are of all layers.",
-        "Of layer: the share of the layer's knowledge neurons that are degenerate. A search looks "
-        "at the strongest of a fact only, so this is a lower bound.",
+        "Of layer: the share of the layer's knowledge neurons that are degenerate. A search tries "
+        "only a fact's strongest neurons, so this is a lower bound.",
     ]
     return Table(
         "degenerate-layers", *_HEADS["layers"], rows, settings, notes if found else [_NONE]

@@ -1,4 +1,4 @@
-"""What becomes of answers' probabilities when neurons are scaled: changes and their measures."""
+"""How scaling neurons changes the probabilities of answers: the changes and their measures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WANTED = {"suppress": -1.0, "enhance": 1.0}
 """The sign of the change of a fact's own probability that an effect should have."""
 
 SMALLEST = float(np.finfo(np.float32).tiny)
-"""Probabilities are float32; one that is 0 counts as this in a logarithm."""
+"""The smallest float32: in a logarithm, a probability of 0 counts as this."""
 
 _KINDS = ("relative", "absolute", "log")
 MEASURES = (
@@ -30,7 +30,7 @@ MEASURES = (
     "wrong_sign",
     "specificity",
 )
-"""What :func:`measure` finds: changes of the fact's own prompts and of others, means of each."""
+"""The results of :func:`measure`: mean changes of the fact's own prompts and of others."""
 
 SETS_AT_ONCE = 2048
 """Single neurons asked together: bounds the memory that a large model's neurons take."""
@@ -124,7 +124,7 @@ def _measures(before: Floats, after: Floats, own: int, wanted: float) -> Floats:
 
 
 def _means(values: Floats) -> Floats:
-    """Means over the first axis of what is not nan; nan where nothing is left."""
+    """Means over the first axis, ignoring nan; nan if nothing is left."""
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(0)
     empty = np.full_like(total, np.nan)
@@ -142,7 +142,7 @@ def drops(
     Args:
         model: the model.
         questions: the prompts.
-        progress: told how many neurons are done.
+        progress: called with the number of neurons done.
 
     Returns:
         ``(prompts, n_layers, n_neurons)``.

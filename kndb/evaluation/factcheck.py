@@ -1,8 +1,8 @@
 """Evaluates the fact check on test facts, which its calibration has never seen.
 
 Every method judges the same claims: each prompt of a test fact with its own answer, and with a
-wrong one of the same relation. Beside the fact check's methods stand controls: random neurons of
-the same layers, the model's own first choice, and "everything is true".
+wrong one of the same relation. Controls are judged too: random neurons
+of the same layers, the model's own first choice, and "everything is true".
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ class MethodFigures:
     """A method's figures for a relation and language.
 
     Attributes:
-        method, relation, lang: what the figures are of; ``all`` for all together.
-        n_facts: test facts.
-        n_claims: claims about them.
+        method, relation, lang: what the figures describe; ``all`` means all together.
+        n_facts: number of test facts.
+        n_claims: number of claims about them.
         values: precision, recall, F1, AUROC and accuracy.
-        intervals: their 95 % bootstrap intervals, facts drawn with replacement; nan of one fact.
+        intervals: their 95 % bootstrap intervals over facts; nan for a single fact.
         answered: share of claims that are not too close to their threshold to call. The figures
-            above judge all claims alike.
-        accuracy_answered: accuracy on these; nan where there are none.
+            above cover all claims.
+        accuracy_answered: accuracy on the answered claims; nan if there are none.
     """
 
     method: str
@@ -88,14 +88,14 @@ class MethodFigures:
 def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[MethodFigures]:
     """Judge claims about test facts by every method.
 
-    A relation and language in which any method has no threshold is left out for all, so that all
-    are measured on the same claims.
+    A relation and language for which any method lacks a threshold is left out for all methods, so
+    that all are measured on the same claims.
 
     Raises:
         NotFound: there is no calibration of the model.
         ModelError: the model cannot be loaded.
-        UsageError: its weights have another dtype than at calibration.
-        KndbError: there is no test fact of a calibrated relation.
+        UsageError: the weights' dtype differs from the calibration's.
+        KndbError: no calibrated relation has a test fact.
     """
     model = request.model.load()
     stored = read_calibration(request.database, model_id(model), model.info.name, request.run)
@@ -118,7 +118,7 @@ def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[Meth
 def claims_to_judge(
     database: Path, run_id: int, splits: dict[str, str], settings: str
 ) -> list[LabelledClaim]:
-    """Claims about the test facts of a calibration, wrong answers drawn as it drew its own."""
+    """Claims about a calibration's test facts; wrong answers are drawn as for its own claims."""
     drawn = json.loads(settings)
     prompts = read_prompts(database, run_id)
     own = [prompt for prompt in prompts if splits.get(prompt.fact_key) == "test"]
@@ -177,7 +177,7 @@ def _row(
 
 
 def _answered(part: Judged, limit: Limit | None) -> Bools:
-    """Which claims lie outside their threshold's band; all where there is none."""
+    """Which claims lie outside their threshold's band; all of them if there is no band."""
     if limit is None:
         return np.ones_like(part.held)
     return (part.scores < limit.low) | (part.scores >= limit.high)
@@ -217,7 +217,7 @@ def _score(method: str, relation_lang: RelationLang, reading: Reading, known: Ca
 
 
 def as_columns(rows: Sequence[MethodFigures]) -> tuple[list[str], list[tuple[object, ...]]]:
-    """The rows as a table: each metric, then the ends of its interval."""
+    """The rows as a table: each metric, followed by the ends of its interval."""
     claims = ["method", "relation", "lang", "n_facts", "n_claims"]
     names = [*claims, *named(*METRICS), "answered", "accuracy_answered"]
     table = [

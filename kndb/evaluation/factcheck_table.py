@@ -1,4 +1,4 @@
-"""The evaluation of the fact check as a table, with what a reader has to know."""
+"""The evaluation of the fact check as a table, with notes for its reader."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ TITLE = "The fact check on facts it was not calibrated on"
 NOTES = (
     "Every method judges the same claims: each prompt of a test fact with its own answer, and with "
     "wrong ones of the same relation. True claims are the positives.",
-    "Thresholds were chosen on validation facts, neurons on training facts; test facts had a part "
-    "in neither. AUROC compares claims of one relation and language only.",
+    "Thresholds were chosen on validation facts and neurons on training facts, never on test "
+    "facts. AUROC compares claims of one relation and language only.",
     "Answered is the share of claims that are not too close to the threshold to call; the other "
     "figures judge all claims. Intervals hold 95 % of the bootstrap draws of facts.",
 )

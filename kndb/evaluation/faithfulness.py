@@ -36,20 +36,20 @@ TRUE = "true"
 
 @dataclass(frozen=True)
 class FaithfulnessRequest(NeuronRequest):
-    """Whose scores to compare, on what; see :class:`NeuronRequest`. One prompt of each fact.
+    """Whose scores to compare, and on what; see :class:`NeuronRequest`. One prompt per fact.
 
     Attributes:
-        top: the sizes of the top that methods are compared by; those that the model has not as many
-            neurons for are left out.
+        top: numbers of top neurons to compare the methods by; those above the model's number of
+            neurons are left out.
     """
 
     top: Sequence[int] = (10, 20, 50)
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
+        """Check the settings.
 
         Raises:
-            UsageError: no facts, no bootstrap draws, or a top of no neurons are asked for.
+            UsageError: fewer than one fact, bootstrap resample or top neuron is asked for.
         """
         super().__post_init__()
         if not self.top or min(self.top) < 1:
@@ -101,15 +101,15 @@ def evaluate(request: FaithfulnessRequest, progress: Report = silent) -> Table:
 
 
 NOTES = (
-    "The true effect of a neuron is the answer's probability less that with the neuron alone "
-    "suppressed, at the answer position; every neuron of the model was tried on every prompt.",
-    "spearman: rank correlation of scores and true effects over all neurons; most neurons do next "
-    "to nothing, so the top says more.",
-    "overlap_k: share of the k neurons of the largest true effects that are among the k highest "
+    "The true effect of a neuron is the drop of the answer's probability when this neuron alone is "
+    "suppressed at the answer position; every neuron was tried on every prompt.",
+    "spearman: rank correlation of scores and true effects over all neurons; most neurons do "
+    "almost nothing, so the figures on the top neurons are more telling.",
+    "overlap_k: share of the k neurons with the largest true effects that also have the k highest "
     "scores; removed_k: share of the probability that suppressing these k together removes.",
-    "'true' picks by the true effects of single neurons, which need not add up: it is a "
+    "'true' picks neurons by their single true effects, which need not add up: it is a "
     "yardstick, not an upper bound.",
-    "Intervals hold 95 % of the bootstrap draws of prompts, of which each fact has one.",
+    "Intervals contain 95 % of the bootstrap resamples of prompts, one per fact.",
 )
 
 

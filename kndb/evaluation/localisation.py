@@ -1,6 +1,7 @@
-"""What becomes of facts, and of unrelated ones, when a fact's neurons are suppressed or enhanced.
+"""The effect of suppressing or enhancing a fact's neurons on that fact and on unrelated facts.
 
-Every method picks as many neurons, so none wins by taking more. Wrong-signed effects are failures.
+All methods pick the same number of neurons, so none wins by taking more. Effects of the wrong sign
+count as failures.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from kndb.progress import Report, silent
 KNOWLEDGE = "knowledge"
 RANDOM_LAYERS = "random-layers"
 TOGETHER = 16
-"""Facts in a language that are scored together: their scores are in memory at once."""
+"""Facts in a language that are scored together; all their scores are in memory at once."""
 
 METHODS = (KNOWLEDGE, *PRESETS, MOST_ACTIVE, RANDOM, RANDOM_LAYERS)
 
@@ -47,37 +48,35 @@ FIGURES = (*MEASURES[:2], "success", *MEASURES[2:])
 
 @dataclass(frozen=True)
 class LocalisationRequest(NeuronRequest):
-    """Whose neurons to evaluate, on what; see :class:`NeuronRequest`.
+    """Whose neurons to evaluate, and on what; see :class:`NeuronRequest`.
 
     Attributes:
         facts: number of facts drawn, each in all its languages.
-        unrelated: so many unrelated facts are asked beside each fact.
+        unrelated: number of unrelated facts asked with each fact.
     """
 
     facts: int = 24
     unrelated: int = 6
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
+        """Check the settings.
 
         Raises:
-            UsageError: no facts, no bootstrap draws or no unrelated facts are asked for.
+            UsageError: fewer than one fact, bootstrap resample or unrelated fact is asked for.
         """
         super().__post_init__()
         if self.unrelated < 1:
-            raise UsageError(
-                f"At least 1 unrelated fact is needed; {self.unrelated} was asked for."
-            )
+            raise UsageError(f"At least 1 unrelated fact is needed; {self.unrelated} was given.")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the methods' neurons do to facts in their languages.
+    """The effects of each method's neurons on facts in their languages.
 
     Attributes:
-        methods: names, in the values' order.
-        facts: those measured.
-        others: number of unrelated prompts asked beside each fact.
+        methods: names, in the order of ``values``.
+        facts: the facts measured.
+        others: number of unrelated prompts asked with each fact.
         values: ``(facts, effects, methods, measures)``, by :data:`FACTORS` and :data:`MEASURES`.
     """
 
@@ -87,7 +86,7 @@ class Measured:
     values: Floats
 
     def where(self, relation: str, lang: str) -> Measured:
-        """The part of a relation and language; :data:`ALL` is any."""
+        """The part about a relation and language; :data:`ALL` matches any."""
         kept = [
             at
             for at, fact in enumerate(self.facts)
@@ -115,7 +114,7 @@ def evaluate(request: LocalisationRequest, progress: Report = silent) -> Table:
     scoring, left_out = usable(model, sample.facts[0].prompts[0])
     facts = tuple(
         sorted(sample.facts, key=lambda fact: fact.relation_lang[::-1])
-    )  # alike ones together
+    )  # similar facts together
     parts, others = [], []
     for start in range(0, len(facts), TOGETHER):
         progress(start, len(facts))
@@ -149,20 +148,20 @@ def columns() -> list[str]:
 
 
 NOTES = (
-    "Every method has as many neurons as the run has knowledge neurons of the fact in the language "
-    "(tau and share of the run): those with the highest mean score over the fact's prompts; "
-    "'knowledge' are the run's own.",
-    "A case is a fact in a language. Changes of its probability are means over its prompts, at the "
-    "answer position, then over cases; those of unrelated facts are of the same language, and "
-    "another relation, subject and object.",
+    "Each method takes as many neurons as the fact has knowledge neurons in the language "
+    "(by the run's tau and share): those with the highest mean score over the fact's prompts; "
+    "'knowledge' takes the knowledge neurons themselves.",
+    "A case is a fact in a language. Changes of its probability are averaged over its prompts, "
+    "then over cases; neurons are changed at the answer position. Unrelated facts are in the same "
+    "language, and have another relation, subject and object.",
     "wrong_sign: share of cases whose own probability rises when suppressed, or falls when "
     "enhanced.",
-    "success: the paper's ratio of mean relative changes, related to unrelated; it has no bounds, "
-    "and means nothing where unrelated changes cancel out.",
-    "specificity: mean of r / (r + u), from 0 to 1, r the own relative change in the wanted "
-    "direction (else 0), u the mean size of the unrelated ones; noise alone gives about a quarter, "
-    "as random neurons show.",
-    "Intervals hold 95 % of the bootstrap draws of facts, with all their languages.",
+    "success: the paper's ratio of mean relative changes, related to unrelated; it is unbounded, "
+    "and meaningless if unrelated changes cancel out.",
+    "specificity: mean of r / (r + u), from 0 to 1, where r is the fact's own relative change in "
+    "the wanted direction (else 0) and u the mean size of the unrelated changes; noise alone gives "
+    "about a quarter, as random neurons show.",
+    "Intervals contain 95 % of the bootstrap resamples of facts, each with all its languages.",
 )
 
 
@@ -172,10 +171,10 @@ def pick(
     scoring: Sequence[str],
     request: NeuronRequest,
 ) -> list[dict[str, Silent]]:
-    """Of each fact the neurons of each method, equally many.
+    """For each fact, the neurons that each method picks, equally many.
 
-    Random ones are drawn from all neurons, and from the layers of ``amig``'s; either may draw
-    knowledge neurons too.
+    Random neurons are drawn once from all neurons and once from the layers of ``amig``'s choice;
+    both may include knowledge neurons.
 
     Raises:
         ModelError: a single prompt does not fit in memory.
@@ -190,7 +189,7 @@ def pick(
     for own, fact in zip(found, facts, strict=True):
         seed = content_id("random-layers", request.seed, fact.fact_id, *fact.relation_lang)
         alike = random_like(own["amig"], (), model.info.n_neurons, seed)
-        assert alike is not None  # none is to be avoided
+        assert alike is not None  # nothing to avoid, so there are always enough
         own[RANDOM_LAYERS] = tuple(sorted(alike))
     return found
 
@@ -234,7 +233,7 @@ def _figures(values: Floats, facts: NDArray[np.int64], request: NeuronRequest) -
 
 
 def _shortfall(measured: Measured, asked: int) -> Iterator[str]:
-    """What there is to say where unrelated facts are few."""
+    """A note if there are few unrelated facts."""
     if not any(measured.others):
         yield (
             "The run has no unrelated facts: a single relation has none; so unrelated changes, "
@@ -243,5 +242,5 @@ def _shortfall(measured: Measured, asked: int) -> Iterator[str]:
     elif min(measured.others) < asked:
         yield (
             f"In some cases there are fewer than {asked} unrelated facts: "
-            f"{min(measured.others)} at the least."
+            f"{min(measured.others)} at least."
         )

@@ -1,6 +1,6 @@
 """Methods that score every neuron of a model for a prompt, side by side. Suppresses nothing.
 
-The presets of the engine, and two that look at no gradient: how strongly a neuron is active at the
+The presets of the engine, and two without gradients: how strongly a neuron is active at the
 answer position, and chance.
 """
 
@@ -27,9 +27,9 @@ SCORING = (*PRESETS, MOST_ACTIVE, RANDOM)
 
 
 def usable(model: LanguageModel[Any], prompt: StoredPrompt) -> tuple[list[str], list[str]]:
-    """The methods that this model can be scored by, and why others cannot, in sentences.
+    """The methods that work for this model, and sentences that say why others do not.
 
-    ``amig-code`` asks of causal models what gated ones do not have.
+    ``amig-code`` needs pre-activation neurons in causal models, which gated blocks lack.
     """
     methods, notes = [], []
     for method in SCORING:
@@ -51,12 +51,13 @@ def scores(
 ) -> Floats:
     """Scores of every neuron, ``(cases, n_layers, n_neurons)``: means over each case's prompts.
 
-    What is no number is -inf. Cases are asked together, as batches are faster than single prompts.
+    A score that is nan becomes -inf. Cases are asked together, as batches are faster than single
+    prompts.
 
     Args:
         model: the model.
         method: one of :data:`SCORING`.
-        cases: the prompts of each, that the model can be asked.
+        cases: the prompts of each case; the model must be able to answer them.
         seed: of ``random``.
         memory: bytes for activations.
 
@@ -93,7 +94,7 @@ def activations(
 def best(scored: Floats, n: int) -> Silent:
     """The ``n`` neurons with the highest scores ``(n_layers, n_neurons)``, ascending.
 
-    Of equal scores the first neuron comes first.
+    Ties go to the first neuron.
     """
     places = np.argsort(-scored, axis=None, kind="stable")[:n]
     layers, indices = np.unravel_index(places, scored.shape)

@@ -55,7 +55,7 @@ def head(name: str) -> str:
 
 
 def _base(name: str) -> str | None:
-    """What an end of an interval belongs to; None where the name is no such end."""
+    """The column whose interval this column ends; None if it is not the end of an interval."""
     for end in ("_low", "_high"):
         if name.endswith(end):
             return name.removesuffix(end)

@@ -1,4 +1,4 @@
-"""Which facts and prompts of a run an evaluation looks at: drawn by a seed. Runs no model."""
+"""Samples a run's facts and prompts for an evaluation, by a seed. Runs no model."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from kndb.store.runs import StoredRun
 
 @dataclass(frozen=True)
 class NeuronRequest:
-    """Whose neurons to evaluate, on what.
+    """Whose neurons to evaluate, and on what.
 
     Attributes:
         database: the database's path.
         model: which model, and how it is loaded.
         run: a run's id or its first digits; the model's newest finished run when None.
-        facts: number of facts drawn, of those that have knowledge neurons.
-        langs: languages; all of the run when empty.
-        seed: of every draw: facts, prompts, random neurons, bootstrap.
-        replicates: bootstrap draws.
+        facts: number of facts to draw from those with knowledge neurons.
+        langs: languages; empty means all languages of the run.
+        seed: seed of every draw: facts, prompts, random neurons, bootstrap.
+        replicates: number of bootstrap resamples.
     """
 
     database: Path
@@ -42,10 +42,10 @@ class NeuronRequest:
     replicates: int = 1000
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
+        """Check the settings.
 
         Raises:
-            UsageError: no facts, or no bootstrap draws, are asked for.
+            UsageError: fewer than one fact or bootstrap resample is asked for.
         """
         for name in ("facts", "replicates"):
             if getattr(self, name) < 1:
@@ -54,7 +54,7 @@ class NeuronRequest:
                 )
 
     def settings(self, run: StoredRun) -> dict[str, Any]:
-        """What a table needs to be made again."""
+        """Everything needed to reproduce a table."""
         return {
             "model": run.model,
             "run": run.run_id,
@@ -70,12 +70,12 @@ class NeuronRequest:
 
 @dataclass(frozen=True)
 class AskedFact:
-    """A fact in a language, as a run has it.
+    """A fact in a language, as stored in a run.
 
     Attributes:
         fact_id: the fact.
         relation_lang: relation and language.
-        prompts: those that the run has attributed.
+        prompts: the prompts that the run has attributed.
         neurons: its knowledge neurons.
     """
 
@@ -87,12 +87,12 @@ class AskedFact:
 
 @dataclass(frozen=True)
 class Sample:
-    """Facts that were drawn, and what they were drawn from.
+    """The facts drawn, and the prompts they were drawn from.
 
     Attributes:
         facts: fact after fact, each in its languages.
         pool: all prompts of the run, per language.
-        notes: what was left out, in sentences.
+        notes: sentences that say what was left out.
     """
 
     facts: tuple[AskedFact, ...]
@@ -101,7 +101,7 @@ class Sample:
 
 
 def draw_sample(request: NeuronRequest, run_id: int) -> Sample:
-    """Draw facts that have knowledge neurons in one at least of the languages asked for.
+    """Draw facts that have knowledge neurons in at least one of the languages asked for.
 
     Raises:
         UsageError: the run has no such language.
@@ -166,7 +166,7 @@ def unrelated(
 ) -> list[StoredPrompt]:
     """Prompts of up to ``n`` other facts, one of each, drawn by the seed.
 
-    They have another relation, another subject, and another object that is called otherwise.
+    Relation, subject, object and the object's label all differ.
     """
     own = fact.prompts[0]
     generator = np.random.default_rng(
@@ -197,9 +197,9 @@ def _subject(prompt: StoredPrompt) -> str:
 
 
 def only_askable(model: LanguageModel[Any], sample: Sample) -> Sample:
-    """The sample without prompts that the model cannot be asked, with a note where there are any.
+    """The sample without the prompts that the model cannot be asked, which a note counts.
 
-    There are where the run was made with another tokenizer.
+    Such prompts occur when the run was made with another tokenizer.
 
     Raises:
         KndbError: no prompt of the sample is left.

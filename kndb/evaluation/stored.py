@@ -22,8 +22,8 @@ class StoredRequest:
         database: the database's path.
         model: a model's name, a part of it, or its folder; the only one when None.
         run: a run's id or its first digits; the model's newest finished run when None.
-        replicates: bootstrap draws.
-        seed: of the bootstrap.
+        replicates: number of bootstrap resamples.
+        seed: seed of the bootstrap.
         search: a search for degenerate neurons, by its id or its first digits; without a run it
             names the run too. The run's newest finished one when None.
     """
@@ -59,7 +59,7 @@ def stored_run(
     Args:
         connection: to the database.
         request: what is asked for.
-        models: ids of models that go before the request's name.
+        models: ids of models; they take precedence over the request's model name.
 
     Raises:
         NotFound: there is no such model or run, or no finished run.
@@ -73,7 +73,7 @@ def stored_run(
 def with_search(
     connection: duckdb.DuckDBPyConnection, request: StoredRequest
 ) -> tuple[StoredRequest, int | None]:
-    """The request, of the run of the search that it asks for, and the search's id.
+    """The request, set to the run of the search it names, and that search's id.
 
     Raises:
         NotFound: there is no such model, run or search.

@@ -1,4 +1,4 @@
-"""What an evaluation hands over: a table, with what it shows and the settings that made it."""
+"""The result of an evaluation: a table, with its title, settings and notes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ALL = "all"
-"""In place of a relation or language: all of them together."""
+"""Stands for all relations, or all languages, together."""
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,12 @@ class Table:
     """A table of figures, for the terminal, a file or a report.
 
     Attributes:
-        name: what its files are called: ``localisation``.
-        title: one line that says what it shows.
-        columns: their names; the ends of an interval of ``x`` are ``x_low`` and ``x_high``.
-        rows: one value for each column; None or nan where there is none.
-        settings: everything needed to make it again: model, run, sample, seed, thresholds.
-        notes: sentences that a reader has to know before believing a figure.
+        name: the stem of its files' names, such as ``localisation``.
+        title: a line that describes it.
+        columns: the columns' names; the ends of an interval of ``x`` are ``x_low`` and ``x_high``.
+        rows: one value for each column; None or nan if missing.
+        settings: everything needed to reproduce it: model, run, sample, seed, thresholds.
+        notes: sentences needed to read the figures correctly.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""The tables of the paper on languages, from stored rows."""
+"""The paper's tables about languages, made from stored rows."""

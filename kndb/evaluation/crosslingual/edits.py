@@ -1,6 +1,6 @@
-"""Tables of stored edits: do they reach the other languages? Beside them, random neurons.
+"""Tables of stored edits: do they reach other languages? Random neurons are the control.
 
-It reads the ledger that ``kndb edit`` keeps; undone edits count, as they were measured.
+Reads the ledger of ``kndb edit``; undone edits count too, as they were measured.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from kndb.store.runs import StoredRun
 
 SHARES = ("reliability", "generality", "transfer", "locality", "harmonic")
 NAMED = "named neurons"
-"""In place of selections such as 2:117,3:5."""
+"""Stands for selections such as 2:117,3:5."""
 
 _NO_EDITS = (
     "No fact of this run has been edited; `kndb edit --model MODEL --file EDITS` edits many and "
-    "keeps what came of it."
+    "stores the results."
 )
 
 _EDITS = f"""
@@ -61,8 +61,8 @@ _MEASURES = (
     "harmonic mean of these, edit by edit. Skipped edits have no figures."
 )
 _CONTROL = (
-    "Control: the same done to as many random neurons of the same layers; the difference is over "
-    "the edits that have both."
+    "Control: the same edit of equally many random neurons of the same layers; the difference is "
+    "over the edits that have both."
 )
 
 
@@ -86,7 +86,7 @@ def compared(
     facts: Sequence[int],
     request: StoredRequest,
 ) -> list[float]:
-    """The means of values and of their controls, and of the difference where both are there."""
+    """The means of values, of their controls, and of the difference where both exist."""
     differences = [
         None if a is None or b is None else a - b for a, b in zip(values, controls, strict=True)
     ]
@@ -133,7 +133,7 @@ def edit_languages_table(
 
 
 _SUCCESS = (
-    "Success, by prompt, mean over an edit's and then over edits: update: the new answer wins; "
+    "Success is averaged over an edit's prompts, then over edits. Update: the new answer wins; "
     "suppress and erase: the old answer is no longer the first choice; enhance: it is likelier. "
-    "Prompts that cannot tell are left out."
+    "Prompts on which this cannot be decided are left out."
 )

@@ -18,13 +18,13 @@ from kndb.graph.overlap import Compared
 from kndb.store.runs import StoredRun
 
 ONE_LANGUAGE = (
-    "The run has one language only, so there is nothing to compare; `kndb ingest --langs` takes "
+    "The run has only one language, so there is nothing to compare; `kndb ingest --langs` accepts "
     "several."
 )
 
 
 def languages_table(compared: Compared, run: StoredRun, request: StoredRequest) -> Table:
-    """How many neurons a fact has in each language, and how many of them in others too."""
+    """How many neurons a fact has in each language, and how many of them also in others."""
     rows = [_language_row(compared, place, request) for place in range(len(compared.scope.langs))]
     return Table(
         "crosslingual-languages",
@@ -74,7 +74,7 @@ def layers_table(
     run: StoredRun,
     request: StoredRequest,
 ) -> Table:
-    """In which layers language-independent neurons lie, and all knowledge neurons."""
+    """The layers of language-independent neurons and of all knowledge neurons."""
     shape = (len(compared.fact_ids), run.n_layers)
     every, independent = np.zeros(shape), np.zeros(shape)
     found = connection.execute(_UNION, [run.run_id]).fetchnumpy()

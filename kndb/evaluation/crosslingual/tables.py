@@ -1,5 +1,4 @@
-"""The paper's tables about languages: the neurons they share, and how many chance gives.
-
+"""The paper's tables about languages: the neurons they share, and how many chance would give.
 
 Neurons are compared by ``kndb.graph.overlap``; only stored rows are read. A fact counts in a row
 when it was asked in the languages of that row, with or without neurons.
@@ -43,7 +42,7 @@ _FIGURES = (
 
 
 def evaluate(request: StoredRequest) -> list[Table]:
-    """The tables named by :data:`TABLES`, of one run.
+    """The tables named by :data:`TABLES`, for one run.
 
     Raises:
         NotFound: there is no such model or run.
@@ -67,14 +66,14 @@ def evaluate(request: StoredRequest) -> list[Table]:
 
 @dataclass(frozen=True)
 class Figures:
-    """What facts share, fact by fact.
+    """How many neurons languages share, fact by fact.
 
     Attributes:
         size: ``(facts,)``, neurons in a language, mean over the languages compared.
         n_shared: ``(facts,)``, in all of them.
         n_union: ``(facts,)``, in any.
-        expected: ``(facts,)``, of ``n_shared``, of random sets of these sizes.
-        p_values: ``(facts,)``, chance of at least ``n_shared``.
+        expected: ``(facts,)``, mean of ``n_shared`` for random sets of these sizes.
+        p_values: ``(facts,)``, probability of at least ``n_shared`` by chance.
     """
 
     size: Floats
@@ -200,5 +199,6 @@ def _relations_table(
 
 _BETWEEN = (
     "The last two columns: neurons that two different facts of the relation share in one language, "
-    "and what chance gives: what is shared by all facts of a relation says little of one fact."
+    "and the number expected by chance: what all facts of a relation share says little about one "
+    "fact."
 )

@@ -147,7 +147,7 @@ def _relations(figure: Figure, rows: Sequence[Row]) -> bool:
 
 
 def _layers(some: str) -> Callable[[Figure, Sequence[Row]], bool]:
-    """Shares of neurons by layer, of some beside all knowledge neurons."""
+    """Shares of neurons by layer, for some neurons and for all knowledge neurons."""
 
     def draw(figure: Figure, rows: Sequence[Row]) -> bool:
         axes = figure.subplots()

@@ -1,6 +1,6 @@
 """The files of a report: tables as CSV and JSON, written whole or not at all, and read again.
 
-A table's JSON keeps the key of what it was made from, so that it need not be made again.
+A table's JSON keeps a key of its inputs, so that it need not be remade while they are the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FOLDER = "tables"
 
 
 def make_folder(folder: Path) -> None:
-    """Make the report's folder and that of its tables, where they are not there.
+    """Create the report's folder and its folder of tables, if missing.
 
     Raises:
         UsageError: a file is in the way, or the folder cannot be made.
@@ -33,7 +33,7 @@ def make_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file beside its place, then put it there.
+    """Write a temporary file, then rename it.
 
     Raises:
         UsageError: it cannot be written.
@@ -54,7 +54,7 @@ def write_table(folder: Path, table: Table, key: str | None) -> None:
     Args:
         folder: the report's.
         table: the table.
-        key: what it was made from; None where it must be made again.
+        key: a key of its inputs; None if it must always be remade.
 
     Raises:
         UsageError: a file cannot be written.

@@ -27,8 +27,8 @@ class Section:
     """A part of the page.
 
     Attributes:
-        name: of its evaluation.
-        tables: what it found.
+        name: name of its evaluation.
+        tables: the evaluation's results.
     """
 
     name: str
@@ -38,9 +38,9 @@ class Section:
 _HEADS = {
     "factcheck": (
         "Fact check",
-        "Can claims be told true from false by the neurons that carry a relation? Beside the fact "
-        "check's methods stand random neurons of the same layers, the model's own first choice, "
-        "and holding everything true.",
+        "Can claims be told true from false by the neurons that carry a relation? Controls: "
+        "random neurons of the same layers, the model's own first choice, and calling everything "
+        "true.",
     ),
     "localisation": (
         "Localisation",
@@ -113,8 +113,8 @@ def _about(run: StoredRun, made_with: Mapping[str, Any]) -> Iterator[str]:
     }
     yield f'<p class="settings">{_settings(settings)}</p>'
     yield (
-        "<p>Figures in brackets are the ends of 95\u00a0% intervals: facts drawn anew with "
-        "replacement. Every table is also in the folder <code>tables</code> beside this page, as "
+        "<p>Figures in brackets are the ends of 95\u00a0% intervals, from resampling facts with "
+        "replacement. Every table is also in the folder <code>tables</code> next to this page, as "
         "CSV and JSON, in full precision.</p>"
     )
     if not can_draw():

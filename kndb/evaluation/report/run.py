@@ -2,7 +2,7 @@
 
 What is missing (a calibration, a search, the model) becomes a sentence on the page that says how to
 make it. Evaluations that run the model are kept with the key of what they were made from, and not
-made again; those of stored rows take seconds and are always made anew.
+made again; those of stored rows take seconds and are always remade.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from kndb.store.database import connect
 from kndb.store.runs import StoredRun
 
 Progress = Callable[[str, str], AbstractContextManager[Report]]
-"""Given what is done and in which unit, watches over a block of work."""
+"""Shows progress of a block of work, given its name and the unit it counts."""
 
 INDEX = "index.html"
 
@@ -41,22 +41,22 @@ DRAWN = {
     "localisation": localisation.LocalisationRequest.facts,
     "faithfulness": faithfulness.FaithfulnessRequest.facts,
 }
-"""Facts drawn unless said."""
+"""Default numbers of facts to draw."""
 
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What to evaluate, and where to.
+    """What to evaluate, and where to write the report.
 
     Attributes:
         database: the database's path.
         model: which model, and how it is loaded.
-        folder: of the report; it is made.
+        folder: the report's folder; created if missing.
         run: a run's id or its first digits; the model's newest finished run when None.
         facts: number of facts drawn for localisation and for faithfulness; :data:`DRAWN` when None.
-        replicates: bootstrap draws.
-        seed: of every draw.
-        fresh: make tables anew that are there already.
+        replicates: number of bootstrap resamples.
+        seed: seed of every draw.
+        fresh: remake tables that exist already.
     """
 
     database: Path

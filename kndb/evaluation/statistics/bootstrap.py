@@ -1,7 +1,7 @@
 """Bootstrap intervals of ratios of sums, facts drawn with replacement. Numpy only.
 
-Percentile intervals (Efron 1979). What is measured several times of one fact is to be summed or
-averaged before it comes here: facts are drawn, not measurements.
+Percentile intervals (Efron 1979). Sum or average several measurements of one fact
+beforehand: facts are drawn, not measurements.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def ratio_intervals(
     [[1.0, 1.0]]
 
     Args:
-        above, below: ``(facts, ratios)``, without nan; both 0 where a fact says nothing.
-        seed: of the draws.
+        above, below: ``(facts, ratios)``, without nan; both 0 for a fact without data.
+        seed: seed of the draws.
         replicates: number of draws.
-        level: share of draws that the interval holds.
+        level: share of draws that the interval contains.
 
     Returns:
-        ``(ratios, 2)``, the ends of each; nan where fewer than two facts say something: one tells
-        nothing of how facts differ.
+        ``(ratios, 2)``, the ends of each; nan with data for fewer than two facts: a single fact
+        does not show how facts vary.
     """
     ends = np.full((above.shape[1], 2), np.nan)
     several = ((above != 0) | (below != 0)).sum(axis=0) > 1
@@ -53,7 +53,7 @@ def ratio_intervals(
 
 
 def fact_sums(values: Floats, facts: NDArray[np.int64]) -> Floats:
-    """What is measured several times of one fact, summed: ``(facts, columns)``, by fact.
+    """Sums of each fact's measurements: ``(facts, columns)``, by fact.
 
     >>> fact_sums(np.array([[1.0], [2.0], [4.0]]), np.array([7, 3, 7])).tolist()
     [[2.0], [5.0]]

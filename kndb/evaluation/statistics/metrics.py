@@ -1,8 +1,8 @@
 """Precision, recall, F1, accuracy and AUROC, with bootstrap intervals. Numpy only, no files.
 
-True claims are the positives. Precision is the share of claims held true that are; recall the share
-of true claims that are held true. Where nothing is held true, precision is 0; where there is no
-true claim, recall is. F1 is 0 where both are.
+True claims are the positives. Precision is the share of accepted claims that are true; recall is
+the share of true claims that are accepted. Precision is 0 if nothing is accepted, recall is 0 if no
+claim is true, and F1 is 0 if both are 0.
 
 Intervals come from drawing *facts* with replacement: the claims about one fact go together.
 """
@@ -28,9 +28,9 @@ class Judged:
 
     Attributes:
         truth: ``(claims,)``, whether each is true.
-        held: ``(claims,)``, whether each is held true.
+        held: ``(claims,)``, whether each is accepted as true.
         scores: ``(claims,)``, higher for claims that look truer.
-        facts: ``(claims,)``, the number of the fact that each is about.
+        facts: ``(claims,)``, the number of each claim's fact.
     """
 
     truth: Bools
@@ -57,8 +57,8 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """Percentile bootstrap intervals of the metrics (Efron 1979), facts drawn with replacement.
 
-    A fact that occurs in several parts is drawn in all of them together. One fact alone tells
-    nothing of how facts differ: the ends are nan.
+    A fact that occurs in several parts is drawn in all of them together. A single fact
+    does not show how facts vary: the ends are nan.
     """
     every = np.unique(np.concatenate([part.facts for part in parts]))
     if len(every) < 2:

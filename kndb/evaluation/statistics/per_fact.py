@@ -1,7 +1,7 @@
-"""Means and ratios with intervals, of values of which a fact may have several. Numpy only.
+"""Means and ratios with intervals; a fact may have several values. Numpy only.
 
-A mean is over all values; its interval draws facts, so that the values of one fact go together.
-What there is nothing to tell from is nan.
+A mean is over all values; its interval resamples facts, so that the values of one fact stay
+together. Estimates without data are nan.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def named(*names: str) -> list[str]:
 def mean_of(
     values: Sequence[float | None], facts: Sequence[int], seed: int, replicates: int
 ) -> Estimate:
-    """The mean of the values that are there.
+    """The mean of the values that are not None.
 
     >>> mean_of([1.0, 1.0, None], [1, 2, 2], seed=0, replicates=100)
     (1.0, 1.0, 1.0)
 
     Args:
-        values: of measurements.
-        facts: the fact of each.
-        seed, replicates: of the bootstrap.
+        values: one per measurement.
+        facts: the fact of each measurement.
+        seed, replicates: seed and number of resamples of the bootstrap.
     """
     column = np.array(values, dtype=float)[:, None]
     (found,) = ratios_of(column, np.ones_like(column), np.array(facts), seed, replicates)
@@ -52,7 +52,7 @@ def ratios_of(
     Args:
         above, below: ``(measurements, ratios)``.
         facts: ``(measurements,)``, the fact of each.
-        seed, replicates: of the bootstrap.
+        seed, replicates: seed and number of resamples of the bootstrap.
     """
     known = ~np.isnan(above + below)
     sums = [fact_sums(np.where(known, side, 0), facts) for side in (above, below)]
@@ -64,7 +64,7 @@ def estimates(above: Floats, below: Floats, seed: int, replicates: int) -> Float
 
     Args:
         above, below: ``(facts, ratios)``, without nan.
-        seed, replicates: of the bootstrap.
+        seed, replicates: seed and number of resamples of the bootstrap.
     """
     tops, bottoms = above.sum(axis=0), below.sum(axis=0)
     whole = np.divide(tops, bottoms, out=np.full(len(tops), np.nan), where=bottoms != 0)
@@ -89,15 +89,15 @@ def summed(values: Sequence[float], facts: NDArray[np.int64]) -> Floats:
 
 
 def layer_rows(some: Floats, every: Floats, seed: int, replicates: int) -> list[list[float]]:
-    """Each layer's share of some neurons, of all neurons, and of some among its own.
+    """The distribution over layers of some neurons and of all neurons.
 
     Args:
         some, every: ``(facts, layers)``, numbers of neurons.
-        seed, replicates: of the bootstrap.
+        seed, replicates: seed and number of resamples of the bootstrap.
 
     Returns:
-        Of each layer: its number; how many of some, and the estimate of their share of all layers';
-        the same of all; the estimate of the share of some among the layer's own.
+        For each layer: its number; the count of ``some`` and the estimate of its share of all
+        layers; the same for ``every``; the estimate of ``some`` as a share of ``every`` there.
     """
     args = (seed, replicates)
     shares, shares_every = (estimates(n, _all_layers(n), *args) for n in (some, every))

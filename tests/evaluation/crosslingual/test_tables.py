@@ -124,7 +124,7 @@ def test_what_is_not_there_is_said(tables: dict[str, Table], tmp_path: Path) -> 
     found = {table.name: table for table in crosslingual.evaluate(StoredRequest(lonely))}
     for name in ("pairs", "relations", "layers"):
         assert not found[f"crosslingual-{name}"].rows
-        assert "one language only" in found[f"crosslingual-{name}"].notes[0]
+        assert "only one language" in found[f"crosslingual-{name}"].notes[0]
     assert rows(found["crosslingual-languages"])[0]["size"] == 1
 
 
