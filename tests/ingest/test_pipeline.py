@@ -20,6 +20,7 @@ from kndb.models import ModelChoice
 from kndb_ingest import pipeline
 from kndb_ingest.pipeline import IngestRequest, ingest
 from kndb_ingest.rows import raw_scores
+from same_rows import assert_same_rows
 from tiny import hf_model, tokenizer_of
 
 COUNTRIES = {"Q142": ("France", "Paris"), "Q17": ("Japan", "Tokyo"), "Q183": ("Germany", "Paris")}
@@ -148,17 +149,8 @@ pipeline.ingest(request, slowly)
     assert 0 < partly < 12
     rest = ingest(IngestRequest(broken, ModelChoice(str(models["bert"])), str(facts)))
     assert rest.new_prompts == 12 - partly
-    for name in ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run"):
-        assert_same_rows(table(broken, name), table(whole, name))
-
-
-def assert_same_rows(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> None:
-    """Equal rows; scores may differ by rounding, as batches differ."""
-    assert len(found) == len(expected)
-    for left, right in zip(found, expected, strict=True):
-        for a, b in zip(left, right, strict=True):
-            same = a == pytest.approx(b, rel=1e-3, abs=1e-6) if isinstance(a, float) else a == b
-            assert same, (left, right)
+    tables = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
+    assert_same_rows(broken, whole, tables)
 
 
 def test_progress_counts_what_was_there(
