@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-long check format docs transcripts lock demo-models wheel clean
+.PHONY: demo test test-long coverage check format docs transcripts lock demo-models wheel clean
 
 # Everything is installed from pinned versions. The stamp remembers which extras are there.
 .venv/run: pyproject.toml constraints.txt
@@ -18,19 +18,28 @@ BIN := .venv/bin
 demo: .venv/run
 	$(BIN)/kndb demo --db demo.duckdb
 
-# The models of the tests are too small to gain from threads.
+# A worker per core, four at most: each holds torch and models, and the slowest test is the floor.
+# The order is random; its seed is in the first lines, and SEED=... repeats it.
+WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
+PYTEST := $(BIN)/python -m pytest $(WORKERS) $(if $(SEED),--randomly-seed=$(SEED))
+
 test: .venv/all
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+	$(PYTEST)
 
 test-long: .venv/all
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "long or not long"
+	$(PYTEST) -m "long or not long"
 
-# Format, lint, types, import direction.
+# Fails below the floor that pyproject.toml sets.
+coverage: .venv/all
+	$(PYTEST) --cov --cov-report=term
+
+# Format, lint, types, import direction, code that nothing uses.
 check: .venv/all
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 
 format: .venv/all
 	$(BIN)/ruff format .

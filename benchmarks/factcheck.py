@@ -46,7 +46,12 @@ def main() -> None:
     for done in range(0, asked.claims, ROUND):
         part = list(itertools.islice(endless, min(ROUND, asked.claims - done)))
         pairs = [(prompt.text, prompt.answer) for prompt in part]
-        seconds["engine"] += timed(lambda pairs=pairs: sum(1 for _ in attribute(model, pairs)))
+
+        def engine(pairs: list[tuple[str, str]] = pairs) -> None:
+            for _ in attribute(model, pairs):
+                pass
+
+        seconds["engine"] += timed(engine)
         claims = [text.replace("[MASK]", answer) for text, answer in pairs]
 
         def check(claims: list[str] = claims) -> None:

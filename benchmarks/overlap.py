@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -80,6 +81,9 @@ def best(do: Callable[[], object], repeats: int = 7) -> float:
     return min(times)
 
 
+BY: tuple[OverlapBy, ...] = ("fact", "language-pair")
+
+
 def request(by: OverlapBy) -> Request:
     return Request(by, [RUN_ID], None, None, None, None, None, {})
 
@@ -93,15 +97,15 @@ def measure(path: Path) -> bool:
         plain = best(lambda: group_by(connection))
         print(f"plain GROUP BY            {plain:7.3f} s")
         ratios = {}
-        for by in ("fact", "language-pair"):
-            asked = request(by)  # type: ignore[arg-type]
-            taken = best(lambda asked=asked: answer(connection, asked, RUN_ID))  # type: ignore[misc]
+        for by in BY:
+            asked = request(by)
+            taken = best(partial(answer, connection, asked, RUN_ID))
             ratios[by] = taken / plain
             print(f"overlap by {by:13}  {taken:7.3f} s  {ratios[by]:5.1f} x")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"memory so far             {peak:7.2f} GB")
-    for by in ("fact", "language-pair"):
-        taken = best(lambda by=by: overlap(path, by), 1)  # type: ignore[misc]
+    for by in BY:
+        taken = best(partial(overlap, path, by), 1)
         print(f"whole command by {by:13}{taken:6.2f} s, rows stored and handed over")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory               {peak:7.2f} GB")

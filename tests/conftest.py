@@ -1,8 +1,10 @@
-"""For all tests: Ctrl-C works here and in what is started, and the width of tables is not given."""
+"""For all tests: one thread unless asked, Ctrl-C works, and the width of tables is not given."""
 
 import os
 import signal
 
+# The models here are too small to gain from threads. Before torch is imported, for children too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that runs the tests in the background leaves it ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("COLUMNS", None)

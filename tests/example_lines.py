@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from typing import Any
 
 UNLESS_SAID = (
     "check"  # of `kndb factcheck`: it need not be typed, so its group's name stands for it
@@ -9,7 +10,7 @@ UNLESS_SAID = (
 _CONSOLE = re.compile(r"^ *```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
-def parse(program, line):
+def parse(program: Any, line: str) -> None:
     """Parse what follows ``kndb`` in the line, as the program would, and run nothing.
 
     What a shell takes for itself (a comment, a file for standard input) is left out. The answer
@@ -29,7 +30,7 @@ def parse(program, line):
     return context.params
 
 
-def value(line, option):
+def value(line: str, option: str) -> str | None:
     """What the line gives to an option; None where it does not have it."""
     words = shlex.split(line, comments=True)
     return words[words.index(option) + 1] if option in words else None

@@ -21,6 +21,7 @@ def quiet_model(architecture: str) -> LanguageModel[Any]:
     """A tiny model whose feed-forward blocks say next to nothing."""
     hf = hf_model(architecture)
     model = adapt(hf, tokenizer_of(architecture), ARCHITECTURES[architecture], architecture)
+    down: Any
     for down in model.down:
         down.weight.data *= QUIET
     return model
@@ -38,7 +39,7 @@ def inputs(model: LanguageModel[Any], layer: int, target: Target) -> Tensor:
     return found[0]
 
 
-def gates(model: Any, layer: int) -> list[nn.Module]:
+def gates(model: Any, layer: int) -> list[Any]:
     """The projections into a layer's neurons: one, or gate and up."""
     block = model.layers[layer]
     if hasattr(block, "up"):
@@ -98,4 +99,5 @@ def raising(model: LanguageModel[Any], layer: int, target: Target) -> Tensor:
     logits[0, target.position].log_softmax(-1)[target.answer].backward()
     gradient = found[0].grad
     assert gradient is not None
-    return gradient[0, target.position] / gradient[0, target.position].norm()
+    direction: Tensor = gradient[0, target.position] / gradient[0, target.position].norm()
+    return direction

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from html.parser import HTMLParser
+from typing import Any
 
 from kndb.evaluation.table import Table
 from kndb.store.runs import StoredRun
@@ -64,6 +65,6 @@ def check(text: str) -> Page:
 
 def estimates(name: str = "degenerate-rates", n: int = 2) -> Table:
     columns = ("relation_id", "relation", "lang", "rate", "rate_low", "rate_high", "control_rate")
-    rows = [("all", "all", "all", 0.25, 0.125, 0.5, 0.0)]
+    rows: list[tuple[Any, ...]] = [("all", "all", "all", 0.25, 0.125, 0.5, 0.0)]
     rows += [(f"P{i}", NASTY, "en", math.nan, None, None, 1e-6) for i in range(n - 1)]
     return Table(name, "Rates <of> all", columns, rows, {"tau": 0.2, "a": {"b": [1, NASTY]}}, ["x"])

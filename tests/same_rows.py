@@ -83,7 +83,7 @@ def close(found: Any, expected: Any, absolute: float) -> bool:
 
 def _by_key(path: Path, table: str) -> dict[tuple[Any, ...], Row]:
     with kndb.open(path) as db:
-        rows = db.sql(f"SELECT * FROM {table}").to_dicts()
+        rows: list[Row] = [*db.sql(f"SELECT * FROM {table}").to_dicts()]
     found = {tuple(row[name] for name in KEYS[table]): row for row in rows}
     assert len(found) == len(rows), f"{table} holds a row twice"
     return found

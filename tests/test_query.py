@@ -168,7 +168,7 @@ def test_a_neuron_says_which_facts_use_it(db: kndb.Database, neuron: str | Neuro
     ],
 )
 def test_nothing_found_offers_what_there_is(
-    db: kndb.Database, wanted: dict[str, str], nearest: tuple[str, ...]
+    db: kndb.Database, wanted: dict[str, Any], nearest: tuple[str, ...]
 ) -> None:
     with pytest.raises(NotFound) as missing:
         db.query(**wanted)

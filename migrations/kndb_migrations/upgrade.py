@@ -6,7 +6,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 
@@ -16,11 +15,6 @@ def alembic_config() -> Config:
     # A per cent sign in the path would be taken for an interpolation.
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     return config
-
-
-def script_directory() -> ScriptDirectory:
-    """Alembic's view of the migration scripts."""
-    return ScriptDirectory.from_config(alembic_config())
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:

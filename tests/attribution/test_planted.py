@@ -10,7 +10,7 @@ from tiny import PROMPTS
 
 ARCHITECTURES = ["bert", "gpt2", "llama"]  # masked, plain causal, gated causal
 TWO_TOKENS = {"bert": "New Tokyo", "gpt2": "New", "llama": "New"}
-FRANCE, SPAIN, JAPAN, GERMAN = PROMPTS
+FRANCE, _, JAPAN, GERMAN = PROMPTS
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -92,7 +92,7 @@ def test_a_prompt_that_never_fits_is_an_error_in_a_sentence() -> None:
 
 
 def test_skipped_prompts_come_with_their_reason() -> None:
-    prompts = [
+    prompts: list[Prompt | tuple[str, str]] = [
         *PROMPTS,
         ("[MASK] is a city .", "Paris"),
         Prompt(Fact("P36", "Q1", "Q2"), "en", "The capital of [X]", "France", "Paris"),

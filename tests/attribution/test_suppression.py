@@ -139,13 +139,14 @@ def test_the_head_in_parts_of_a_large_vocabulary(cap: float | None) -> None:
     size = 2 * part + 17
     hidden, weight, bias = torch.randn(5, 8), torch.randn(size, 8), torch.randn(size)
     answers = torch.tensor([0, part - 1, part, size - 1, 12345])
-    found = AnswerProbability.apply(hidden, weight, bias, answers, cap)
+    apply: Any = AnswerProbability.apply
+    found = apply(hidden, weight, bias, answers, cap)
     hidden.requires_grad_()
     logits = hidden @ weight.T + bias
     logits = logits if cap is None else cap * (logits / cap).tanh()
     expected = logits.softmax(1).gather(1, answers[:, None])[:, 0]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=0)
-    with_gradient = AnswerProbability.apply(hidden, weight, bias, answers, cap)
+    with_gradient = apply(hidden, weight, bias, answers, cap)
     torch.testing.assert_close(found, with_gradient, rtol=1e-4, atol=0)
     (slope,) = torch.autograd.grad(with_gradient.log().sum(), hidden)
     (expected_slope,) = torch.autograd.grad(expected.log().sum(), hidden)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from inspect import signature
 
 import pytest
 from typer.main import get_command
@@ -14,7 +15,7 @@ from kndb_ingest.demo import facts_path
 from kndb_ingest.pipeline import IngestRequest
 
 PROGRAM = get_command(application([]))
-LIMIT = demo.__defaults__[1]
+LIMIT = signature(demo).parameters["limit"].default
 
 
 def described(command, path="kndb"):

@@ -21,7 +21,7 @@ from tiny import PROMPTS, hf_model, tokenizer_of
 
 # The same fact in two languages: in English by one token, in Chinese by two.
 CHINESE = ("法 国 的 首 都 是 [MASK] 。", "巴 黎")
-FRANCE, SPAIN, JAPAN, GERMAN = PROMPTS
+FRANCE, _, JAPAN, GERMAN = PROMPTS
 ENGLISH_NEURON = Neuron(1, 17)
 
 

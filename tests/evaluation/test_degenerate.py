@@ -40,7 +40,8 @@ FOUND = [  # kind, neurons, drop, drops of the parts, whether it meets the crite
 
 
 def fact_id(key: str) -> int:
-    return ids.fact_id(ids.dataset_id(Dataset.sha256), Fact(*key.split(":"), "Q0"))
+    relation, _, subject = key.partition(":")
+    return ids.fact_id(ids.dataset_id(Dataset.sha256), Fact(relation, subject, "Q0"))
 
 
 def search(path: Path, run: int, status: str = "finished") -> None:

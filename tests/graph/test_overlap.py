@@ -16,12 +16,12 @@ import kndb
 from kndb.errors import NotFound, UsageError
 from kndb.graph.overlap import overlap
 from kndb.store.database import connect
-from planted_store import POPULATION, plant
+from planted_store import POPULATION, Planted, plant
 from small_store import finished_run
 
 LANGS = ("en", "fr", "zh")
 
-FACTS = {
+FACTS: Planted = {
     "P36:Q1": {
         "en": [(0, 1), (0, 2), (2, 9)],
         "fr": [(0, 2), (2, 9), (1, 1)],

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
 
-from kndb.models import Unusable
+from kndb.models import Target, Unusable
 from kndb.models.tokens import causal_targets, masked_targets
 from tiny import byte_tokenizer, masked_tokenizer
 
 FRANCE = "The capital of France is [MASK] ."
 
 
-def masked(text: str, answer: str, longest: int = 40):  # type: ignore[no-untyped-def]
+def masked(text: str, answer: str, longest: int = 40) -> Sequence[Target]:
     return masked_targets(masked_tokenizer(), text, answer, longest)
 
 
-def causal(text: str, answer: str, longest: int = 40, bos: bool = False):  # type: ignore[no-untyped-def]
+def causal(text: str, answer: str, longest: int = 40, bos: bool = False) -> Sequence[Target]:
     return causal_targets(byte_tokenizer(bos), text, answer, longest)
 
 
-def words(targets):  # type: ignore[no-untyped-def]
+def words(targets: Sequence[Target]) -> list[list[int]]:
     return [[targets[0].tokens[i] for i in word] for word in targets[0].words]
 
 

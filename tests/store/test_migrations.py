@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 import sqlalchemy
+from alembic.script import ScriptDirectory
 
 import kndb_migrations
 from kndb.errors import DatabaseError, DatabaseVersion
@@ -18,7 +19,7 @@ from kndb.store.database import connect, connect_as_it_is, revision
 from kndb.store.describe import describe_schema
 from kndb.store.migrate import migrate
 from kndb.store.schema import metadata
-from kndb_migrations.upgrade import script_directory
+from kndb_migrations.upgrade import alembic_config
 from small_store import finished_run
 
 Described = dict[tuple[str, str], tuple[object, ...]]
@@ -46,9 +47,10 @@ def migrated() -> Described:
 
 
 def test_head_and_revisions_are_those_of_the_scripts() -> None:
-    scripts = list(script_directory().walk_revisions())
+    directory = ScriptDirectory.from_config(alembic_config())
+    scripts = list(directory.walk_revisions())
     assert tuple(script.revision for script in reversed(scripts)) == kndb_migrations.REVISIONS
-    assert script_directory().get_heads() == [kndb_migrations.HEAD]
+    assert directory.get_heads() == [kndb_migrations.HEAD]
 
 
 def test_migrations_lead_to_the_schema(tmp_path: Path, migrated: Described) -> None:

@@ -223,7 +223,8 @@ def _measure(
 
 
 def _fact(key: str) -> Fact:
-    return Fact(*key.split(":"), "Q0")
+    relation, _, subject = key.partition(":")
+    return Fact(relation, subject, "Q0")
 
 
 def test_edits_are_summed_up_by_mode_and_selection(edited: Path) -> None:
