@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
@@ -20,7 +21,7 @@ from kndb.neurons import Neuron
 from kndb.store.prompts import StoredPrompt
 from kndb_ingest.pipeline import IngestRequest, ingest
 from planting import plant, quiet_model
-from tiny import hf_model, tokenizer_of
+from saved_models import save, saved
 
 PLANTED = Neuron(1, 17)
 FACTS = [  # relation, subject, object, English template, German one, subject, answer
@@ -52,24 +53,6 @@ def planted() -> LanguageModel[Any]:
     return model
 
 
-MODELS = {
-    "tiny-bert": lambda: hf_model("bert"),
-    "other-bert": lambda: hf_model("bert", seed=1),
-    "tiny-gpt2": lambda: hf_model("gpt2"),
-    "tiny-llama": lambda: hf_model("llama"),
-    "planted": lambda: planted().hf,
-}
-
-
-def saved(folder: Path, name: str) -> Path:
-    """A model of :data:`MODELS`, saved in a folder of its name."""
-    path = folder / name
-    model = MODELS[name]()
-    model.save_pretrained(path)
-    tokenizer_of(model.config.model_type).save_pretrained(path)
-    return path
-
-
 def facts_file(path: Path, langs: Sequence[str] = ("en", "de")) -> Path:
     """The facts, a template in each language."""
     rows = [
@@ -84,15 +67,26 @@ def facts_file(path: Path, langs: Sequence[str] = ("en", "de")) -> Path:
 
 
 def make_run(folder: Path, name: str, langs: Sequence[str] = ("en", "de")) -> tuple[Path, Path]:
-    """A database with a run of the model, and the model's folder."""
-    model = saved(folder, name)
+    """A database with a run of the model in a folder, and the model's own folder."""
+    content, model = _run(name, tuple(langs))
     database = folder / f"{name}.duckdb"
-    ingest(
-        IngestRequest(
-            database, ModelChoice(str(model)), str(facts_file(folder / "facts.jsonl", langs))
-        )
-    )
+    database.write_bytes(content)
     return database, model
+
+
+@cache
+def _run(name: str, langs: Sequence[str]) -> tuple[bytes, Path]:
+    """The run is made once for all tests; each gets a copy."""
+    model = _planted_folder() if name == "planted" else saved(name)
+    with tempfile.TemporaryDirectory() as folder:
+        database, data = Path(folder, "k.duckdb"), Path(folder, "facts.jsonl")
+        ingest(IngestRequest(database, ModelChoice(str(model)), str(facts_file(data, langs))))
+        return database.read_bytes(), model
+
+
+@cache
+def _planted_folder() -> Path:
+    return save(planted().hf, saved("tiny-bert").with_name("planted"))
 
 
 def loaded(request: NeuronRequest) -> tuple[LanguageModel[Any], dict[str, AskedFact]]:

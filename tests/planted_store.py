@@ -8,7 +8,7 @@ from pathlib import Path
 from kndb.facts import Fact, Prompt, Relation
 from kndb.store.ids import dataset_id, prompt_id
 from kndb.store.writer import Writer
-from small_store import Dataset, Model, attributions, predictions
+from small_store import Dataset, Model, attributions, predictions, start_from_empty
 
 MODEL = Model(n_layers=3, n_neurons=100)
 POPULATION = 300
@@ -26,6 +26,7 @@ def plant(path: Path, planted: Planted, model: Model = MODEL) -> int:
         for lang in langs
     }
     ids = {at: prompt_id(dataset_id(Dataset.sha256), prompt) for at, prompt in prompts.items()}
+    start_from_empty(path)
     writer = Writer(path)
     facts = [_fact(key) for key in planted]
     every = list(prompts.values())

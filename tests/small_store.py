@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 
 from kndb.facts import Fact, Prompt, Relation
 from kndb.store import ids
+from kndb.store.database import connect
 from kndb.store.writer import Run, Writer
 
 
@@ -94,6 +97,7 @@ def scored_run(
     path: Path, model: Model | None = None, factor: float = 1, **settings: object
 ) -> int:
     """A run with ``SCORES`` times ``factor``, not yet finished."""
+    start_from_empty(path)
     writer = Writer(path)
     run = begin(writer, model, **settings)
     rows = [(PROMPT_IDS[at], layer, neuron, factor * score) for at, layer, neuron, score in SCORES]
@@ -105,6 +109,34 @@ def finished_run(
     path: Path, model: Model | None = None, factor: float = 1, **settings: object
 ) -> int:
     """A finished run at tau 0.2 and share 0.5."""
+    if not path.exists() and not settings:
+        content, run_id = _finished_run(model or Model(), factor)
+        path.write_bytes(content)
+        return run_id
     run_id = scored_run(path, model, factor, **settings)
     Writer(path).finish(run_id, 0.2, 0.5)
     return run_id
+
+
+@cache
+def _finished_run(model: Model, factor: float) -> tuple[bytes, int]:
+    """A database with such a run alone, made once for all tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "k.duckdb")
+        run_id = scored_run(path, model, factor)
+        Writer(path).finish(run_id, 0.2, 0.5)
+        return path.read_bytes(), run_id
+
+
+def start_from_empty(path: Path) -> None:
+    """Make a database without rows, unless there is one: the migrations run once for all tests."""
+    if not path.exists():
+        path.write_bytes(_empty_database())
+
+
+@cache
+def _empty_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "k.duckdb")
+        connect(path, write=True, create=True).close()
+        return path.read_bytes()

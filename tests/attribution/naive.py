@@ -1,4 +1,4 @@
-"""An independent, slow implementation: full forward passes, one layer, one point at a time.
+"""An independent, slow implementation: full forward passes, one layer and one path at a time.
 
 It shares nothing with kndb's engine but the tokenization (its targets). It follows the released
 code of AMIG (heng840/AMIG, garns.py) and Dai et al. 2022 in its arithmetic, and is what
@@ -51,20 +51,25 @@ class Naive:
         return found[0]
 
     def probability(self, target: Target, layer: int, neurons: Tensor) -> Tensor:
-        """F with the layer's neurons ``(n_neurons,)`` put in place at the answer position."""
+        """F with the layer's neurons put in place: ``(n_neurons,)`` → ``()``."""
+        return self.probabilities(target, layer, neurons[None])[0]
+
+    def probabilities(self, target: Target, layer: int, points: Tensor) -> Tensor:
+        """F with each point at the answer position: ``(points, n_neurons)`` → ``(points,)``."""
 
         def put(module: nn.Module, inputs: Any, output: Any = None) -> Any:
             value = (inputs[0] if self.before else output).clone()
-            value[0, target.position] = neurons
+            value[:, target.position] = points
             return (value,) if self.before else value
 
         with hooked(self.sites[layer], put, before=self.before):
-            logits = self.hf(input_ids=torch.tensor([target.tokens])).logits
-        return torch.softmax(logits[0, target.position].float(), -1)[target.answer]
+            logits = self.hf(input_ids=torch.tensor([target.tokens] * len(points))).logits
+        return torch.softmax(logits[:, target.position].float(), -1)[:, target.answer]
 
-    def gradient(self, target: Target, layer: int, neurons: Tensor) -> Tensor:
-        point = neurons.clone().requires_grad_()
-        return torch.autograd.grad(self.probability(target, layer, point), point)[0]
+    def gradients(self, target: Target, layer: int, points: Tensor) -> Tensor:
+        """The gradient of F at each point, ``(points, n_neurons)``."""
+        points = points.clone().requires_grad_()
+        return torch.autograd.grad(self.probabilities(target, layer, points).sum(), points)[0]
 
     def masked(self, target: Target, group: Sequence[int], layer: int) -> Tensor:
         """Neurons in the sentence in which the tokens of ``group`` are the filler."""
@@ -79,7 +84,7 @@ class Naive:
             starts = [self.masked(target, [i], layer) for i in range(len(target.tokens))]
             baseline = torch.stack(starts).mean(0)
             points = [baseline + (observed - baseline) / steps * k for k in range(steps)]
-            total = sum(self.gradient(target, layer, point) for point in points)
+            total = self.gradients(target, layer, torch.stack(points)).sum(0)
             scores.append(total * observed / steps)
         return torch.stack(scores)
 
@@ -88,8 +93,8 @@ class Naive:
         scores = []
         for layer in range(len(self.sites)):
             observed = self.read(target.tokens, layer, target.position)
-            alphas = torch.linspace(0, 1, steps)
-            total = sum(self.gradient(target, layer, a * observed) for a in alphas)
+            points = torch.linspace(0, 1, steps)[:, None] * observed
+            total = self.gradients(target, layer, points).sum(0)
             scores.append(total * observed / steps)
         return torch.stack(scores)
 
@@ -101,8 +106,8 @@ class Naive:
             total = torch.zeros_like(observed)
             for word in target.words:
                 start = self.masked(target, word, layer)
-                for k in range(1, steps + 1):
-                    point = start + (observed - start) * k / steps
-                    total += self.gradient(target, layer, point) * observed / steps
+                points = [start + (observed - start) * k / steps for k in range(1, steps + 1)]
+                gradients = self.gradients(target, layer, torch.stack(points))
+                total += gradients.sum(0) * observed / steps
             scores.append(total)
         return torch.stack(scores)

@@ -76,7 +76,7 @@ def captum_amig(model: LanguageModel[Any], target: Target, nodes: int) -> Tensor
     for layer in range(model.info.n_layers):
 
         def probability(rows: Tensor, layer: int = layer) -> Tensor:
-            return torch.stack([naive.probability(target, layer, row) for row in rows])
+            return naive.probabilities(target, layer, rows)
 
         observed = naive.read(target.tokens, layer, target.position)[None]
         total = torch.zeros_like(observed)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kndb_cli.main import main
-from tiny import hf_model, masked_tokenizer
+from saved_models import saved
 
 FACTS = [
     ("Q142", "Q90", "en", "The capital of [X] is [Y].", "France", "Paris"),
@@ -17,11 +17,8 @@ COLUMNS = ("subject_id", "object_id", "lang", "template", "subject", "answer")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "tiny"
-    hf_model("bert").save_pretrained(path)
-    masked_tokenizer().save_pretrained(path)
-    return path
+def model():
+    return saved("tiny-bert")
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +43,13 @@ def ingest(model, dataset, tmp_path, capsys):
 def test_it_sums_up_and_the_second_time_does_nothing(ingest, tmp_path):
     code, out, err = ingest()
     assert (code, out) == (0, "")
-    assert "tiny on facts: 4 prompts in " in err
+    assert "tiny-bert on facts: 4 prompts in " in err
     assert "\n  facts         3\n" in err
     assert "the answer has unknown tokens" in err
     assert (tmp_path / "a.db").exists()
     code, out, err = ingest()
     assert (code, out) == (0, "")
-    assert "Nothing to do: tiny on facts was already finished." in err
+    assert "Nothing to do: tiny-bert on facts was already finished." in err
 
 
 def test_quiet_says_nothing(ingest):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,9 @@ from kndb.errors import DatabaseMissing, NotFound, UsageError
 from kndb.models import ModelChoice
 from kndb.store.searches import facts_to_search
 from kndb_ingest.pipeline import IngestRequest, ingest
+from pausing import paused
 from same_rows import assert_same_rows
+from saved_models import save, saved
 from tiny import hf_model, tokenizer_of
 
 LOOSE = Criterion(t_low=0.1, t_high=0.1)
@@ -43,18 +42,10 @@ TEMPLATES = ["The capital of [X] is [Y] .", "People in [X] speak [Y] ."]
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Saved models: two random BERTs, a random GPT-2, and one with two redundant neurons."""
-    models = {
-        "tiny-bert": hf_model("bert"),
-        "other-bert": hf_model("bert", seed=1),
-        "tiny-gpt2": hf_model("gpt2"),
-        "planted": redundant("bert", 1, [17, 30]).hf,
-    }
-    found = {}
-    for name, model in models.items():
-        found[name] = tmp_path_factory.mktemp("models") / name
-        model.save_pretrained(found[name])
-        tokenizer_of(model.config.model_type).save_pretrained(found[name])
-    return found
+    planted = tmp_path_factory.mktemp("models") / "planted"
+    save(redundant("bert", 1, [17, 30]).hf, planted)
+    random = {name: saved(name) for name in ("tiny-bert", "other-bert", "tiny-gpt2")}
+    return {**random, "planted": planted}
 
 
 @pytest.fixture(scope="session")
@@ -221,44 +212,46 @@ def test_a_search_of_few_facts_is_widened(folders: dict[str, Path], database: Pa
     assert other.new == 1
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def killed(request: SearchRequest) -> None:
+    """A process that searches, killed without warning once four facts are done."""
+    code = f"""
+from pathlib import Path
+from kndb.degenerate import search
+from kndb.degenerate.criterion import Criterion
+from kndb.models import ModelChoice
+from kndb.progress import silent
+search.COMMIT_FACTS = 1
+criterion = Criterion(t_low={LOOSE.t_low}, t_high={LOOSE.t_high})
+model = ModelChoice({request.model.name!r})
+request = search.SearchRequest(Path({str(request.database)!r}), model, criterion=criterion)
+search.find_degenerate(request, pausing(silent, 4))
+"""
+    with paused(code, request.database.with_name("some-are-stored")) as child:
+        child.kill()
+        assert child.wait(30) == -signal.SIGKILL
+
+
+def interrupted(request: SearchRequest) -> None:
+    """Ctrl-C once four facts are done."""
+
+    def press(done: int, total: int) -> None:
+        if done == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        find_degenerate(request, press)
+
+
+@pytest.mark.parametrize("stop", [killed, interrupted])
 def test_an_interrupted_search_goes_on(
-    how: signal.Signals, folders: dict[str, Path], run: Path, tmp_path: Path
+    stop: Callable[[SearchRequest], None], folders: dict[str, Path], run: Path, tmp_path: Path
 ) -> None:
     whole, broken = tmp_path / "whole.duckdb", tmp_path / "broken.duckdb"
     model = str(folders["tiny-bert"])
     for path in (whole, broken):
         path.write_bytes(run.read_bytes())
     find_degenerate(SearchRequest(whole, ModelChoice(model, device="cpu"), criterion=LOOSE))
-    mark = tmp_path / "some-are-stored"
-    slow = f"""
-import time
-from dataclasses import replace
-from pathlib import Path
-from kndb.degenerate import search
-from kndb.degenerate.criterion import Criterion
-from kndb.models import ModelChoice
-search.COMMIT_FACTS = 1
-def slowly(done, total):
-    if done >= 4:
-        Path({str(mark)!r}).touch()
-        time.sleep(60)
-criterion = Criterion(t_low={LOOSE.t_low}, t_high={LOOSE.t_high})
-model = ModelChoice({model!r})
-request = search.SearchRequest(Path({str(broken)!r}), model, criterion=criterion)
-search.find_degenerate(request, slowly)
-"""
-    child = subprocess.Popen([sys.executable, "-c", slow], stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 240
-        while not mark.exists():
-            assert time.monotonic() < deadline
-            assert child.poll() is None
-            time.sleep(0.05)
-        os.kill(child.pid, how)
-        assert child.wait(30) != 0
-    finally:
-        child.kill()
+    stop(SearchRequest(broken, ModelChoice(model), criterion=LOOSE))
     stored = len(table(broken, "degenerate_fact"))
     assert 3 <= stored < 6
     rest = find_degenerate(SearchRequest(broken, ModelChoice(model), criterion=LOOSE))
@@ -351,9 +344,7 @@ def test_a_probability_of_zero_has_a_row(
     (token,) = tokenizer_of("bert")("Paris", add_special_tokens=False)["input_ids"]
     with torch.no_grad():
         hf.cls.predictions.bias[token] = -1e6
-    folder, database = tmp_path / "zero", tmp_path / "k.duckdb"
-    hf.save_pretrained(folder)
-    tokenizer_of("bert").save_pretrained(folder)
+    folder, database = save(hf, tmp_path / "zero"), tmp_path / "k.duckdb"
     ingest(IngestRequest(database, ModelChoice(str(folder)), str(facts), langs=["en"]))
     with kndb.store.database.connect(database, write=True) as connection:
         # Such an answer scores 0 and selects no neurons, so pretend another run selected some.

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 
 from kndb.errors import NotFound, UsageError
@@ -20,7 +19,8 @@ from kndb.evaluation.table import Table
 from kndb.model_runs import model_and_run
 from kndb.models import ModelChoice
 from kndb.neurons import Neuron
-from neuron_runs import PLANTED, loaded, make_run, probability, questions_of, saved
+from neuron_runs import PLANTED, loaded, make_run, probability, questions_of
+from saved_models import saved
 
 Run = tuple[Path, Path]
 NEURONS = [Neuron(layer, index) for layer in range(3) for index in range(48)]
@@ -28,7 +28,6 @@ NEURONS = [Neuron(layer, index) for layer in range(3) for index in range(48)]
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    torch.set_num_threads(1)
     return make_run(tmp_path_factory.mktemp("bert"), "tiny-bert")
 
 
@@ -154,7 +153,7 @@ def test_what_makes_no_sense(bert: Run, tmp_path: Path) -> None:
         faithfulness.evaluate(
             FaithfulnessRequest(database, ModelChoice(str(folder)), top=(200, 145))
         )
-    other = saved(tmp_path, "other-bert")
+    other = saved("other-bert")
     with pytest.raises(
         NotFound, match="no finished run of the model other-bert with these weights"
     ):

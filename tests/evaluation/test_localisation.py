@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from kndb.errors import NotFound, UsageError
 from kndb.evaluation import localisation
@@ -20,7 +19,8 @@ from kndb.models import ModelChoice
 from kndb.neurons import Neuron
 from kndb.store.database import connect
 from kndb.store.prompts import StoredPrompt
-from neuron_runs import PLANTED, loaded, make_run, probability, saved
+from neuron_runs import PLANTED, loaded, make_run, probability
+from saved_models import saved
 
 Run = tuple[Path, Path]
 WANTED = {"suppress": -1, "enhance": 1}
@@ -28,7 +28,6 @@ WANTED = {"suppress": -1, "enhance": 1}
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    torch.set_num_threads(1)
     return make_run(tmp_path_factory.mktemp("bert"), "tiny-bert")
 
 
@@ -172,7 +171,7 @@ def test_a_single_relation_has_no_unrelated_facts(bert: Run, tmp_path: Path) -> 
 def test_what_makes_no_sense(bert: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="At least 1 unrelated fact"):
         LocalisationRequest(*map_run(bert), unrelated=0)
-    other = saved(tmp_path, "other-bert")
+    other = saved("other-bert")
     with pytest.raises(
         NotFound, match="no finished run of the model other-bert with these weights"
     ):

@@ -28,7 +28,8 @@ from kndb.model_runs import model_and_run
 from kndb.models import LanguageModel, ModelChoice
 from kndb.neurons import Neuron
 from kndb.store.database import connect
-from neuron_runs import loaded, make_run, saved
+from neuron_runs import loaded, make_run
+from saved_models import saved
 
 REQUEST = NeuronRequest(Path("unused"), ModelChoice("unused"))
 
@@ -37,7 +38,6 @@ Loaded = tuple[LanguageModel[Any], dict[str, AskedFact]]
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    torch.set_num_threads(1)
     return make_run(tmp_path_factory.mktemp("bert"), "tiny-bert")
 
 
@@ -217,7 +217,7 @@ def test_prompts_of_another_tokenizer_are_a_note(bert: tuple[Path, Path]) -> Non
 
 
 def test_the_model_must_be_the_runs(bert: tuple[Path, Path], tmp_path: Path) -> None:
-    other = saved(tmp_path, "other-bert")
+    other = saved("other-bert")
     with pytest.raises(
         NotFound, match="no finished run of the model other-bert with these weights"
     ):

@@ -6,20 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from kndb.factcheck.choice import Calibration
 
 from kndb.degenerate.search import SearchRequest, find_degenerate
-from kndb.factcheck.calibration import CalibrationRequest, calibrate
+from kndb.factcheck.calibration import Calibration, CalibrationRequest, calibrate
 from kndb.models import LanguageModel, ModelChoice, load_model
 from kndb_ingest.pipeline import IngestRequest, ingest
 
 FACTS = 24
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

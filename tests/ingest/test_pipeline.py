@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +17,17 @@ from kndb.models import ModelChoice
 from kndb_ingest import pipeline
 from kndb_ingest.pipeline import IngestRequest, ingest
 from kndb_ingest.rows import raw_scores
+from pausing import paused
 from same_rows import assert_same_rows
-from tiny import hf_model, tokenizer_of
+from saved_models import saved
 
 COUNTRIES = {"Q142": ("France", "Paris"), "Q17": ("Japan", "Tokyo"), "Q183": ("Germany", "Paris")}
 TEMPLATES = ["The capital of [X] is [Y] .", "[Y] is the capital of [X] .", "The capital of [X]"]
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Saved tiny models, as ``from_pretrained`` loads them."""
-    folders = {}
-    for architecture in ("bert", "gpt2"):
-        folder = tmp_path_factory.mktemp("models") / f"tiny-{architecture}"
-        hf_model(architecture).save_pretrained(folder)
-        tokenizer_of(architecture).save_pretrained(folder)
-        folders[architecture] = folder
-    return folders
+def models() -> dict[str, Path]:
+    return {architecture: saved(f"tiny-{architecture}") for architecture in ("bert", "gpt2")}
 
 
 @pytest.fixture
@@ -116,35 +107,39 @@ def test_other_thresholds_refine_the_same_run(
     assert strict.knowledge_neurons < loose.knowledge_neurons
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def killed(broken: Path, model: Path, facts: Path) -> None:
+    """A process that ingests, killed without warning once eight prompts are done."""
+    code = f"""
+from kndb.models import ModelChoice
+from kndb.progress import silent
+from kndb_ingest import pipeline
+pipeline.COMMIT_PROMPTS = 1
+request = pipeline.IngestRequest({str(broken)!r}, ModelChoice({str(model)!r}), {str(facts)!r})
+pipeline.ingest(request, pausing(silent, 8))
+"""
+    with paused(code, broken.with_name("some-are-stored")) as child:
+        child.kill()
+        assert child.wait(30) == -signal.SIGKILL
+
+
+def interrupted(broken: Path, model: Path, facts: Path) -> None:
+    """Ctrl-C once eight prompts are done."""
+
+    def press(done: int, total: int) -> None:
+        if done == 8:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest(IngestRequest(broken, ModelChoice(str(model)), str(facts)), press)
+
+
+@pytest.mark.parametrize("stop", [killed, interrupted])
 def test_an_interrupted_run_goes_on(
-    how: signal.Signals, models: dict[str, Path], facts: Path, tmp_path: Path
+    stop: Callable[[Path, Path, Path], None], models: dict[str, Path], facts: Path, tmp_path: Path
 ) -> None:
     whole, broken = tmp_path / "whole.duckdb", tmp_path / "broken.duckdb"
     ingest(IngestRequest(whole, ModelChoice(str(models["bert"])), str(facts)))
-    mark = tmp_path / "some-are-stored"
-    slow = f"""
-import time
-from pathlib import Path
-from kndb.models import ModelChoice
-from kndb_ingest import pipeline
-pipeline.COMMIT_PROMPTS = 1
-def slowly(done, total):
-    if done >= 8:
-        Path({str(mark)!r}).touch()
-        time.sleep(60)
-model = ModelChoice({str(models["bert"])!r})
-request = pipeline.IngestRequest({str(broken)!r}, model, {str(facts)!r})
-pipeline.ingest(request, slowly)
-"""
-    child = subprocess.Popen([sys.executable, "-c", slow], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not mark.exists():
-        assert time.monotonic() < deadline
-        assert child.poll() is None
-        time.sleep(0.05)
-    os.kill(child.pid, how)
-    assert child.wait(30) != 0
+    stop(broken, models["bert"], facts)
     partly = len(table(broken, "prediction"))
     assert 0 < partly < 12
     rest = ingest(IngestRequest(broken, ModelChoice(str(models["bert"])), str(facts)))

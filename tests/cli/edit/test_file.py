@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +11,9 @@ from kndb.models import ModelChoice
 from kndb.store.database import connect
 from kndb_cli.main import main
 from kndb_ingest.pipeline import IngestRequest, ingest
-from tiny import hf_model, tokenizer_of
+from pausing import paused_command
+from saved_models import save
+from tiny import hf_model
 
 CAPITALS = {"France": "Paris", "Japan": "New Tokyo", "Spain": "euro"}
 SUBJECTS = {"France": "Q142", "Japan": "Q17", "Spain": "Q29", "Germany": "Q183"}
@@ -42,8 +42,7 @@ def row(relation, label, subject, template, answer):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with a tiny model and a database of its neurons."""
-    hf_model("gpt2").save_pretrained(tmp_path / "model")
-    tokenizer_of("gpt2").save_pretrained(tmp_path / "model")
+    save(hf_model("gpt2"), tmp_path / "model")
     data = tmp_path / "facts.jsonl"
     data.write_text("\n".join(map(json.dumps, facts())), encoding="utf-8")
     ingest(IngestRequest(tmp_path / "k.duckdb", ModelChoice(str(tmp_path / "model")), str(data)))
@@ -57,43 +56,33 @@ def stored(folder, sql="SELECT edit_id, created_at FROM edit ORDER BY edit_id"):
         return connection.execute(sql).fetchall()
 
 
-def wait_for_the_ledger(folder, started):
-    """The edits in the ledger, once there are some."""
-    deadline = time.monotonic() + 120
-    while not (found := stored(folder)):
-        assert started.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
-
-
-MANY = 150
+MANY = 8
 FILE = ("edit", "--model", "model", "--file", "many.jsonl")
 
 
-def test_an_interrupted_file_goes_on_where_it_stopped(folder, process):
+def test_an_interrupted_file_goes_on_where_it_stopped(folder, capfd):
     edits = [
-        {"fact": "P36:Q142", "target": "New Tokyo", "lambda": round(0.01 * n, 2)}
+        {"fact": "P36:Q142", "target": "New Tokyo", "lambda": round(0.1 * n, 2)}
         for n in range(1, MANY + 1)
     ]
     Path("many.jsonl").write_text("\n".join(map(json.dumps, edits)), encoding="utf-8")
-    started = process.start(*FILE, env={"KNDB_DB": "k.duckdb"}, stdout=subprocess.DEVNULL)
-    try:
-        wait_for_the_ledger(folder, started)
+    pairs = "from kndb.edit import batch; batch.COMMIT_EDITS = 2"
+    with paused_command(FILE, 5, folder / "some-are-stored", pairs) as started:
+        ledger = stored(folder)
         started.send_signal(signal.SIGINT)
         _, err = started.communicate(timeout=60)
-    finally:
-        started.kill()
     assert started.returncode == 130, err
     assert b"the same command goes on from there" in err
     assert b"Traceback" not in err
     first = stored(folder)
-    assert 0 < len(first) < MANY
+    assert len(ledger) == 4
+    assert set(ledger) <= set(first)
+    assert len(first) < MANY
 
-    again = process(*FILE, env={"KNDB_DB": "k.duckdb"})
-    assert again.returncode == 0, again.stderr
-    assert f"{MANY - len(first)} edits made".encode() in again.stderr
-    assert f"{len(first)} were in the ledger".encode() in again.stderr
+    assert main(FILE) == 0
+    _, err = capfd.readouterr()
+    assert f"{MANY - len(first)} edits made" in err
+    assert f"{len(first)} were in the ledger" in err
     every = stored(folder)
     assert len(every) == MANY
     # What was there is as it was, and nothing is there twice.

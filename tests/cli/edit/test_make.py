@@ -16,7 +16,8 @@ from kndb.models import ModelChoice
 from kndb.models.loading import weights_hash
 from kndb_cli.main import main
 from kndb_ingest.pipeline import IngestRequest, ingest
-from tiny import hf_model, tokenizer_of
+from saved_models import save
+from tiny import hf_model
 
 TEMPLATES = {
     "P36": ("The capital of [X] is [Y]", "[X] is the capital [Y]", "capital of [X] is the [Y]"),
@@ -47,8 +48,7 @@ def facts():
 def ingested(request, tmp_path_factory):
     """A folder with a tiny model in bfloat16, and a database of its neurons."""
     folder = tmp_path_factory.mktemp(request.param)
-    hf_model(request.param).to(torch.bfloat16).save_pretrained(folder / "model")
-    tokenizer_of(request.param).save_pretrained(folder / "model")
+    save(hf_model(request.param).to(torch.bfloat16), folder / "model")
     data = folder / "facts.jsonl"
     data.write_text("\n".join(map(json.dumps, facts())), encoding="utf-8")
     ingest(IngestRequest(folder / "k.duckdb", ModelChoice(str(folder / "model")), str(data)))

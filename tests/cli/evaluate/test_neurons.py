@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from kndb.evaluation import localisation
 from kndb.evaluation.faithfulness import FaithfulnessRequest
@@ -20,14 +19,14 @@ from kndb.models import ModelChoice
 from kndb_cli.evaluate import neurons as commands
 from kndb_cli.evaluate.tables import overall
 from kndb_cli.main import main
-from neuron_runs import make_run, saved
+from neuron_runs import make_run
+from saved_models import saved
 
 Run = tuple[Path, Path]
 
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    torch.set_num_threads(1)
     return make_run(tmp_path_factory.mktemp("bert"), "tiny-bert")
 
 
@@ -133,7 +132,7 @@ def test_what_goes_wrong_is_one_sentence(command: str, run: Any, tmp_path: Path)
     code, _, err = run(command, "--db", str(tmp_path / "no.duckdb"))
     assert code == 3
     assert "Traceback" not in err
-    code, _, err = run(command, model=saved(tmp_path, "other-bert"))
+    code, _, err = run(command, model=saved("other-bert"))
     assert code == 4
     assert "No finished run" in err
     code, _, _ = run(command, "--facts", "0")

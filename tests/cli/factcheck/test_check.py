@@ -11,7 +11,6 @@ import time
 
 import duckdb
 import pytest
-import torch
 
 from kndb.degenerate.search import SearchRequest, find_degenerate
 from kndb.models import ModelChoice
@@ -24,7 +23,6 @@ from kndb_ingest.pipeline import IngestRequest, ingest
 
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory):
-    torch.set_num_threads(1)
     path = tmp_path_factory.mktemp("factcheck") / "demo.duckdb"
     ingest(
         IngestRequest(

@@ -5,11 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,8 @@ import kndb.store.database
 from kndb.models import ModelChoice
 from kndb_cli.main import main
 from kndb_ingest.pipeline import IngestRequest, ingest
-from tiny import hf_model, tokenizer_of
+from pausing import paused_command
+from saved_models import saved
 
 CAPITALS = {"Q142": ("France", "Paris"), "Q183": ("Germany", "German"), "Q29": ("Spain", "euro")}
 TEMPLATES = ["The capital of [X] is [Y] .", "People in [X] speak [Y] ."]
@@ -32,11 +30,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "tiny-bert"
-    hf_model("bert").save_pretrained(folder)
-    tokenizer_of("bert").save_pretrained(folder)
-    return folder
+def model() -> Path:
+    return saved("tiny-bert")
 
 
 @pytest.fixture(scope="session")
@@ -201,10 +196,7 @@ def test_a_model_that_is_not_there(search: Run, db: Path, tmp_path: Path) -> Non
     assert (code, out) == (1, "")
     assert "no-model" in err
     assert err.count("\n") == 1
-    other = tmp_path / "other"
-    hf_model("bert", seed=1).save_pretrained(other)
-    tokenizer_of("bert").save_pretrained(other)
-    code, _, err = search("--quiet", model=str(other))
+    code, _, err = search("--quiet", model=str(saved("other-bert")))
     assert code == 4
     assert "with these weights" in err
 
@@ -227,39 +219,12 @@ def test_a_database_that_is_not_there(search: Run, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_search_goes_on(db: Path, model: Path, search: Run) -> None:
-    mark = db.with_name("half")
-    slow = f"""
-import sys, time
-from pathlib import Path
-from kndb.degenerate import search as degenerate
-from kndb_cli.graph import degenerate as graph_degenerate
-from kndb_cli.main import main
-degenerate.COMMIT_FACTS = 1
-find = degenerate.find_degenerate
-def slowly(request, report):
-    def stop(done, total):
-        report(done, total)
-        if done >= 3:
-            Path({str(mark)!r}).touch()
-            time.sleep(60)
-    return find(request, stop)
-degenerate.find_degenerate = slowly
-sys.exit(main(sys.argv[1:]))
-"""
     args = ["graph", "degenerate", "--model", str(model), "--db", str(db), *LOOSE]
-    child = subprocess.Popen(
-        [sys.executable, "-c", slow, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        deadline = time.monotonic() + 240
-        while not mark.exists():
-            assert time.monotonic() < deadline
-            assert child.poll() is None
-            time.sleep(0.05)
-        os.kill(child.pid, signal.SIGINT)
+    single = "from kndb.degenerate import search; search.COMMIT_FACTS = 1"
+    pipes = {"stdout": subprocess.PIPE}
+    with paused_command(args, 3, db.with_name("half"), single, **pipes) as child:
+        child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=60)
-    finally:
-        child.kill()
     assert (child.returncode, out) == (130, b"")
     assert b"Finished work is stored; run the same command again to continue." in err
     ((stored,),) = ask(db, "SELECT count(*) FROM degenerate_fact")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from kndb.errors import DatabaseMissing, NotFound, UsageError
 from kndb.evaluation.report.files import (
@@ -81,7 +80,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A database with a run that was neither searched nor calibrated, and its model's folder."""
-    torch.set_num_threads(1)
     return make_run(tmp_path_factory.mktemp("report"), "tiny-bert")
 
 
