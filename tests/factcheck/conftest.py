@@ -1,4 +1,4 @@
-"""A small demo database, searched for degenerate neurons, and calibrated."""
+"""The demo index and its model."""
 
 from __future__ import annotations
 
@@ -7,35 +7,24 @@ from typing import Any
 
 import pytest
 
-from kndb.degenerate.search import SearchRequest, find_degenerate
-from kndb.factcheck.calibration import Calibration, CalibrationRequest, calibrate
-from kndb.models import LanguageModel, ModelChoice, load_model
-from kndb_ingest.pipeline import IngestRequest, ingest
-
-FACTS = 24
+from demo_index import DemoIndex, demo_index
+from kndb.factcheck.calibration import Calibration
+from kndb.models import LanguageModel, load_model
 
 
 @pytest.fixture(scope="session")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Capitals in English and Chinese through the masked demo model."""
-    path = tmp_path_factory.mktemp("factcheck") / "demo.duckdb"
-    ingest(
-        IngestRequest(
-            path,
-            ModelChoice("demo-masked"),
-            "demo",
-            langs=["en", "zh"],
-            relations=["P36"],
-            limit=FACTS,
-        )
-    )
-    find_degenerate(SearchRequest(path, ModelChoice("demo-masked"), top=8))
-    return path
+def index(tmp_path_factory: pytest.TempPathFactory) -> DemoIndex:
+    return demo_index(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def calibration(searched: Path) -> Calibration:
-    return calibrate(CalibrationRequest(searched, ModelChoice("demo-masked")))
+def searched(index: DemoIndex) -> Path:
+    return index.database
+
+
+@pytest.fixture(scope="session")
+def calibration(index: DemoIndex) -> Calibration:
+    return index.calibration
 
 
 @pytest.fixture(scope="session")

@@ -12,26 +12,16 @@ import time
 import duckdb
 import pytest
 
-from kndb.degenerate.search import SearchRequest, find_degenerate
-from kndb.models import ModelChoice
+from demo_index import demo_index
 from kndb_cli.errors import ExitCode
 from kndb_cli.factcheck.check import COLUMNS
 from kndb_cli.factcheck.claims_input import claims_in, opened
 from kndb_cli.main import main
-from kndb_ingest.pipeline import IngestRequest, ingest
 
 
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory):
-    path = tmp_path_factory.mktemp("factcheck") / "demo.duckdb"
-    ingest(
-        IngestRequest(
-            path, ModelChoice("demo-masked"), "demo", langs=["en"], relations=["P36"], limit=20
-        )
-    )
-    find_degenerate(SearchRequest(path, ModelChoice("demo-masked"), top=6))
-    assert main(["factcheck", "calibrate", "--model", "demo-masked", "--db", str(path), "-q"]) == 0
-    return path
+    return demo_index(tmp_path_factory).database
 
 
 @pytest.fixture
@@ -41,7 +31,7 @@ def claims(calibrated):
 
     with kndb.open(calibrated) as database:
         (one, other, *_) = database.sql(
-            "SELECT subject, answer FROM facts ORDER BY fact_key"
+            "SELECT subject, answer FROM facts WHERE lang = 'en' ORDER BY fact_key"
         ).rows()
     return [
         f"The capital of {one[0]} is {one[1]}.",
@@ -108,7 +98,7 @@ def barren(calibrated, tmp_path, monkeypatch):
 def test_what_lacks_degenerate_neurons_says_what_helps(run, barren, claims):
     code, _, err = run("calibrate")
     assert code == 0
-    assert "1 of 1 relations, each language counted, have no degenerate neurons" in err
+    assert "2 of 2 relations, each language counted, have no degenerate neurons" in err
     assert "search all with 'kndb graph degenerate'" in err
     for method in ("degenerate", "ensemble"):
         (row,) = json.loads(run(claims[0], "--method", method, "--json")[1])
@@ -156,18 +146,11 @@ def test_claims_from_a_file(run, claims, tmp_path, form):
     assert verdicts(out_file.read_text()) == ["true", "false", "unknown"]
 
 
-def test_claims_from_standard_input(calibrated, claims):
-    arguments = ["factcheck", "-", "--model", "demo-masked", "--db", str(calibrated)]
-    arguments += PROBABILITY
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        input="\n".join(claims).encode(),
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    lines = done.stdout.decode().splitlines()
+def test_claims_from_standard_input(run, claims, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(claims)))
+    code, out, err = run("-", *PROBABILITY)
+    assert code == 0, err
+    lines = out.splitlines()
     assert lines[0].startswith("claim,fact_key,lang,verdict,")
     assert [line.count(",true,") for line in lines[1:]] == [1, 0, 0]
 
