@@ -54,15 +54,20 @@ def paused(
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **options}
     child = subprocess.Popen([sys.executable, "-c", program, *args], **pipes)
     try:
-        deadline = time.monotonic() + READY
-        while not mark.exists():
-            assert time.monotonic() < deadline
-            assert child.poll() is None, child.communicate()
-            time.sleep(0.02)
+        wait_for(mark, child)
         yield child
     finally:
         child.kill()
         child.communicate()
+
+
+def wait_for(mark: Path, child: subprocess.Popen[bytes]) -> None:
+    """Wait until a process has made a file; fail if it ends without it."""
+    deadline = time.monotonic() + READY
+    while not mark.exists():
+        assert time.monotonic() < deadline, f"{mark.name} is not there after {READY:g} s"
+        assert child.poll() is None, child.communicate()
+        time.sleep(0.02)
 
 
 def paused_command(

@@ -144,7 +144,7 @@ class Processes:
 
     def _run(self, command, env=None, **options):
         env = {**self._env, **(env or {})}
-        return subprocess.run(command, env=env, capture_output=True, timeout=120, **options)
+        return subprocess.run(command, env=env, capture_output=True, timeout=600, **options)
 
 
 @pytest.fixture(scope="session")

@@ -146,7 +146,7 @@ def in_a_terminal(process, *args, **env):
     """The program's output when standard output is a terminal of 80 columns."""
     leader, follower = pty.openpty()
     started = process.start(*args, stdout=follower, env={"COLUMNS": "80", "TERM": "xterm", **env})
-    started.communicate(timeout=60)
+    started.communicate(timeout=240)
     os.close(follower)
     text = b""
     while True:

@@ -21,7 +21,7 @@ from kndb.errors import DatabaseMissing, NotFound, UsageError
 from kndb.models import ModelChoice
 from kndb.store.searches import facts_to_search
 from kndb_ingest.pipeline import IngestRequest, ingest
-from pausing import paused
+from pausing import READY, paused
 from same_rows import assert_same_rows
 from saved_models import save, saved
 from tiny import hf_model, tokenizer_of
@@ -228,7 +228,7 @@ search.find_degenerate(request, pausing(silent, 4))
 """
     with paused(code, request.database.with_name("some-are-stored")) as child:
         child.kill()
-        assert child.wait(30) == -signal.SIGKILL
+        assert child.wait(READY) == -signal.SIGKILL
 
 
 def interrupted(request: SearchRequest) -> None:

@@ -108,7 +108,7 @@ def use(installed: Path, database: Path, how: str) -> dict[str, Any]:
     env = os.environ | {"PYTHONPATH": str(installed)}
     env |= {"NETWORKX_BACKEND_PRIORITY": "counted"} if how == "environment" else {}
     command = [sys.executable, "-c", USE, str(database), how]
-    done = subprocess.run(command, capture_output=True, env=env, timeout=120)
+    done = subprocess.run(command, capture_output=True, env=env, timeout=600)
     assert done.returncode == 0, done.stderr.decode()
     said: dict[str, Any] = json.loads(done.stdout)
     return said

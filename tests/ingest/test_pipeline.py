@@ -17,7 +17,7 @@ from kndb.models import ModelChoice
 from kndb_ingest import pipeline
 from kndb_ingest.pipeline import IngestRequest, ingest
 from kndb_ingest.rows import raw_scores
-from pausing import paused
+from pausing import READY, paused
 from same_rows import assert_same_rows
 from saved_models import saved
 
@@ -119,7 +119,7 @@ pipeline.ingest(request, pausing(silent, 8))
 """
     with paused(code, broken.with_name("some-are-stored")) as child:
         child.kill()
-        assert child.wait(30) == -signal.SIGKILL
+        assert child.wait(READY) == -signal.SIGKILL
 
 
 def interrupted(broken: Path, model: Path, facts: Path) -> None:

@@ -11,7 +11,7 @@ from kndb.models import ModelChoice
 from kndb.store.database import connect
 from kndb_cli.main import main
 from kndb_ingest.pipeline import IngestRequest, ingest
-from pausing import paused_command
+from pausing import READY, paused_command
 from saved_models import save
 from tiny import hf_model
 
@@ -70,7 +70,7 @@ def test_an_interrupted_file_goes_on_where_it_stopped(folder, capfd):
     with paused_command(FILE, 5, folder / "some-are-stored", pairs) as started:
         ledger = stored(folder)
         started.send_signal(signal.SIGINT)
-        _, err = started.communicate(timeout=60)
+        _, err = started.communicate(timeout=READY)
     assert started.returncode == 130, err
     assert b"the same command goes on from there" in err
     assert b"Traceback" not in err

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import duckdb
 import pytest
@@ -17,6 +16,7 @@ from kndb_cli.errors import ExitCode
 from kndb_cli.factcheck.check import COLUMNS
 from kndb_cli.factcheck.claims_input import claims_in, opened
 from kndb_cli.main import main
+from pausing import READY, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -201,11 +201,9 @@ def test_an_interrupt_of_all_evaluations_keeps_what_was_done(calibrated, tmp_pat
     )
     first = tmp_path / "report" / "tables" / "factcheck.json"
     try:
-        until = time.monotonic() + 100
-        while not first.exists() and started.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
+        wait_for(first, started)
         started.send_signal(signal.SIGINT)
-        _, err = started.communicate(timeout=60)
+        _, err = started.communicate(timeout=READY)
     finally:
         started.kill()
     assert started.returncode == ExitCode.INTERRUPTED, err.decode()

@@ -18,7 +18,7 @@ import kndb.store.database
 from kndb.models import ModelChoice
 from kndb_cli.main import main
 from kndb_ingest.pipeline import IngestRequest, ingest
-from pausing import paused_command
+from pausing import READY, paused_command
 from saved_models import saved
 
 CAPITALS = {"Q142": ("France", "Paris"), "Q183": ("Germany", "German"), "Q29": ("Spain", "euro")}
@@ -224,7 +224,7 @@ def test_an_interrupted_search_goes_on(db: Path, model: Path, search: Run) -> No
     pipes = {"stdout": subprocess.PIPE}
     with paused_command(args, 3, db.with_name("half"), single, **pipes) as child:
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
+        out, err = child.communicate(timeout=READY)
     assert (child.returncode, out) == (130, b"")
     assert b"Finished work is stored; run the same command again to continue." in err
     ((stored,),) = ask(db, "SELECT count(*) FROM degenerate_fact")

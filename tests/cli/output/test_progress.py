@@ -17,7 +17,7 @@ def screen(code: str) -> str:
     """What the code writes to its terminal, standard error, with escapes left out."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "COLUMNS": "100", "TERM": "xterm"}
-    program = f"import time\nfrom kndb_cli.output.progress import reporting\n{code}"
+    program = f"import sys, time\nfrom kndb_cli.output.progress import reporting\n{code}"
     child = subprocess.Popen([sys.executable, "-c", program], stderr=theirs, env=env)
     os.close(theirs)
     parts = []
@@ -50,11 +50,16 @@ def test_a_rate_that_is_not_known_is_not_said(body: str) -> None:
 def test_a_rate_that_is_known_is_said() -> None:
     shown = screen(
         "with reporting('demo', 'claims', False) as report:\n"
+        "    begin = time.monotonic()\n"
         "    for done in range(12):\n"
-        "        report(done, 11); time.sleep(0.1)"
+        "        report(done, 11); time.sleep(0.1)\n"
+        "    seconds = time.monotonic() - begin\n"
+        "sys.stderr.write(f'in {seconds:.3f} s')"
     )
     assert "11/11" in shown
-    assert 4 < float(re.findall(r"([\d.]+) claims/s", shown)[-1]) < 40
+    (seconds,) = re.findall(r"in ([\d.]+) s", shown)
+    said = float(re.findall(r"([\d.]+) claims/s", shown)[-1])
+    assert said == pytest.approx(11 / float(seconds), rel=0.5)
     assert " 0.0 claims/s" not in shown
 
 

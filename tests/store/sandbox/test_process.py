@@ -170,7 +170,7 @@ def test_ctrl_c_ends_the_query_within_a_second(path: Path) -> None:
     with parent:
         begin = time.monotonic()
         parent.send_signal(signal.SIGINT)
-        out, _ = parent.communicate(timeout=60)
+        out, _ = parent.communicate(timeout=240)
         assert "interrupted" in out
         assert time.monotonic() - begin < 10  # a second on an idle machine
     assert gone(worker)
