@@ -6,6 +6,7 @@ only because a score passes a threshold may be in one database alone if its scor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,17 +67,19 @@ def assert_same_rows(found: Path, expected: Path, tables: Sequence[str]) -> None
         _compare(table, *([own[key] for key in compared] for own in rows))
 
 
-def close(found: Any, expected: Any, absolute: float) -> bool:
+def close(found: Any, expected: Any, absolute: float = 0) -> bool:
     """Equal values; floats, also in lists, within the tolerance; a missing one is missing in both.
 
-    >>> close([0.5, None], [0.5001, None], 0), close(1, 2, 1.0), close(float("nan"), 0.0, 1.0)
+    >>> close([0.5, None], [0.5001, None]), close(1, 2, 1.0), close(float("nan"), 0.0, 1.0)
     (True, False, False)
     """
-    if isinstance(found, list) and isinstance(expected, list):
+    if isinstance(found, list | tuple) and isinstance(expected, list | tuple):
         return len(found) == len(expected) and all(
             close(a, b, absolute) for a, b in zip(found, expected, strict=True)
         )
     if isinstance(found, float) and isinstance(expected, float):
+        if math.isnan(found) or math.isnan(expected):
+            return math.isnan(found) and math.isnan(expected)
         return abs(found - expected) <= max(absolute, RELATIVE * abs(expected))
     return bool(found == expected)
 

@@ -50,7 +50,7 @@ def test_true_effects_are_those_of_a_hook_on_each_neuron(
     expected = [
         before - probability(folder, prompt.text, prompt.answer, [neuron]) for neuron in NEURONS
     ]
-    np.testing.assert_allclose(found, expected, atol=2e-6 * before)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * before)
     assert np.abs(expected).max() > 0.01 * before
 
 
