@@ -1,5 +1,7 @@
 """Lines with ``kndb`` as people would type them, against the program's real options."""
 
+from __future__ import annotations
+
 import re
 import shlex
 from typing import Any
@@ -10,7 +12,7 @@ UNLESS_SAID = (
 _CONSOLE = re.compile(r"^ *```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
-def parse(program: Any, line: str) -> None:
+def parse(program: Any, line: str) -> dict[str, Any]:
     """Parse what follows ``kndb`` in the line, as the program would, and run nothing.
 
     What a shell takes for itself (a comment, a file for standard input) is left out. The answer
@@ -27,7 +29,8 @@ def parse(program: Any, line: str) -> None:
         assert words[0].startswith("-"), f"No such command: {words[0]}"
     context = command.make_context(command.name, words)
     context.close()
-    return context.params
+    params: dict[str, Any] = context.params
+    return params
 
 
 def value(line: str, option: str) -> str | None:
@@ -36,12 +39,12 @@ def value(line: str, option: str) -> str | None:
     return words[words.index(option) + 1] if option in words else None
 
 
-def console_blocks(text):
+def console_blocks(text: str) -> list[str]:
     """The ``console`` blocks of a Markdown text."""
     return _CONSOLE.findall(text)
 
 
-def typed_lines(text):
+def typed_lines(text: str) -> list[str]:
     """Every line with ``kndb`` that its console blocks let people type, without ``$ ``."""
     lines = "\n".join(console_blocks(text)).splitlines()
     return [line.strip()[2:] for line in lines if re.match(r" *\$ (\S*/)?kndb ", line)]

@@ -6,6 +6,8 @@ is printed now. Blocks that show no output are not run, but for what they export
 of a new one written, put a line with ``...`` below its command.
 """
 
+from __future__ import annotations
+
 import io
 import os
 import re
@@ -13,8 +15,10 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from math import isclose, log10
 from pathlib import Path
 
@@ -23,7 +27,7 @@ from typer.main import get_command
 from example_lines import console_blocks, parse
 from kndb_cli.main import application, main
 
-_PROGRESS = re.compile(r"^(Loading .*|.*: [\d,]+ of [\d,]+ \w+)$\n?", re.MULTILINE)
+_PROGRESS = re.compile(r"^(Loading .*|.*: [\d,]+ of [\d,]+ \S+)$\n?", re.MULTILINE)
 _TIME = re.compile(r"\d[\d,.]*(?= s\b|/s\b)")
 _TOKEN = re.compile(
     r"""[^\W\d_]\w*                              # a word, or an identifier such as P36
@@ -49,7 +53,7 @@ class Session:
 
     ids: dict[str, str] = field(default_factory=dict)
 
-    def run(self, line):
+    def run(self, line: str) -> str:
         """What the line prints: data first, then notes, without progress."""
         name, equals, value = line.removeprefix("export ").partition("=")
         if line.startswith("export ") and equals:
@@ -64,44 +68,43 @@ class Session:
         assert code == 0, f"{line}\n{notes}"
         return out.read() + _PROGRESS.sub("", notes)
 
-    def arguments(self, line):
+    def arguments(self, line: str) -> list[str]:
         """The line's words, with today's ids, and as a table where a terminal would have one."""
         words = [self.today(word) for word in shlex.split(line, comments=True)[1:]]
         given = parse(get_command(application(words)), line)
         plain = given.get("format", "") is None and not given["json"] and not given["output"]
         return [*words, *(["--format", "table"] if plain and words[0] != "export" else [])]
 
-    def today(self, word):
+    def today(self, word: str) -> str:
         """The id that was printed where the page shows one that begins like this."""
         if len(word) < 4 or not word.isdecimal():
             return word
         return next((new for old, new in self.ids.items() if old.startswith(word)), word)
 
-    def learn(self, shown, printed):
+    def learn(self, shown: str, printed: str) -> None:
         """Remember which id was printed where the page shows another."""
         self.ids |= dict(zip(_ID.findall(shown), _ID.findall(printed), strict=False))
 
 
-def steps(block):
+def steps(block: str) -> Iterator[tuple[str, str]]:
     """The pairs of a typed line and what the block shows below it."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         line, _, shown = part.partition("\n")
         yield line, shown
 
 
-def difference(shown, printed):
+def difference(shown: str, printed: str) -> tuple[str, str] | None:
     """The first pair of tokens in which two outputs differ by more than another machine can.
 
     Words, marks and neurons are the same; numbers are as near as :func:`near` asks, times and ids
     are any. None where there is no difference.
     """
     ours, theirs = (_TOKEN.findall(_TIME.sub("0", text)) for text in (shown, printed))
-    if len(ours) != len(theirs):
-        return f"{len(ours)} tokens", f"{len(theirs)} tokens"
-    return next((pair for pair in zip(ours, theirs, strict=True) if not near(*pair)), None)
+    pairs = zip_longest(ours, theirs, fillvalue="nothing")
+    return next((pair for pair in pairs if not near(*pair)), None)
 
 
-def near(shown, printed):
+def near(shown: str, printed: str) -> bool:
     """Whether two tokens are the same, or numbers alike.
 
     Numbers may differ by 5 %, or by one in their last place. Very small ones (1e-40) are compared
@@ -120,11 +123,11 @@ def near(shown, printed):
     return isclose(a, b, rel_tol=0.05, abs_tol=1.01 * 10.0 ** -len(shown.partition(".")[2]))
 
 
-def _is_number(text):
+def _is_number(text: str) -> bool:
     return re.fullmatch(r"-?\d[\d,]*(\.\d+)?(e-?\d+)?", text) is not None
 
 
-def play(text, session):
+def play(text: str, session: Session) -> Iterator[tuple[str, str, str]]:
     """Run the blocks of a page that show output: each line, what is shown, what is printed."""
     for block in console_blocks(text):
         parts = list(steps(block))
@@ -136,7 +139,7 @@ def play(text, session):
                 yield line, shown, printed
 
 
-def rewrite(page, session):
+def rewrite(page: Path, session: Session) -> None:
     """Put what is printed now in place of what the page shows, where it is something else."""
     text = new = page.read_text(encoding="utf-8")
     for line, shown, printed in play(text, session):
@@ -145,7 +148,7 @@ def rewrite(page, session):
     page.write_text(new, encoding="utf-8")
 
 
-def _trimmed(text):
+def _trimmed(text: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.strip("\n").splitlines())
 
 

@@ -10,6 +10,8 @@ from generate.data_flow import data_flow
 from generate.python_names import python_page
 from generate.schema import schema_page
 
+__all__ = ["command_pages", "data_flow", "python_page", "schema_page", "write_pages"]
+
 
 def write_pages(folder: Path) -> None:
     """Write every generated page below ``folder``, and remove pages of what is gone."""
