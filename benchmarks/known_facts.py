@@ -44,7 +44,7 @@ def known(asker: Asker, prompts: list[Prompt], at_most: int) -> dict[Fact, list[
     answers = asker.ask([(prompt.text, prompt.answer) for prompt in prompts])
     found: dict[Fact, list[Prompt]] = defaultdict(list)
     for prompt, answer in zip(prompts, answers, strict=True):
-        if not isinstance(answer, str) and answer.first:
+        if not isinstance(answer, str) and answer.is_first:
             found[prompt.fact].append(prompt)
     taken: Counter[str] = Counter()
     kept = {}

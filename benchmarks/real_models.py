@@ -105,7 +105,7 @@ def time_naive(model: Any, asked: list[tuple[str, str]], steps: int = 20) -> flo
         finally:
             handle.remove()
     seconds = (time.perf_counter() - start) / len(layers)
-    return seconds * model.info.n_layers * len(target.words)
+    return float(seconds * model.info.n_layers * len(target.words))
 
 
 def matrix_rate() -> float:

@@ -12,7 +12,8 @@ import pytest
 from filelock import FileLock
 
 from kndb.degenerate.search import SearchRequest, find_degenerate
-from kndb.factcheck.calibration import Calibration, CalibrationRequest, calibrate
+from kndb.factcheck.calibration import CalibrationRequest, calibrate
+from kndb.factcheck.calibration_rows import Calibration
 from kndb.models import ModelChoice
 from kndb_ingest.pipeline import IngestRequest, ingest
 

@@ -29,7 +29,8 @@ def stiff(architecture: str) -> LanguageModel[Any]:
     hf = hf_model(architecture)
     model = adapt(hf, tokenizer_of(architecture), ARCHITECTURES[architecture], "stiff")
     for down in model.down:
-        down.weight.data *= 3
+        weight: Any = down.weight
+        weight.data.mul_(3)
     if architecture == "bert":  # normalises what its neurons write
         hf.cls.predictions.transform.LayerNorm.weight.data *= 8
     return model
@@ -46,16 +47,16 @@ def target_in_halves(model: LanguageModel[Any], target: Target, nodes: int) -> T
     naive = Naive(model.hf, model.down, before=True)
     alphas, weights = np.polynomial.legendre.leggauss(nodes)
     alphas, weights = (alphas + 1) / 4, weights / 4
-    points = list(zip([*alphas, *(0.5 + alphas)], [*weights, *weights], strict=True))
+    at = torch.tensor([*alphas, *(0.5 + alphas)], dtype=torch.float32)[:, None]
+    shares = torch.tensor([*weights, *weights], dtype=torch.float32)
     layers = []
     for layer in range(model.info.n_layers):
         end = naive.read(target.tokens, layer, target.position)
         total = torch.zeros_like(end)
         for word in target.words:
             start = naive.masked(target, word, layer)
-            for alpha, weight in points:
-                slope = naive.gradient(target, layer, torch.lerp(start, end, alpha))
-                total += weight * slope * (end - start)
+            slopes = naive.gradients(target, layer, torch.lerp(start, end, at))
+            total += (shares @ slopes) * (end - start)
         layers.append(total)
     return torch.stack(layers)
 

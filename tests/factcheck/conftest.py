@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from demo_index import DemoIndex, demo_index
-from kndb.factcheck.calibration import Calibration
+from kndb.factcheck.calibration_rows import Calibration
 from kndb.models import LanguageModel, load_model
 
 

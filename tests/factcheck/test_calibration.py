@@ -14,11 +14,12 @@ from kndb.errors import NotFound, UsageError
 from kndb.evaluation.factcheck import METHODS as EVALUATED
 from kndb.evaluation.factcheck import EvaluationRequest, claims_to_judge, evaluate
 from kndb.factcheck import METHODS, FactChecker
-from kndb.factcheck.calibration import Calibration, CalibrationRequest, calibrate
+from kndb.factcheck.calibration import CalibrationRequest, calibrate
+from kndb.factcheck.calibration_rows import Calibration
 from kndb.factcheck.labelled_claims import WrongAnswers, labelled, parse_split, split_of
 from kndb.factcheck.spelling import same
 from kndb.models import LanguageModel, ModelChoice
-from kndb.store.prompts import read_prompts
+from kndb.store.prompts import RelationLang, read_prompts
 from same_rows import close
 
 
@@ -156,7 +157,7 @@ def test_scores_within_the_band_are_unknown(
     for verdict in careful:
         assert verdict.lang is not None
         assert verdict.score is not None
-        limit = limits[("P36", verdict.lang), "knowledge"]
+        limit = limits[RelationLang("P36", verdict.lang), "knowledge"]
         close = limit.low <= verdict.score < limit.high
         assert (verdict.verdict == "unknown") == close
         assert verdict.reason == ("too close to the threshold" if close else None)

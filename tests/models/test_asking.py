@@ -141,7 +141,8 @@ def test_the_same_questions_get_exactly_the_same_answers() -> None:
 def test_a_stream_keeps_the_order_and_reads_little_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kndb.models.asking.WINDOW", 3)
     asker = Asker(tiny("gpt2"))
-    taken, done = [], []
+    taken: list[Question] = []
+    done: list[int] = []
 
     def questions() -> Iterator[Question]:
         for question in [*QUESTIONS, ("no placeholder", "Paris")]:
