@@ -77,10 +77,10 @@ def test_json_holds_what_sql_answers(path: Path, tmp_path: Path, format: str) ->
 
 def test_a_pipe_gets_what_a_file_gets(path: Path, tmp_path: Path) -> None:
     for format in ("parquet", "csv", "json", "jsonl"):
-        export(path, "knowledge_neurons", tmp_path / f"a.{format}")
+        export(path, "prediction", tmp_path / f"a.{format}")
         stream = io.BytesIO()
         with Pipe(stream) as pipe:
-            assert export_into(cast(BinaryIO, pipe), path, "knowledge_neurons", format) == 8
+            assert export_into(cast(BinaryIO, pipe), path, "prediction", format) == 8
         assert stream.getvalue() == (tmp_path / f"a.{format}").read_bytes()
 
 
