@@ -30,10 +30,10 @@ from kndb_cli.main import application, main
 _PROGRESS = re.compile(r"^(Loading .*|.*: [\d,]+ of [\d,]+ \S+)$\n?", re.MULTILINE)
 _TIME = re.compile(r"\d[\d,.]*(?= s\b|/s\b)")
 _TOKEN = re.compile(
-    r"""[^\W\d_]\w*                              # a word, or an identifier such as P36
-    | \d+:\d+                                    # a neuron
-    | (?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?  # a number
-    | [^\s\w─]                                   # a mark; lines of a table are as wide as it is
+    r"""[^\W\d_]\w*                                    # a word, or an identifier such as P36
+    | \d+:\d+                                          # a neuron
+    | (?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?  # a number
+    | [^\s\w─]                                         # a mark; rules of tables vary in length
     """,
     re.VERBOSE,
 )
@@ -72,8 +72,8 @@ class Session:
         """The line's words, with today's ids, and as a table where a terminal would have one."""
         words = [self.today(word) for word in shlex.split(line, comments=True)[1:]]
         given = parse(get_command(application(words)), line)
-        plain = given.get("format", "") is None and not given["json"] and not given["output"]
-        return [*words, *(["--format", "table"] if plain and words[0] != "export" else [])]
+        plain = "json" in given and not (given["format"] or given["json"] or given["output"])
+        return [*words, *(["--format", "table"] if plain else [])]
 
     def today(self, word: str) -> str:
         """The id that was printed where the page shows one that begins like this."""
@@ -124,7 +124,7 @@ def near(shown: str, printed: str) -> bool:
 
 
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"-?\d[\d,]*(\.\d+)?(e-?\d+)?", text) is not None
+    return re.fullmatch(r"-?\d+(,\d{3})*(\.\d+)?(e-?\d+)?", text) is not None
 
 
 def play(text: str, session: Session) -> Iterator[tuple[str, str, str]]:

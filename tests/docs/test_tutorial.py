@@ -66,8 +66,8 @@ def test_the_readme_and_the_page_of_python_run(
 
 
 def test_numbers_that_another_machine_rounds_otherwise_are_the_same() -> None:
-    shown = "2:641  0.4451  4e-36  1,123 neurons, 53 s (12.4/s), run 9074349520883844244\n────"
-    other = "2:641 0.4460 9e-36 1,124 neurons, 3.5 s (80/s), run 907434952088384424\n──"
+    shown = "2:641  0.4451  4e-36  1,123 neurons, 53 s (12.4/s), run 9074349520883844244, 1 s\n────"
+    other = "2:641 0.4460 9e-36 1,124 neurons, 3.5 s (80/s), run 907434952088384424, 3 s\n──"
     assert difference(shown, other) is None
 
 
