@@ -1,6 +1,7 @@
 """Plain text as Markdown: what people see in a terminal, safe to show on a page."""
 
 import re
+from collections.abc import Sequence
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~{}$])")
 _COMMAND = re.compile(r"'(kndb(?: [^']+)?)'")
@@ -44,7 +45,7 @@ def _piece(piece: str) -> str:
     return piece if piece.startswith("`") else escape(piece)
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table of cells that are Markdown themselves."""
     lines = [header, tuple("---" for _ in header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

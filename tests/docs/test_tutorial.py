@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -13,22 +11,6 @@ import pytest
 from transcripts import DEMO, TUTORIAL, Session, difference, play
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch, chdir(tmp_path_factory.mktemp("tutorial")):
-        patch.setenv("KNDB_DB", "")  # so that what a page exports is undone
-        yield Path.cwd()
-
-
-@pytest.fixture(scope="module")
-def session(folder: Path) -> tuple[Session, list[str]]:
-    """A session after the tutorial, and where its output was another one."""
-    session = Session()
-    wrong = differences(session, "docs/tutorial.md")
-    shutil.copy(TUTORIAL, DEMO)
-    return session, wrong
 
 
 def differences(session: Session, page: str) -> list[str]:
@@ -41,28 +23,28 @@ def differences(session: Session, page: str) -> list[str]:
     ]
 
 
-def test_the_tutorial_shows_what_is_printed(session: tuple[Session, list[str]]) -> None:
-    assert session[1] == []
-
-
-def test_the_readme_shows_what_is_printed(session: tuple[Session, list[str]]) -> None:
-    assert differences(session[0], "README.md") == []
-
-
-def test_the_readme_and_the_page_of_python_run(
-    session: tuple[Session, list[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_pages_show_what_is_printed_and_their_python_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """One test, as all of it asks the database that the tutorial makes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KNDB_DB", "")  # so that what a page exports is undone
     monkeypatch.syspath_prepend(ROOT / "docs")
+    session = Session()
+    assert differences(session, "docs/tutorial.md") == []
+    shutil.copy(TUTORIAL, DEMO)
+    assert differences(session, "README.md") == []
+    for example in python_examples():
+        exec(compile(example, "example", "exec"), {})
+    assert "2 641 0.4" in capsys.readouterr().out
+
+
+def python_examples() -> list[str]:
+    """Those of the README and of the page about Python."""
     from generate import python_page
 
     text = (ROOT / "README.md").read_text(encoding="utf-8") + python_page()
-    examples = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(examples) == 2
-    for example in examples:
-        exec(compile(example, "example", "exec"), {})
-    assert "2 641 0.4" in capsys.readouterr().out
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_numbers_that_another_machine_rounds_otherwise_are_the_same() -> None:
