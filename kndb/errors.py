@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of a library's message; the others point into code or to web pages.
+    r"""The first line of a library's message; the others point into code or to web pages.
 
     >>> first_line(ValueError("it broke\nLINE 1: SELECT")), first_line(KeyError())
     ('it broke', 'KeyError')

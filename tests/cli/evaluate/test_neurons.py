@@ -134,6 +134,6 @@ def test_what_goes_wrong_is_one_sentence(command: str, run: Any, tmp_path: Path)
     assert "Traceback" not in err
     code, _, err = run(command, model=saved("other-bert"))
     assert code == 4
-    assert "No finished run" in err
+    assert "no finished run" in err
     code, _, _ = run(command, "--facts", "0")
     assert code == 2
