@@ -19,6 +19,8 @@ class IngestSummary:
         facts: facts with at least one prompt.
         prompts: by language, prompts attributed and prompts skipped.
         skipped: by reason, prompts skipped.
+        unasked: by relation and language, facts none of whose prompts could be asked; most
+            first.
         accuracy: share of the attributed prompts whose answer is the model's first choice; None
             if no prompt was attributed.
         worst_completeness: largest relative completeness residual; None
@@ -37,6 +39,7 @@ class IngestSummary:
     facts: int
     prompts: dict[str, tuple[int, int]]
     skipped: dict[str, int]
+    unasked: dict[tuple[str, str], int]
     accuracy: float | None
     worst_completeness: float | None
     worst_score_error: float | None
@@ -71,6 +74,15 @@ _REASONS = """
     WHERE run_id = ? AND status = 'skipped'
     GROUP BY reason ORDER BY count(*) DESC, reason
 """
+_UNASKED = """
+    WITH own AS (
+        SELECT relation_id, lang, fact_id, bool_or(status = 'done') AS asked
+        FROM prediction JOIN prompt USING (prompt_id) JOIN fact USING (fact_id)
+        WHERE run_id = ? GROUP BY ALL
+    )
+    SELECT relation_id, lang, count(*) FROM own WHERE NOT asked
+    GROUP BY ALL ORDER BY count(*) DESC, relation_id, lang
+"""
 
 
 def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> IngestSummary:
@@ -93,6 +105,7 @@ def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> Inge
             facts,
             {lang: (done, skipped) for lang, done, skipped in rows(_LANGUAGES)},
             dict(rows(_REASONS)),
+            {(relation, lang): n for relation, lang, n in rows(_UNASKED)},
             accuracy,
             residual,
             error,

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from kndb_cli.output.progress import rate
+
 if TYPE_CHECKING:
     from kndb_ingest.summary import IngestSummary
+
+
+MOST_RELATIONS = 3
+"""Relations and languages that a summary names as lacking usable prompts."""
 
 
 def summary(done: IngestSummary) -> str:
@@ -17,10 +23,10 @@ def summary(done: IngestSummary) -> str:
 def _headline(done: IngestSummary) -> str:
     if done.new_prompts == 0:
         return f"Nothing to do: {done.model} on {done.dataset} was already finished."
-    per_second = done.new_prompts / max(done.seconds, 1e-9)
+    speed = rate(done.new_prompts / max(done.seconds, 1e-9), "prompts")
     return (
         f"{done.model} on {done.dataset}: {done.new_prompts:,} prompts in "
-        f"{done.seconds:.1f} s ({per_second:.1f}/s)."
+        f"{done.seconds:.1f} s ({speed})."
     )
 
 
@@ -29,6 +35,7 @@ def _lines(done: IngestSummary) -> Iterator[tuple[str, str]]:
     yield "prompts", ", ".join(f"{lang} {n:,}" for lang, (n, _) in done.prompts.items())
     for reason, n in done.skipped.items():
         yield "skipped", f"{n:,} {reason}"
+    yield from _unasked(done)
     if done.accuracy is not None:
         yield "accuracy", f"{done.accuracy:.1%} of the answers are the model's first choice"
     if done.worst_completeness is not None:
@@ -36,6 +43,21 @@ def _lines(done: IngestSummary) -> Iterator[tuple[str, str]]:
     if done.worst_score_error is not None:
         yield "score error", f"{done.worst_score_error:.2g} at worst (estimated)"
     if done.inexact:
-        yield "inexact", f"{done.inexact} prompts above the tolerance"
+        prompts = "prompt" if done.inexact == 1 else "prompts"
+        yield "inexact", f"{done.inexact:,} {prompts} above the tolerance"
     yield "neurons", f"{done.knowledge_neurons:,} knowledge neurons"
     yield "run", str(done.run_id)
+
+
+def _unasked(done: IngestSummary) -> Iterator[tuple[str, str]]:
+    """Facts that no prompt reached, and the templates that would reach them."""
+    if not done.unasked:
+        return
+    facts = sum(done.unasked.values())
+    yield "not asked", f"{facts:,} {'fact' if facts == 1 else 'facts'}, each language counted"
+    most = list(done.unasked.items())[:MOST_RELATIONS]
+    wanted = ", ".join(f"{relation} in {lang} ({n:,})" for (relation, lang), n in most)
+    more = len(done.unasked) - len(most)
+    others = f" and {more} more" if more else ""
+    end = " that end in [Y]" if "the object is not last" in done.skipped else ""
+    yield "would help", f"templates{end} for {wanted}{others}"

@@ -66,14 +66,26 @@ def _bar(unit: str) -> Progress:
 
 
 def rate(speed: float | None, unit: str) -> str:
-    """The rate per second; empty if it is not known yet.
+    """Items per second, or seconds per item where that is more; empty if it is not known yet.
 
     >>> rate(12.345, "facts"), rate(0.0312, "facts"), rate(None, "facts")
-    ('12.3 facts/s', '0.031 facts/s', '')
+    ('12.3 facts/s', '32.1 s/fact', '')
     """
     if not speed:
         return ""
-    return f"{speed:.1f} {unit}/s" if speed >= 1 else f"{speed:.2g} {unit}/s"
+    return f"{speed:.1f} {unit}/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit.removesuffix('s')}"
+
+
+def left(seconds: float) -> str:
+    """A time to wait, in the two largest units.
+
+    >>> left(42), left(754), left(7260)
+    ('42 s', '12 min 34 s', '2 h 1 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _on_bar(bar: Progress, label: str) -> Report:
@@ -92,13 +104,19 @@ def _on_bar(bar: Progress, label: str) -> Report:
 
 
 def _in_lines(label: str, unit: str) -> Report:
-    last = time.monotonic()
+    start = last = time.monotonic()
+    stored: int | None = None  # items that earlier calls had done
 
     def report(done: int, total: int) -> None:
-        nonlocal last
+        nonlocal last, stored
         now = time.monotonic()
+        stored = done if stored is None else stored
         if now - last >= LINE_EVERY:
             last = now
-            note(f"{label}: {done} of {total} {unit}")
+            speed = (done - stored) / (now - start)
+            parts = [f"{label}: {done} of {total} {unit}"]
+            if speed:
+                parts += [rate(speed, unit), f"{left((total - done) / speed)} left"]
+            note(", ".join(parts))
 
     return report
