@@ -120,16 +120,27 @@ def hf_model(architecture: str, seed: int = 0, **changes: Any) -> Any:
     model = kind.from_config(config).eval()
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
-        noise = torch.empty_like(parameter).normal_(generator=generator)
-        if "norm" in name.lower() or "ln_" in name:
-            parameter.data.add_(0.1 * noise)  # no two norms alike: a wrong one is noticed
-        else:
-            parameter.data.copy_((0.2 if parameter.dim() > 1 else 0.1) * noise)
+        spread = 0.2 if parameter.dim() > 1 else 0.1
+        if not is_norm(name):
+            parameter.data.normal_(0, spread, generator=generator)
     return model
+
+
+def is_norm(name: str) -> bool:
+    """Whether a parameter of this name belongs to a normalisation layer."""
+    return "norm" in name.lower() or "ln_" in name
 
 
 @cache
 def tiny(architecture: str, seed: int = 0) -> LanguageModel[Any]:
-    """An adapted model; shared between tests, which must not change it."""
-    names = ARCHITECTURES[architecture]
-    return adapt(hf_model(architecture, seed), tokenizer_of(architecture), names, architecture)
+    """An adapted model; shared between tests, which must not change it.
+
+    No two of its norms are alike, so that an adapter that takes the wrong one is noticed.
+    """
+    hf = hf_model(architecture, seed)
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in hf.named_parameters():
+        if is_norm(name):
+            noise = torch.empty_like(parameter).normal_(generator=generator)
+            parameter.data.add_(0.1 * noise)
+    return adapt(hf, tokenizer_of(architecture), ARCHITECTURES[architecture], architecture)

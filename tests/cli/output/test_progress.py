@@ -64,6 +64,6 @@ def test_a_rate_that_is_known_is_said() -> None:
 
 
 def test_slow_rates_have_digits() -> None:
-    assert rate(0.0312, "facts") == "0.031 facts/s"
+    assert rate(0.0312, "facts") == "32.1 s/fact"
     assert rate(12.345, "facts") == "12.3 facts/s"
     assert rate(None, "facts") == ""
