@@ -83,4 +83,4 @@ wheel: .venv/all
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf .venv dist build docs/_build docs/commands docs/reference .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv dist build docs/_build docs/commands docs/reference .mypy_cache .ruff_cache .pytest_cache .coverage
