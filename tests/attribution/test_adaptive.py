@@ -28,9 +28,9 @@ def stiff(architecture: str) -> LanguageModel[Any]:
     """
     hf = hf_model(architecture)
     model = adapt(hf, tokenizer_of(architecture), ARCHITECTURES[architecture], "stiff")
+    down: Any
     for down in model.down:
-        weight: Any = down.weight
-        weight.data.mul_(3)
+        down.weight.data *= 3
     if architecture == "bert":  # normalises what its neurons write
         hf.cls.predictions.transform.LayerNorm.weight.data *= 8
     return model
