@@ -9,16 +9,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from kndb.edit.deltas import Delta, erase, update
-from kndb.edit.directions import Tokens, direction
+from kndb.edit.changes import WeightChanges
+from kndb.edit.deltas import Delta
 from kndb.edit.editor import Editor
-from kndb.edit.plan import EditSettings, Part, Plan
-from kndb.edit.saved_models import stored_rows
+from kndb.edit.plan import EditSettings, Plan
 from kndb.edit.scaling import ENHANCE, SUPPRESS, scale
-from kndb.edit.scores import Measurement, Probe, Response, Scores, responses, score
+from kndb.edit.scores import (
+    DISTANCES,
+    REWRITING,
+    Measurement,
+    Probe,
+    Response,
+    Scores,
+    responses,
+    score,
+)
+from kndb.edit.selection import Part
 from kndb.facts import content_id
 from kndb.models import LanguageModel
 from kndb.models.asking import Asker
@@ -64,37 +70,36 @@ class Interventions:
 
     def __init__(self, model: LanguageModel[Any], folder: Path | None) -> None:
         self.model = model
-        self.folder = folder
         self.asker = Asker(model)
         self.editor = Editor(model)
+        self.changes = WeightChanges(model, self.asker, folder)
         self._unedited = lru_cache(KNOWN_SETS)(self._ask)
 
-    def carry_out(self, edit_id: int, plan: Plan, settings: EditSettings) -> EditOutcome:
-        """Edit, measure, undo; and the same with random neurons."""
+    def carry_out(
+        self, edit_id: int, plan: Plan, settings: EditSettings, *, with_control: bool = True
+    ) -> EditOutcome:
+        """Edit, measure, undo; and the same with random neurons unless that is not wanted."""
         plan = self._answerable(plan, settings)
         if plan.reason:
             return EditOutcome(edit_id, plan, settings)
-        directions = self._directions(plan, settings)
-        # Measured separately: facts share the unrelated batch, and a prompt's batch must be the
-        # same before and after, for its probability depends on it in the last digits.
-        own = tuple(one for one in plan.probes if one.kind != "unrelated")
-        unrelated = tuple(one for one in plan.probes if one.kind == "unrelated")
-        before = [*self._ask(own), *self._unedited(unrelated)]
+        # Measured separately: facts share the batch of other facts, and a prompt's batch must be
+        # the same before and after, for its probability depends on it in the last digits.
+        own = tuple(probe for probe in plan.probes if probe.kind not in DISTANCES)
+        others = tuple(probe for probe in plan.probes if probe.kind in DISTANCES)
+        before = [*self._ask(own), *self._unedited(others)]
 
-        def measure(neurons: Sequence[Neuron], delta: Delta | None) -> tuple[Measurement, ...]:
-            with self._edited(neurons, delta, settings):
-                after = [*self._ask(own), *self._ask(unrelated)]
-            rows = zip((*own, *unrelated), before, after, strict=True)
+        def measure(edited: Plan, delta: Delta | None) -> tuple[Measurement, ...]:
+            with self._edited(edited.neurons, delta, settings):
+                after = [*self._ask(own), *self._ask(others)]
+            rows = zip((*own, *others), before, after, strict=True)
             return tuple(
                 Measurement(a, b, c) for a, b, c in rows if b is not None and c is not None
             )
 
-        delta = self.delta(plan.neurons, settings, directions)
-        measured = measure(plan.neurons, delta)
-        seed = content_id("control", settings.seed, plan.fact.fact_id)
-        drawn = random_like(plan.neurons, plan.neurons, self.model.info.n_neurons, seed)
-        control = tuple(drawn or ())
-        beside = measure(control, self.delta(control, settings, directions)) if control else ()
+        delta = self.changes.delta(plan, settings)
+        measured = measure(plan, delta)
+        control = self.control(plan, settings) if with_control else None
+        beside = measure(control, self.changes.delta(control, settings)) if control else ()
         return EditOutcome(
             edit_id,
             plan,
@@ -103,54 +108,24 @@ class Interventions:
             score(beside, settings.mode) if beside else None,
             measured,
             beside,
-            control,
+            control.neurons if control else (),
             delta,
         )
+
+    def control(self, plan: Plan, settings: EditSettings) -> Plan | None:
+        """The plan with random neurons of the same layers; None where there are too few."""
+        seed = content_id("control", settings.seed, plan.fact.fact_id)
+        drawn = random_like(plan.neurons, plan.neurons, self.model.info.n_neurons, seed)
+        return plan.with_neurons(dict(zip(plan.neurons, drawn, strict=True))) if drawn else None
 
     def _ask(self, probes: tuple[Probe, ...]) -> list[Response | None]:
         return responses(self.asker, probes)
 
-    def delta(
-        self, neurons: Sequence[Neuron], settings: EditSettings, directions: Tensor
-    ) -> Delta | None:
-        """The weight change of an edit; None for one at run time."""
-        if settings.mode not in ("erase", "update"):
-            return None
-        before = stored_rows(self.folder, self.model, neurons) if self.folder else None
-        if settings.mode == "erase":
-            return erase(self.model, neurons, before)
-        return update(self.model, neurons, settings.strength * directions, before)
-
-    def _directions(self, plan: Plan, settings: EditSettings) -> Tensor:
-        """Of each of the plan's neurons the sum of its languages' directions."""
-        total = torch.zeros(len(plan.neurons), self.model.width)
-        if settings.mode != "update":
-            return total
-        places = {neuron: i for i, neuron in enumerate(plan.neurons)}
-        for part in plan.parts:
-            push = torch.stack([self._direction_of(plan, lang) for lang in part.langs]).sum(0)
-            total[[places[neuron] for neuron in part.neurons]] += push
-        return total
-
-    def _direction_of(self, plan: Plan, lang: str) -> Tensor:
-        return direction(self.model, self._pairs(plan, lang))
-
-    def _pairs(self, plan: Plan, lang: str) -> list[tuple[Tokens, Tokens]]:
-        """The tokens of the old and the new answer to each prompt that can be asked for both."""
-        pairs = []
-        for probe in plan.probes:
-            if probe.kind == "unrelated" or probe.lang != lang or probe.new is None:
-                continue
-            old, new = (self.asker.targets(probe.text, x) for x in (probe.old, probe.new))
-            if not isinstance(old, str) and not isinstance(new, str):
-                pairs.append((tuple(t.answer for t in old), tuple(t.answer for t in new)))
-        return pairs
-
     def _answerable(self, plan: Plan, settings: EditSettings) -> Plan:
-        """The plan without the languages in which an update has no new answer to push to."""
-        if settings.mode != "update" or plan.reason:
+        """The plan without the languages in which there is no new answer to push to."""
+        if settings.mode not in REWRITING or plan.reason:
             return plan
-        said = {lang for lang in plan.langs if self._pairs(plan, lang)}
+        said = {lang for lang in plan.langs if self.changes.answers(plan, lang)}
         parts = tuple(
             Part(part.neurons, tuple(lang for lang in part.langs if lang in said))
             for part in plan.parts

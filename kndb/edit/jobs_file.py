@@ -6,8 +6,8 @@ kndb's form is one JSON object a line:
     {"fact": "Benin", "relation": "capital", "mode": "erase", "langs": ["en", "zh"]}
 
 ``mode``, ``neurons``, ``langs``, ``lambda`` and ``labels`` (the new answer in other languages)
-may be left out: what the command says goes for them. A CounterFact record (Meng et al. 2022) has
-``requested_rewrite``; its fact is found by relation and subject, its new answer is
+may be left out; the command's own options are used then. A CounterFact record (Meng et al. 2022)
+has ``requested_rewrite``; its fact is found by relation and subject, its new answer is
 ``target_new``. Records come one a line, or as one JSON list.
 """
 
@@ -21,6 +21,7 @@ from typing import Any
 
 from kndb.edit.plan import EditSettings
 from kndb.edit.request import Job
+from kndb.edit.scores import Mode
 from kndb.errors import DatasetError, UsageError
 
 REWRITE = "requested_rewrite"
@@ -42,19 +43,22 @@ def count_edits(path: Path) -> int:
     return n
 
 
-def read_edits(path: Path, settings: EditSettings) -> Iterator[Job | str]:
+def read_edits(
+    path: Path, settings: EditSettings, rewriting: Mode = "update"
+) -> Iterator[Job | str]:
     """The file's edits one after the other; a text says why one cannot be made.
 
     Args:
         path: the file.
         settings: for what a record does not say.
+        rewriting: mode of records with a new answer and without a mode: ``update`` or ``fit``.
 
     Raises:
         DatasetError: the file cannot be read.
     """
     for where, record in _records(path):
         try:
-            yield _job(record, settings)
+            yield _job(record, settings, rewriting)
         except (UsageError, KeyError, TypeError, ValueError, AttributeError) as error:
             told = f"misses {error}" if isinstance(error, KeyError) else str(error)
             yield f"{where}: {told}"
@@ -94,13 +98,14 @@ def _parsed(path: Path, number: int, line: str) -> Any:
         ) from error
 
 
-def _job(record: Any, settings: EditSettings) -> Job:
+def _job(record: Any, settings: EditSettings, rewriting: Mode) -> Job:
     if not isinstance(record, dict):
         raise UsageError("not a JSON object")
-    return _counterfact(record, settings) if REWRITE in record else _own(record, settings)
+    read = _counterfact if REWRITE in record else _own
+    return read(record, settings, rewriting)
 
 
-def _own(record: dict[str, Any], settings: EditSettings) -> Job:
+def _own(record: dict[str, Any], settings: EditSettings, rewriting: Mode) -> Job:
     unknown = sorted(record.keys() - _KNOWN)
     if unknown:
         raise UsageError(f"unknown field {unknown[0]!r}")
@@ -110,7 +115,7 @@ def _own(record: dict[str, Any], settings: EditSettings) -> Job:
     if "langs" in record:
         said["langs"] = _languages(record["langs"])
     if "target" in record:
-        said.setdefault("mode", "update")
+        said.setdefault("mode", rewriting)
     return Job(str(record["fact"]), replace(settings, **said), record.get("relation"))
 
 
@@ -127,8 +132,8 @@ def _languages(value: Any) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts)
 
 
-def _counterfact(record: dict[str, Any], settings: EditSettings) -> Job:
+def _counterfact(record: dict[str, Any], settings: EditSettings, rewriting: Mode) -> Job:
     rewrite = record[REWRITE]
     target = rewrite["target_new"]["str"].strip()
-    said = replace(settings, mode="update", target=target, target_lang=COUNTERFACT_LANG)
+    said = replace(settings, mode=rewriting, target=target, target_lang=COUNTERFACT_LANG)
     return Job(rewrite["subject"], said, rewrite["relation_id"])

@@ -6,24 +6,30 @@ It reads the index and runs no model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import inf
 from typing import Any
 
-from kndb.edit.scores import MODES, Kind, Mode, Probe
+from kndb.edit.scores import MODES, REWRITING, Kind, Mode, Probe
+from kndb.edit.selection import Part, parse_selection, select_parts
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
 from kndb.neurons import Neuron
-from kndb.store.edit_source import EditSource, Labels, Neurons, StoredFact
+from kndb.store.edit_source import EditSource, Labels, StoredFact
 from kndb.store.prompts import StoredPrompt
 
-SELECTIONS = ("sequential", "language-independent", "one-language", "knowledge", "degenerate")
+DEFAULT_STRENGTH = 0.8
+"""Lambda of an update, in lengths of a typical row (:mod:`kndb.edit.directions`). Of 0.1, 0.2, 0.4,
+0.8, 1.6 and 3.2 the one whose harmonic mean is highest on the model where it does worst, of both
+demo models (0.81, 0.62) and SmolLM2-135M (0.35), for ``sequential`` on facts that are not reported
+(``benchmarks/editing_methods.py --constants``). The demo models alone want 1.6, and SmolLM2 0.4, as
+its neurons serve many facts."""
 
-DEFAULT_STRENGTH = 0.4
-"""Lambda of an update: of 0.2, 0.4, 0.6, 1, 2 and 4 the one with the highest harmonic mean,
-averaged over both demo models, for ``sequential`` on 30 facts each that are not among those
-reported (``benchmarks/editing.py``); 0.6 does as well. Fewer neurons want a larger one, and so do
-models with other embeddings."""
+UNITS = "rows"
+"""What lambda is counted in; edits of the ledger without it are in differences of embeddings."""
+
+KEPT = 20
+"""Facts of the same relation, and as many of others, whose outputs a fit keeps."""
 
 DEFAULT_TOP = 20
 """Knowledge neurons of each language that are edited: more cost locality and gain nothing."""
@@ -34,21 +40,25 @@ class EditSettings:
     """All that is asked of an edit but its fact.
 
     Attributes:
-        mode: ``suppress``, ``enhance``, ``erase`` or ``update``.
+        mode: ``suppress``, ``enhance``, ``erase``, ``update`` or ``fit``.
         neurons: which. ``sequential``: each language's knowledge neurons, changed for that
             language; ``one-language``: those of the target's language, changed for all languages;
             ``language-independent``: those in all languages; ``knowledge``: those in any;
-            ``degenerate``: of the fact's degenerate sets; ``all-layers:N``: the N of the highest
-            scores in each language; ``2:117,3:5``: these.
+            ``specific``: as ``sequential``, without those that are knowledge neurons of many facts
+            of other relations (``specific:0.05``: of more than 5 %); ``degenerate``: of the fact's
+            degenerate sets; ``all-layers:N``: the N of the highest scores in each language;
+            ``layer:N``: all of a layer; ``2:117,3:5``: these. A fit uses all of them for all
+            languages.
         target: the new answer, in ``target_lang``.
         target_lang: the language to edit from; found by the target where not given.
         labels: the new answer in other languages, where the data set does not know it.
         langs: languages whose neurons are taken; all of the run when empty.
         strength: lambda of an update.
-        top: at most so many knowledge neurons of each language, the strongest; shared ones
-            (``language-independent``) are looked for among all.
+        top: at most this many knowledge neurons of each language, the strongest; not for
+            ``language-independent``.
         held_out: paraphrases per language that are kept back from finding the neurons.
-        unrelated: number of unrelated facts.
+        unrelated: number of facts of other relations to measure; half as many are measured of
+            the same relation.
         seed: of all that is drawn.
     """
 
@@ -73,8 +83,11 @@ class EditSettings:
         """
         if self.mode not in MODES:
             raise UsageError(f"There is no mode {self.mode!r}; choose from {', '.join(MODES)}.")
-        if (self.mode == "update") != (self.target is not None):
-            raise UsageError("--mode update needs a new answer, --target, and no other mode does.")
+        if (self.mode in REWRITING) != (self.target is not None):
+            raise UsageError(
+                f"The modes {' and '.join(REWRITING)} need a new answer, --target, and no other "
+                f"mode does; {self.mode} was given."
+            )
         if not 0 < self.strength < inf:
             raise UsageError(
                 f"--lambda is a finite number above 0, but {self.strength:g} was given; a smaller "
@@ -86,20 +99,14 @@ class EditSettings:
             raise UsageError(
                 "The numbers of paraphrases and of unrelated facts cannot be negative."
             )
-        named_neurons(self.neurons)
+        parse_selection(self.neurons)
 
     def as_dict(self) -> dict[str, Any]:
         """What sets this edit apart from others of the same fact."""
         values = {**asdict(self), "labels": dict(self.labels), "langs": sorted(self.langs)}
-        return values if self.mode == "update" else {**values, "strength": None}
-
-
-@dataclass(frozen=True)
-class Part:
-    """Neurons, and the languages whose new answers they are to say."""
-
-    neurons: tuple[Neuron, ...]
-    langs: tuple[str, ...]
+        if self.mode != "update":
+            return {**values, "strength": None}
+        return {**values, "units": UNITS}
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class Plan:
         target_object: identifier of the new object, where the data set knows it.
         parts: neurons and languages; a neuron may be in several.
         probes: the prompts to measure.
+        kept: texts and answers of prompts whose outputs a fit keeps; none of them is measured.
         reason: why nothing is edited; None where something is.
     """
 
@@ -122,6 +130,7 @@ class Plan:
     target_object: str | None
     parts: tuple[Part, ...]
     probes: tuple[Probe, ...]
+    kept: tuple[tuple[str, str], ...]
     reason: str | None
 
     @property
@@ -129,27 +138,14 @@ class Plan:
         """Every neuron once, ascending."""
         return tuple(sorted({neuron for part in self.parts for neuron in part.neurons}))
 
+    def given(self, lang: str) -> list[Probe]:
+        """The prompts of a language that neurons were found with."""
+        return [probe for probe in self.probes if probe.given and probe.lang == lang]
 
-def named_neurons(text: str) -> tuple[Neuron, ...] | int | str:
-    """Neurons written ``2:117,3:5``, N of ``all-layers:N``, or one of the known choices.
-
-    Raises:
-        UsageError: it is none of these.
-    """
-    if text in SELECTIONS:
-        return text
-    name, _, number = text.partition(":")
-    if name == "all-layers":
-        if not number.isdecimal() or int(number) < 1:
-            raise UsageError(f"{text!r} says no number of neurons; write all-layers:20.")
-        return int(number)
-    try:
-        return tuple(sorted({Neuron.parse(part.strip()) for part in text.split(",")}))
-    except UsageError as error:
-        raise UsageError(
-            f"{text!r} names no neurons; choose from {', '.join(SELECTIONS)}, all-layers:N, or "
-            "write LAYER:INDEX,LAYER:INDEX."
-        ) from error
+    def with_neurons(self, others: Mapping[Neuron, Neuron]) -> Plan:
+        """The same plan with other neurons in the places of its own."""
+        parts = (replace(p, neurons=tuple(others[n] for n in p.neurons)) for p in self.parts)
+        return replace(self, parts=tuple(parts))
 
 
 def plan_edit(source: EditSource, fact: StoredFact, settings: EditSettings) -> Plan:
@@ -167,14 +163,60 @@ def plan_edit(source: EditSource, fact: StoredFact, settings: EditSettings) -> P
     lang, labels = _target(source, fact, settings, langs, known)
     back = _held_out(prompts, settings)
     shown = [p for p in prompts if p.prompt_id not in back and p.lang in {*langs, lang}]
-    parts = _parts(source, fact, settings, lang, langs, shown)
-    others = [labels.object_id] if labels and labels.object_id else []
-    unrelated = source.unrelated(fact, others, settings.unrelated, settings.seed)
-    asked = [_asked(p, _kind(p, lang, back), labels) for p in prompts]
-    asked += [_asked(p, "unrelated", None) for p in unrelated]
-    object_id = labels.object_id if labels and labels.object_id else None
-    reason = _reason(settings, langs, parts)
-    return Plan(fact, lang, tuple(langs), object_id, parts, tuple(asked), reason)
+    selection = parse_selection(settings.neurons)
+    parts = select_parts(source, fact, selection, lang, langs, shown, settings.top)
+    own = [_probe(p, _kind(p, lang, back), labels, p in shown) for p in prompts]
+    objects = [labels.object_id] if labels and labels.object_id else []
+    measured = _measured_others(source, fact, objects, settings)
+    kept = _kept(source, fact, objects, settings, [other.fact_id for other, _ in measured])
+    return Plan(
+        fact,
+        lang,
+        tuple(langs),
+        objects[0] if objects else None,
+        parts,
+        (*own, *(_probe(other, kind, None, False) for other, kind in measured)),
+        tuple((p.text, p.answer) for p in [*kept, *_unedited(prompts, langs, settings)]),
+        _reason(settings, langs, parts),
+    )
+
+
+def _measured_others(
+    source: EditSource, fact: StoredFact, objects: Sequence[str], settings: EditSettings
+) -> list[tuple[StoredPrompt, Kind]]:
+    """Prompts of other facts to measure, and how far they are."""
+    n, seed = settings.unrelated, settings.seed
+    near = source.others(fact, objects, n // 2, seed, same_relation=True)
+    far = source.others(fact, objects, n, seed, same_relation=False)
+    alike = source.objects(fact.relation_id)
+    return [
+        *((p, "same-relation") for p in near),
+        *((p, "same-type" if p.object_id in alike else "unrelated") for p in far),
+    ]
+
+
+def _kept(
+    source: EditSource,
+    fact: StoredFact,
+    objects: Sequence[str],
+    settings: EditSettings,
+    measured: Sequence[int],
+) -> list[StoredPrompt]:
+    """Prompts of other facts for a fit to keep; measuring these would flatter it."""
+    if settings.mode != "fit":
+        return []
+    found = (
+        source.others(fact, objects, KEPT, settings.seed, same_relation=same, exclude=measured)
+        for same in (True, False)
+    )
+    return [prompt for prompts in found for prompt in prompts]
+
+
+def _unedited(
+    prompts: Sequence[StoredPrompt], langs: Sequence[str], settings: EditSettings
+) -> list[StoredPrompt]:
+    """The fact's prompts in languages that are not edited: a fit keeps these too."""
+    return [p for p in prompts if p.lang not in langs] if settings.mode == "fit" else []
 
 
 def _languages(settings: EditSettings, known: list[str]) -> list[str]:
@@ -232,48 +274,13 @@ def _kind(prompt: StoredPrompt, lang: str, back: frozenset[int]) -> Kind:
     return "paraphrase" if prompt.prompt_id in back else "own"
 
 
-def _asked(prompt: StoredPrompt, kind: Kind, labels: Labels | None) -> Probe:
+def _probe(prompt: StoredPrompt, kind: Kind, labels: Labels | None, given: bool) -> Probe:
     new = None
     if labels is not None:
         new = labels.by_template.get((prompt.lang, prompt.template))
         new = new or labels.by_lang.get(prompt.lang)
-    return Probe(
-        prompt.prompt_id, prompt.fact_key, kind, prompt.lang, prompt.text, prompt.answer, new
-    )
-
-
-def _parts(
-    source: EditSource,
-    fact: StoredFact,
-    settings: EditSettings,
-    lang: str,
-    langs: list[str],
-    shown: Sequence[StoredPrompt],
-) -> tuple[Part, ...]:
-    choice = named_neurons(settings.neurons)
-    every = tuple(langs)
-    if isinstance(choice, tuple):
-        return (Part(choice, every),)
-    if isinstance(choice, int):
-        return (Part(_any(source.strongest(shown, choice), every), every),)
-    if choice == "degenerate":
-        return (Part(_any(source.degenerate(fact), every), every),)
-    if choice == "one-language":
-        shown = [prompt for prompt in shown if prompt.lang == lang]
-    found = source.knowledge(fact, shown)
-    if choice == "language-independent":
-        shared = set.intersection(*(set(found.get(x, ())) for x in every))
-        return (Part(tuple(sorted(shared)), every),)
-    found = {x: neurons[: settings.top] for x, neurons in found.items()}
-    if choice == "sequential":
-        return tuple(Part(_any(found, (x,)), (x,)) for x in every)
-    if choice == "one-language":
-        return (Part(_any(found, (lang,)), every),)
-    return (Part(_any(found, every), every),)
-
-
-def _any(found: Neurons, langs: Sequence[str]) -> tuple[Neuron, ...]:
-    return tuple(sorted({neuron for lang in langs for neuron in found.get(lang, ())}))
+    of_fact = (prompt.prompt_id, prompt.fact_key, kind, prompt.lang, prompt.text, prompt.answer)
+    return Probe(*of_fact, new, given)
 
 
 def _reason(settings: EditSettings, langs: Sequence[str], parts: Sequence[Part]) -> str | None:

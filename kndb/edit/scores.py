@@ -16,10 +16,18 @@ from typing import Literal
 
 from kndb.models.asking import Answer, Asker
 
-Mode = Literal["suppress", "enhance", "erase", "update"]
-Kind = Literal["own", "paraphrase", "language", "unrelated"]
+Mode = Literal["suppress", "enhance", "erase", "update", "fit"]
+Kind = Literal["own", "paraphrase", "language", "same-relation", "same-type", "unrelated"]
 
-MODES: tuple[Mode, ...] = ("suppress", "enhance", "erase", "update")
+MODES: tuple[Mode, ...] = ("suppress", "enhance", "erase", "update", "fit")
+REWRITING: tuple[Mode, ...] = ("update", "fit")
+"""Modes that give a fact a new answer."""
+
+DISTANCES: tuple[Kind, ...] = ("same-relation", "same-type", "unrelated")
+"""Prompts of other facts with other objects, from near to far."""
+
+OTHER_RELATIONS: tuple[Kind, ...] = ("same-type", "unrelated")
+"""Those that locality counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +38,14 @@ class Probe:
         prompt_id: its id.
         fact_key: its fact.
         kind: ``own``: in the edit's language, the neurons were found with it; ``paraphrase``: in
-            that language, kept back; ``language``: the fact in another language; ``unrelated``:
-            another fact, of another relation and with another object.
+            that language, kept back; ``language``: the fact in another language. Other facts, all
+            with another object: ``same-relation``; ``same-type``: of another relation, with an
+            object that facts of the same relation also have; ``unrelated``: any other.
         lang: its language.
         text: with ``[MASK]``.
         old: the right answer in the data.
         new: the answer it shall have; None where there is none.
+        given: neurons were found with it, so an edit may be computed from it.
     """
 
     prompt_id: int
@@ -45,6 +55,7 @@ class Probe:
     text: str
     old: str
     new: str | None
+    given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +96,13 @@ class Measurement:
     def success(self, mode: Mode) -> bool | None:
         """Did the edit do here what it should?
 
-        ``update``: the new answer wins. ``suppress`` and ``erase``: the old answer is no longer
-        the first choice; None where it was not before. ``enhance``: the old answer is likelier.
-        Of unrelated prompts: the first choice is the same.
+        ``update`` and ``fit``: the new answer wins. ``suppress`` and ``erase``: the old answer is
+        no longer the first choice; None where it was not before. ``enhance``: the old answer is
+        likelier. Of other facts: the first choice is the same.
         """
-        if self.probe.kind == "unrelated":
+        if self.probe.kind in DISTANCES:
             return not self.changed
-        if mode == "update":
+        if mode in REWRITING:
             return self.after.new_wins if self.probe.new is not None else None
         if mode == "enhance":
             return self.after.p_old > self.before.p_old
@@ -106,10 +117,10 @@ class Scores:
         reliability: of the edit's own prompts.
         generality: of the paraphrases kept back.
         transfer: of the prompts in other languages.
-        locality: of the unrelated prompts.
+        locality: of the prompts of facts of other relations.
         harmonic: harmonic mean of those of the four that are known; None where at most locality
             is, which alone says nothing.
-        perplexity_before: of the right answers to the unrelated prompts.
+        perplexity_before: of the right answers to these.
         perplexity_after: likewise.
     """
 
@@ -151,19 +162,24 @@ def _response(probe: Probe, old: Answer | str, new: Answer | str | None) -> Resp
 def score(measured: Sequence[Measurement], mode: Mode) -> Scores:
     """Sum up what was measured."""
     reliability, generality, transfer, locality = (
-        _mean(one.success(mode) for one in measured if one.probe.kind == kind)
-        for kind in ("own", "paraphrase", "language", "unrelated")
+        share_of(measured, mode, kinds)
+        for kinds in (("own",), ("paraphrase",), ("language",), OTHER_RELATIONS)
     )
     known = (reliability, generality, transfer, locality)
     told = [share for share in known if share is not None]
     of_the_fact = any(share is not None for share in known[:3])
-    unrelated = [one for one in measured if one.probe.kind == "unrelated"]
+    unrelated = [one for one in measured if one.probe.kind in OTHER_RELATIONS]
     return Scores(
         *known,
         harmonic_mean(told) if of_the_fact else None,
         _perplexity([one.before.surprise for one in unrelated]),
         _perplexity([one.after.surprise for one in unrelated]),
     )
+
+
+def share_of(measured: Iterable[Measurement], mode: Mode, kinds: Sequence[Kind]) -> float | None:
+    """The share of the prompts of these kinds where the edit did what it should."""
+    return _mean(one.success(mode) for one in measured if one.probe.kind in kinds)
 
 
 def harmonic_mean(shares: Sequence[float]) -> float | None:

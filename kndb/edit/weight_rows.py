@@ -25,6 +25,15 @@ def projection_rows(model: LanguageModel[Any], layer: int) -> Tensor:
     return weight.detach().T if isinstance(down, nn.Linear) else weight.detach()
 
 
+def typical_length(model: LanguageModel[Any], layer: int) -> float:
+    """Root mean square length of a layer's rows: how much a neuron writes per unit of activation.
+
+    The measure in which :func:`kndb.edit.directions.pushes` and fits count a change of rows.
+    """
+    rows = projection_rows(model, layer)
+    return float(rows.float().square().sum(1).mean().sqrt())
+
+
 def read_rows(model: LanguageModel[Any], neurons: Sequence[Neuron]) -> Tensor:
     """A copy of the neurons' rows, ``(neurons, width)``, on the CPU in the model's number format.
 

@@ -1,4 +1,4 @@
-"""What an edit needs of the index: a fact's prompts and neurons, labels, unrelated prompts.
+"""What an edit needs of the index: a fact's prompts and neurons, labels, other facts' prompts.
 
 Reads only; one open connection serves many edits. It runs no model and changes nothing.
 """
@@ -81,10 +81,11 @@ _LABELS = """
     WHERE dataset_id = $dataset AND object_id = $object
     GROUP BY ALL ORDER BY own, n, answer DESC
 """
-_UNRELATED = """
+_OTHERS = """
     WITH other AS (
-        SELECT fact_id, fact_key FROM fact
-        WHERE relation_id <> $relation AND NOT list_contains($objects, object_id)
+        SELECT fact_id FROM fact
+        WHERE (relation_id = $relation) = $same AND NOT list_contains($objects, object_id)
+              AND fact_id <> $fact AND NOT list_contains($exclude, fact_id)
               AND fact_id IN (
                   SELECT fact_id FROM prompt JOIN prediction USING (prompt_id)
                   WHERE run_id = $run AND status = 'done'
@@ -98,6 +99,17 @@ _UNRELATED = """
         PARTITION BY fact_id, lang ORDER BY md5(prompt_id || ' ' || $seed), prompt_id
     ) = 1
 """
+_SHARED = """
+    WITH other AS (
+        SELECT DISTINCT fact_id FROM knowledge_neuron JOIN fact USING (fact_id)
+        WHERE run_id = $run AND relation_id <> $relation
+    )
+    SELECT layer, neuron FROM knowledge_neuron SEMI JOIN other USING (fact_id)
+    WHERE run_id = $run GROUP BY layer, neuron
+    HAVING count(DISTINCT fact_id) > $share * (SELECT count(*) FROM other)
+"""
+_OBJECTS_OF = "SELECT DISTINCT object_id FROM fact WHERE relation_id = ? AND dataset_id = ?"
+_LAYERS = "SELECT n_layers, n_neurons FROM model JOIN run USING (model_id) WHERE run_id = ?"
 
 
 class EditSource:
@@ -208,18 +220,62 @@ class EditSource:
             {(lang, template): answer for lang, template, answer, _, _ in rows},
         )
 
-    def unrelated(
-        self, fact: StoredFact, objects: Sequence[str], n: int, seed: int
+    def shared(self, fact: StoredFact, share: float) -> frozenset[Neuron]:
+        """Neurons of many facts, in any language.
+
+        They are knowledge neurons of more than this share of the run's facts of other relations.
+        """
+        asked = {"run": self.run_id, "relation": fact.relation_id, "share": share}
+        rows = self._connection.execute(_SHARED, asked).fetchall()
+        return frozenset(Neuron(*row) for row in rows)
+
+    def layer(self, layer: int) -> tuple[Neuron, ...]:
+        """Every neuron of a layer.
+
+        Raises:
+            UsageError: the run's model has no such layer.
+        """
+        ((n_layers, n_neurons),) = self._connection.execute(_LAYERS, [self.run_id]).fetchall()
+        if layer >= n_layers:
+            raise UsageError(f"The model has no layer {layer}; it has {n_layers}, counted from 0.")
+        return tuple(Neuron(layer, index) for index in range(n_neurons))
+
+    def objects(self, relation_id: str) -> frozenset[str]:
+        """The objects of a relation's facts in the data set."""
+        rows = self._connection.execute(_OBJECTS_OF, [relation_id, self._dataset]).fetchall()
+        return frozenset(object_id for (object_id,) in rows)
+
+    def others(
+        self,
+        fact: StoredFact,
+        objects: Sequence[str],
+        n: int,
+        seed: int,
+        *,
+        same_relation: bool,
+        exclude: Sequence[int] = (),
     ) -> list[StoredPrompt]:
-        """One prompt in each language of ``n`` facts with another relation and other objects."""
+        """One prompt in each language of ``n`` facts with other objects, drawn by the seed.
+
+        Args:
+            fact: the fact that they are other than.
+            objects: objects that they must not have, beside the fact's.
+            n: at most this many facts.
+            seed: of the draw.
+            same_relation: facts of the same relation, or of other relations only.
+            exclude: ids of facts not to draw.
+        """
         asked = {
             "relation": fact.relation_id,
+            "same": same_relation,
             "objects": [fact.object_id, *objects],
+            "fact": fact.fact_id,
+            "exclude": list(exclude),
             "run": self.run_id,
             "seed": str(seed),
             "n": n,
         }
-        ids = [prompt_id for (prompt_id,) in self._connection.execute(_UNRELATED, asked).fetchall()]
+        ids = [prompt_id for (prompt_id,) in self._connection.execute(_OTHERS, asked).fetchall()]
         found = prompts_of(self._connection, self.run_id, prompts=ids)
         return sorted(found, key=lambda prompt: prompt.prompt_id)
 

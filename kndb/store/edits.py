@@ -34,7 +34,7 @@ class StoredDelta:
     Attributes:
         edit_id: the edit.
         status: ``active``, ``undone`` or ``skipped``.
-        mode: ``suppress``, ``enhance``, ``erase`` or ``update``.
+        mode: ``suppress``, ``enhance``, ``erase``, ``update`` or ``fit``.
         delta: safetensors; None for an edit at run time.
     """
 
@@ -132,7 +132,7 @@ _SHOW = """
            p_new_before, p_new_after, first_before, first_after, changed, success
     FROM edit_measures WHERE edit_id = ? AND kind = 'edit'
     ORDER BY CASE part WHEN 'own' THEN 0 WHEN 'paraphrase' THEN 1 WHEN 'language' THEN 2
-             ELSE 3 END, fact_key, lang, text
+             WHEN 'same-relation' THEN 3 WHEN 'same-type' THEN 4 ELSE 5 END, fact_key, lang, text
 """
 
 

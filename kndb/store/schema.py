@@ -342,15 +342,17 @@ edit = Table(
     _column("edit_id", BigInteger, "Hash of run, fact and settings."),
     _column("run_id", BigInteger, "The run whose neurons were edited."),
     _column("fact_id", BigInteger, "The fact."),
-    _column("mode", Text, "suppress, enhance, erase or update."),
-    _column(
-        "selection", Text, "Which neurons: language-independent, sequential, 2:117,3:5 and so on."
-    ),
+    _column("mode", Text, "suppress, enhance, erase, update or fit."),
+    _column("selection", Text, "Which neurons: sequential, specific, 2:117,3:5 and so on."),
     _column("lang", Text, "The language edited from; the target's, if it has one."),
     _column("langs", Text, "Languages whose neurons were taken, sorted: en,zh."),
     _optional("target", Text, "The new answer in that language; empty if there is none."),
     _optional("target_object_id", Text, "Identifier of the new object, if the data set has it."),
-    _optional("strength", Double, "Lambda of an update."),
+    _optional(
+        "strength",
+        Double,
+        "Lambda of an update; if settings has no units, in embedding differences.",
+    ),
     _column("settings", Text, "All settings, as JSON."),
     _column("status", Text, "active, undone, or skipped: nothing was edited."),
     _optional("reason", Text, "Why it was skipped, or what is missing."),
@@ -363,7 +365,9 @@ edit = Table(
     _optional("generality", Double, "The same for held-out paraphrases."),
     _optional("transfer", Double, "The same for prompts in other languages."),
     _optional(
-        "locality", Double, "Share of unrelated prompts with the same first choice as before."
+        "locality",
+        Double,
+        "Share of facts of other relations with the same first choice as before.",
     ),
     _optional("harmonic", Double, "Harmonic mean of the four, or of those that are known."),
     _optional(
@@ -376,7 +380,9 @@ edit = Table(
     _optional("control_locality", Double, "Locality with these."),
     _optional("control_harmonic", Double, "Harmonic mean with these."),
     _optional(
-        "perplexity_before", Double, "Perplexity of the right answers to the unrelated prompts."
+        "perplexity_before",
+        Double,
+        "Perplexity of the right answers to facts of other relations.",
     ),
     _optional("perplexity_after", Double, "The same after the edit."),
     _column(
@@ -409,7 +415,11 @@ edit_measure = Table(
     _column("edit_id", BigInteger, "The edit."),
     _column("kind", Text, "edit, or control: the same done to random neurons."),
     _column("prompt_id", BigInteger, "The prompt."),
-    _column("part", Text, "own, paraphrase, language or unrelated."),
+    _column(
+        "part",
+        Text,
+        "own, paraphrase, language; other facts: same-relation, same-type, unrelated.",
+    ),
     _optional("new_answer", Text, "The new answer; empty if there is none."),
     _column("p_old_before", Double, "Probability of the right answer of the data, before."),
     _column("p_old_after", Double, "The same, after."),

@@ -291,7 +291,7 @@ EDIT_MEASURES = View(
     {
         **_FACT_COLUMNS,
         "text": "The prompt, with [MASK] for the answer.",
-        "part": "own, paraphrase, language or unrelated.",
+        "part": "own, paraphrase, language; other facts: same-relation, same-type, unrelated.",
         "kind": "edit, or control: the same done to random neurons.",
         "old_answer": "The right answer of the data.",
         "new_answer": "The new answer.",

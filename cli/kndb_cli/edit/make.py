@@ -59,15 +59,16 @@ def edit(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Edit a fact through its neurons, measure what happened everywhere, and keep a ledger.
+    """Edit a fact through its neurons, measure the effect on it and on others, and keep a ledger.
 
     kndb edit --model demo-masked --fact P36:Q962 --target Kigali --target-lang en
+    kndb edit --model demo-masked --fact P36:Q962 --target Kigali --target-lang en --mode fit
     kndb edit --model demo-masked --fact P36:Q962 --mode erase --langs en,zh
     kndb edit --model demo-masked --file edits.jsonl
     kndb edit apply ID --model demo-masked --save edited
 
-    The model's files are left as they are; 'apply' writes an edited copy. The same done to
-    random neurons is the control.
+    The model's files do not change; 'apply' writes an edited copy. The control is the same edit
+    of random neurons.
     """
     if context.invoked_subcommand is not None:
         return
@@ -81,9 +82,13 @@ def edit(
     from kndb.edit.jobs_file import count_edits, read_edits
     from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings
     from kndb.edit.request import EditRequest, Job
+    from kndb.edit.scores import REWRITING
 
+    rewriting = mode if mode in REWRITING else "update"
+    # Records of a file bring their own targets.
+    default = rewriting if target is not None else "erase"
     settings = EditSettings(
-        mode=mode or ("update" if target else "erase"),  # type: ignore[arg-type]
+        mode=default if mode is None or (file and mode in REWRITING) else mode,  # type: ignore[arg-type]
         neurons=neurons,
         target=target,
         target_lang=target_lang,
@@ -97,12 +102,12 @@ def edit(
     )
     request = EditRequest(db, choice, run, dry_run)
     if file is not None:
-        _many(request, read_edits(file, settings), count_edits(file), where)
+        _many(request, read_edits(file, settings, rewriting), count_edits(file), where)
         return
     if mode is None and target is None:
         raise UsageError("An edit needs --mode, or --target for an update.")
     if strength is not None and settings.mode != "update":
-        raise UsageError(f"--lambda is for updates; the mode {settings.mode} has none.")
+        raise UsageError(f"--lambda is for --mode update; {settings.mode} has none.")
     assert fact is not None
     _one(request, Job(fact, settings, relation), where)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from kndb_cli.edit.words import DISTANCES
 from kndb_cli.output import Output, emit
 from kndb_cli.output.rows import Listing, Rows
 from kndb_cli.output.terminal import note
@@ -37,12 +38,13 @@ _LEDGER = {
 
 
 def emit_measured(rows: Rows, where: Output) -> None:
-    """What an edit did to each prompt; a table leaves unrelated prompts out that did not change."""
+    """What an edit did to each prompt; a table leaves out other facts that did not change."""
     emit(rows, where, _measured)
     hidden = len(rows.rows()) - len(_told(rows))
     if where.format == "table" and hidden:
         note(
-            f"{hidden} unrelated prompts that did not change are not shown; --format csv has all.",
+            f"{hidden} prompts of other facts did not change and are not shown; --format csv has "
+            "all.",
             where.quiet,
         )
 
@@ -78,7 +80,7 @@ def _ledger(rows: Rows) -> RenderableType:
 
 def _told(rows: Rows) -> list[tuple[object, ...]]:
     part, changed = (list(rows.columns).index(name) for name in ("part", "changed"))
-    return [row for row in rows.rows() if row[part] != "unrelated" or row[changed]]
+    return [row for row in rows.rows() if row[part] not in DISTANCES or row[changed]]
 
 
 def _renamed(rows: Rows, names: dict[str, str]) -> Listing:

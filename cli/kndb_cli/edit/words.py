@@ -7,8 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+DISTANCES = {
+    "same-relation": "of the same relation",
+    "same-type": "of other relations with an object of the same type",
+    "unrelated": "of other relations with other objects",
+}
+"""Parts that are prompts of other facts, from near to far, in words."""
+
 MeasuredPrompt = Mapping[str, Any]
 """A prompt's measurements, by the columns of ``Ledger.show``."""
+
+
+_REWRITING = ("update", "fit")
 
 
 def in_words(rows: Sequence[MeasuredPrompt], mode: str, target: str | None) -> list[str]:
@@ -20,9 +30,13 @@ def in_words(rows: Sequence[MeasuredPrompt], mode: str, target: str | None) -> l
     >>> in_words([row], "update", "Lyon")[0]
     "In 1 of 1 languages (en) the first choice is now 'Lyon', or its name there."
     """
-    own = [row for row in rows if row["part"] != "unrelated"]
-    unrelated = [row for row in rows if row["part"] == "unrelated"]
-    return [*_own(own, mode, target), *_unrelated(unrelated)]
+    own = [row for row in rows if row["part"] not in DISTANCES]
+    others = (
+        line
+        for part, which in DISTANCES.items()
+        for line in _others([row for row in rows if row["part"] == part], which)
+    )
+    return [*_own(own, mode, target), *others]
 
 
 def _own(rows: Sequence[MeasuredPrompt], mode: str, target: str | None) -> Iterator[str]:
@@ -48,7 +62,7 @@ def _own(rows: Sequence[MeasuredPrompt], mode: str, target: str | None) -> Itera
 
 
 def _claim(mode: str, target: str | None) -> str:
-    if mode == "update":
+    if mode in _REWRITING:
         return f"the first choice is now {target!r}, or its name there"
     if mode == "enhance":
         return "most prompts make the old answer likelier"
@@ -56,15 +70,15 @@ def _claim(mode: str, target: str | None) -> str:
 
 
 def _unknown(mode: str) -> str:
-    if mode == "update":
+    if mode in _REWRITING:
         return "the new answer's name there is not known"
     return "the old answer was not the first choice there"
 
 
-def _unrelated(rows: Sequence[MeasuredPrompt]) -> Iterator[str]:
+def _others(rows: Sequence[MeasuredPrompt], which: str) -> Iterator[str]:
     if not rows:
         return
     facts = {row["fact_key"] for row in rows}
     changed = {row["fact_key"] for row in rows if row["changed"]}
     n = sum(bool(row["changed"]) for row in rows)
-    yield (f"{len(changed)} of {len(facts)} unrelated facts changed ({n} of {len(rows)} prompts).")
+    yield (f"{len(changed)} of {len(facts)} facts {which} changed ({n} of {len(rows)} prompts).")

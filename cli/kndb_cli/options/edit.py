@@ -49,8 +49,9 @@ Mode = Annotated[
     str | None,
     typer.Option(
         metavar="MODE",
-        help="suppress or enhance, at run time; erase or update, on the weights. Unless said: "
-        "update where there is a --target.",
+        help="suppress or enhance, at run time; on the weights: erase, update (push towards the "
+        "target) or fit (the smallest change that makes the target the first choice and keeps "
+        "other facts). Default: update where there is a --target.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -84,7 +85,9 @@ Neurons = Annotated[
         metavar="WHICH",
         help="sequential: each language's neurons, for that language; one-language: the "
         "target language's, for all; language-independent: those in all; knowledge: those in "
-        "any; degenerate; all-layers:N: the N strongest; or 2:117,3:5.",
+        "any; specific: as sequential, without those of many facts (specific:0.1: of more than "
+        "10 % of other relations' facts); degenerate; all-layers:N: the N strongest; layer:N: all "
+        "of layer N; or 2:117,3:5.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -101,8 +104,8 @@ Strength = Annotated[
     typer.Option(
         "--lambda",
         metavar="L",
-        help="How far an update pushes, in differences of output embeddings. Unless said: "
-        "0.4, as suits the demo models.",
+        help="How far an update pushes the row of the most active neuron, in lengths of a typical "
+        "row of its layer. Default: 0.8.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -135,7 +138,8 @@ Unrelated = Annotated[
     int,
     typer.Option(
         metavar="N",
-        help="Facts of another relation and with another object, asked in every language.",
+        help="Facts of other relations with other objects to measure, in every language, and half "
+        "as many of the same relation.",
         rich_help_panel=_MEASURE,
     ),
 ]
@@ -143,7 +147,7 @@ Seed = Annotated[
     int,
     typer.Option(
         metavar="N",
-        help="Draws paraphrases, unrelated facts and the control's neurons.",
+        help="Draws paraphrases, other facts and the control's neurons.",
         rich_help_panel=_MEASURE,
     ),
 ]

@@ -25,10 +25,30 @@ _NO_EDITS = (
     "stores the results."
 )
 
+DISTANCES = {
+    "same-relation": "unchanged: same relation",
+    "same-type": "unchanged: same type of object",
+    "unrelated": "unchanged: other",
+}
+"""The part that other facts' prompts have in ``edit_measure``, and the name of the measure."""
+
+_MEASURES = (*SHARES, *DISTANCES.values())
+
+
+def _kept(kind: str) -> str:
+    """Columns: the share of other facts' prompts that an edit left unchanged, by distance."""
+    return ", ".join(
+        f"avg(CAST(success AS INTEGER)) FILTER (kind = '{kind}' AND part = '{part}')"
+        for part in DISTANCES
+    )
+
+
 _EDITS = f"""
-    SELECT fact_id, mode, selection, status, {", ".join(SHARES)},
-           {", ".join(f"control_{name}" for name in SHARES)}
-    FROM edit WHERE run_id = ? ORDER BY edit_id
+    SELECT any_value(fact_id), any_value(mode), any_value(selection), any_value(status),
+           {", ".join(f"any_value({name})" for name in SHARES)}, {_kept("edit")},
+           {", ".join(f"any_value(control_{name})" for name in SHARES)}, {_kept("control")}
+    FROM edit LEFT JOIN edit_measure USING (edit_id)
+    WHERE run_id = ? GROUP BY edit_id ORDER BY edit_id
 """
 
 
@@ -50,15 +70,17 @@ def editing_table(
         ("mode", "selection", "measure", "n_facts", "n_edits", "n_skipped", *_ESTIMATES),
         rows,
         request.settings(run),
-        [_MEASURES, _CONTROL] if rows else [_NO_EDITS],
+        [_SHARES_MEAN, _CONTROL] if rows else [_NO_EDITS],
     )
 
 
 _ESTIMATES = named("value", "control", "difference")
-_MEASURES = (
+_SHARES_MEAN = (
     "Reliability: the prompts the neurons were found with; generality: paraphrases kept back; "
-    "transfer: other languages; locality: unrelated facts that keep their answer; harmonic: the "
-    "harmonic mean of these, edit by edit. Skipped edits have no figures."
+    "transfer: other languages; locality: facts of other relations that keep their answer; "
+    "harmonic: the harmonic mean of these, edit by edit. Unchanged: other facts that keep their "
+    "answer, by distance: of the same relation; of another one, with an object that the relation "
+    "also has; all others. Skipped edits have no figures."
 )
 _CONTROL = (
     "Control: the same edit of equally many random neurons of the same layers; the difference is "
@@ -74,9 +96,9 @@ def _measure_rows(edits: Sequence[Sequence[Any]], request: StoredRequest) -> Ite
     done = [edit for edit in edits if edit[1] != "skipped"]
     counts = [len({edit[0] for edit in done}), len(done), len(edits) - len(done)]
     facts = [edit[0] for edit in done]
-    for at, name in enumerate(SHARES, start=2):
+    for at, name in enumerate(_MEASURES, start=2):
         values = [edit[at] for edit in done]
-        controls = [edit[at + len(SHARES)] for edit in done]
+        controls = [edit[at + len(_MEASURES)] for edit in done]
         yield [name, *counts, *compared(values, controls, facts, request)]
 
 

@@ -90,7 +90,7 @@ def test_an_interrupted_file_goes_on_where_it_stopped(folder, capfd):
     measured = "SELECT edit_id, kind, count(*) FROM edit_measure GROUP BY ALL"
     neurons = "SELECT edit_id, kind, layer, neuron FROM edit_neuron"
     n_prompts = Counter((kind, n) for _, kind, n in stored(folder, measured))
-    assert n_prompts == {("edit", 3): MANY, ("control", 3): MANY}
+    assert n_prompts == {("edit", 4): MANY, ("control", 4): MANY}
     rows = stored(folder, neurons)
     assert len(set(rows)) == len(rows) > 0
 
@@ -140,6 +140,6 @@ def test_counterfact_records_are_edits(folder, capsys, form):
     assert f"{where} 5: misses 'target_new'" in err
     answers = """
         SELECT old_answer, new_answer FROM edit_measures
-        WHERE kind = 'edit' AND fact_key = 'P36:Q142'
+        WHERE kind = 'edit' AND fact_key = 'P36:Q142' AND part IN ('own', 'paraphrase')
     """
     assert stored(folder, answers) == [("Paris", "New Tokyo")] * 2

@@ -98,12 +98,13 @@ def test_an_update_is_measured_told_and_kept(kndb):
         ("unrelated", "en"),
         ("unrelated", "xx"),
     }
+    # The other capital is the target, so no fact of the same relation is left to measure.
     assert {r["fact_key"] for r in found if r["part"] == "unrelated"} == {"P37:Q183", "P37:Q29"}
     assert {r["new_answer"] for r in found if r["part"] != "unrelated"} == {"Tokyo"}
     new = [r for r in found if r["p_new_after"]]
     assert all(r["p_new_after"] != r["p_new_before"] for r in new)
     assert "languages" in err
-    assert "unrelated facts changed" in err
+    assert "of 2 facts of other relations with other objects changed" in err
     (edit,) = ledger(kndb)
     assert (edit["fact_key"], edit["mode"], edit["status"]) == ("P36:Q142", "update", "active")
     shown = rows(kndb("show", edit["edit_id"])[1])
@@ -121,13 +122,66 @@ def test_a_table_shows_what_people_need_and_says_what_it_hides(kndb):
     head, _, *lines = out.splitlines()
     assert head.split() == ["lang", "part", "text", "before", "after", "p_old", "p_after"]
     assert sum(line.startswith(LANGS) for line in lines) == len(every) - len(hidden)
-    assert (f"{len(hidden)} unrelated prompts that did not change" in err) == bool(hidden)
+    assert (f"{len(hidden)} prompts of other facts did not change" in err) == bool(hidden)
     _, out, _ = kndb("list", "--format", "table")
     assert max(map(len, out.splitlines())) <= 80
     names, _, line = out.splitlines()
     assert names.split() == ["fact", "mode", "target", "neurons", "harmonic", "status", "edit_id"]
     told = dict(zip(names.split(), line.split(), strict=True))
     assert (told["neurons"], told["edit_id"]) == (edit["n_neurons"], edit["edit_id"])
+
+
+FIT = (*UPDATE[:-2], "--mode", "fit", "--neurons", "knowledge")
+
+
+def test_a_fit_is_an_edit_like_any_other(kndb, folder):
+    code, out, err = kndb(*FIT)
+    assert code == 0, err
+    own = [r for r in rows(out) if r["part"] == "own"]
+    assert own
+    assert all(float(r["p_new_after"]) > float(r["p_new_before"]) for r in own)
+    (edit,) = ledger(kndb)
+    assert (edit["mode"], edit["status"], edit["strength"]) == ("fit", "active", "")
+    assert edit["control_harmonic"]
+    before = weights_hash(folder / "model")
+    assert kndb("apply", edit["edit_id"], "--model", "model", "--save", "one")[0] == 0
+    assert weights_hash(folder / "one") != before
+    assert kndb("undo", edit["edit_id"], "--model", "one", "--save", "none")[0] == 0
+    assert weights_hash(folder / "none") == before
+
+
+def test_a_file_is_fitted_where_its_records_have_a_target(kndb):
+    edits = [{"fact": "P36:Q142", "target": "Tokyo"}, {"fact": "P36:Q17", "mode": "erase"}]
+    Path("edits.jsonl").write_text("\n".join(map(json.dumps, edits)), encoding="utf-8")
+    code, out, err = kndb("--model", "model", "--file", "edits.jsonl", "--mode", "fit")
+    assert code == 0, err
+    assert {(r["fact_key"], r["mode"]) for r in rows(out)} == {
+        ("P36:Q142", "fit"),
+        ("P36:Q17", "erase"),
+    }
+
+
+def test_facts_of_the_same_relation_are_told_apart(kndb):
+    kndb("--model", "model", "--fact", "P36:Q142", "--mode", "erase", "--neurons", "layer:1")
+    (edit,) = ledger(kndb)
+    assert (edit["selection"], edit["n_neurons"], edit["control_harmonic"]) == ("layer:1", "48", "")
+    _, out, err = kndb("show", edit["edit_id"])
+    near = [r for r in rows(out) if r["part"] == "same-relation"]
+    assert {r["fact_key"] for r in near} == {"P36:Q17"}
+    assert "of 1 facts of the same relation changed" in err
+    # Locality is of other relations only.
+    far = [r for r in rows(out) if r["part"] == "unrelated"]
+    kept = sum(r["changed"] == "false" for r in far) / len(far)
+    assert float(edit["locality"]) == pytest.approx(kept)
+
+
+def test_specific_neurons_are_fewer(kndb):
+    erase = ("--model", "model", "--fact", "P36:Q142", "--mode", "erase", "--top", "48")
+    kndb(*erase)
+    kndb(*erase, "--neurons", "specific:0.5")
+    every, specific = ledger(kndb)
+    assert (every["selection"], specific["selection"]) == ("sequential", "specific:0.5")
+    assert 0 < int(specific["n_neurons"]) <= int(every["n_neurons"])
 
 
 def test_the_same_edit_is_made_once(kndb):
@@ -303,17 +357,22 @@ def test_a_wrong_line_is_skipped_with_its_reason(kndb, edit, says):
         (("--model", "model"), 2, "either --fact or --file"),
         (("--model", "model", "--fact", "P36:Q142"), 2, "needs --mode"),
         (("--model", "model", "--fact", "P36:Q142", "--mode", "burn"), 2, "no mode 'burn'"),
-        (("--model", "model", "--fact", "P36:Q142", "--mode", "update"), 2, "needs a new answer"),
+        (("--model", "model", "--fact", "P36:Q142", "--mode", "update"), 2, "need a new answer"),
         (("--model", "model", "--fact", "P36:Q142", "--target", "Paris"), 2, "already"),
         (("--model", "model", "--fact", "P36:Q142", "--target", "Rome"), 2, "give --target-lang"),
         ((*UPDATE, "--langs", "en,de"), 2, "no language 'de'"),
         ((*UPDATE, "--neurons", "many"), 2, "names no neurons"),
         ((*UPDATE, "--neurons", "9:9"), 2, "no neuron 9:9"),
+        ((*UPDATE, "--neurons", "layer:9"), 2, "no layer 9; it has 3"),
+        ((*UPDATE, "--neurons", "layer:"), 2, "no valid number; write for example layer:5"),
+        ((*UPDATE, "--neurons", "specific:2"), 2, "no valid share"),
+        ((*UPDATE[:4], "--mode", "fit"), 2, "update and fit need a new answer"),
+        ((*UPDATE, "--mode", "fit"), 2, "--lambda is for --mode update; fit has none"),
         ((*UPDATE, "--neurons", "degenerate"), 4, "no degenerate neurons in en,xx"),
         (("--model", "model", "--fact", "P36:Q1", "--mode", "erase"), 4, "No fact matches"),
         ((*UPDATE, "--lambda", "-1"), 2, "a finite number above 0, but -1 was given"),
         ((*UPDATE, "--lambda", "nan"), 2, "a finite number above 0"),
-        ((*UPDATE[:4], "--mode", "erase", "--lambda", "2"), 2, "--lambda is for updates"),
+        ((*UPDATE[:4], "--mode", "erase", "--lambda", "2"), 2, "--lambda is for --mode update"),
         ((*UPDATE, "--label", "de=Tokio"), 2, "no language 'de'"),
         ((*UPDATE, "--label", "xx"), 2, "write LANG=ANSWER"),
         ((*UPDATE, "--run", "12345"), 4, "12345"),

@@ -146,6 +146,13 @@ EDITS = [  # fact, mode, selection, status, transfer, its control
 ]
 
 
+OTHER_FACTS = [  # of the first edit: fact, part, unchanged by it; all are changed by the control
+    ("P36:Q2", "same-relation", True),
+    ("P36:Q3", "same-relation", False),
+    ("P38:Q1", "same-type", True),
+]
+
+
 @pytest.fixture
 def edited(path: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "edited.duckdb"
@@ -161,6 +168,11 @@ def edited(path: Path, tmp_path: Path) -> Path:
             for lang, part, success in zip(
                 ("en", "fr", "zh"), ("own", "language", "language"), won, strict=True
             )
+        ]
+        + [
+            _measure(0, kind, key, "en", part, success and kind == "edit")
+            for kind in ("edit", "control")
+            for key, part, success in OTHER_FACTS
         ],
     )
     return copy
@@ -237,6 +249,10 @@ def test_edits_are_summed_up_by_mode_and_selection(edited: Path) -> None:
     assert (row["n_facts"], row["n_edits"], row["n_skipped"]) == (2, 3, 1)
     assert row["value"] == pytest.approx((1 + 0.5 + 0) / 3)
     assert (row["control"], row["difference"]) == (0.25, 0.5)  # of the two that have both
+    near = listed["update", "sequential", "unchanged: same relation"]
+    assert (near["value"], near["control"]) == (0.5, 0.0)
+    assert listed["update", "sequential", "unchanged: same type of object"]["value"] == 1.0
+    assert np.isnan(listed["update", "sequential", "unchanged: other"]["value"])
     named = listed["erase", "named neurons", "transfer"]
     assert named["n_edits"] == 1
     assert np.isnan(named["value"])
