@@ -26,8 +26,9 @@ from typing import Any
 import torch
 
 from kndb.edit.intervention import EditOutcome, Interventions
-from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings, Part, Plan, plan_edit
+from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings, Plan, plan_edit
 from kndb.edit.scores import MODES, Measurement
+from kndb.edit.selection import Part
 from kndb.facts import content_id
 from kndb.models import load_model
 from kndb.models.loading import EMBEDDED_MODELS, locate
@@ -37,7 +38,7 @@ from kndb.store.edit_source import EditSource, StoredFact
 from kndb.store.runs import run_of_model
 
 SHARES = ("reliability", "generality", "transfer", "locality", "harmonic")
-LAMBDAS = (0.2, 0.4, 0.6, 1.0, 2.0, 4.0)
+LAMBDAS = (0.4, 0.8, 1.6, 3.2)
 
 
 @dataclass(frozen=True)
