@@ -30,7 +30,7 @@ def mean_activations(
     Args:
         model: the model.
         prompts: for each prompt the tokens of its answer; every prompt counts alike.
-        neurons: which.
+        neurons: the neurons to read.
 
     Returns:
         ``(neurons,)`` float32 on the CPU; zeros where there are no prompts.

@@ -19,7 +19,7 @@ def apply_edits(
 ) -> Record:
     """Save a model with edits of the ledger, in the given order.
 
-    A file ``kndb_edits.json`` in the folder says what was done.
+    A file ``kndb_edits.json`` in the folder records the edits.
 
     Args:
         database: the ledger.
@@ -30,7 +30,7 @@ def apply_edits(
 
     Raises:
         NotFound: there is no such edit.
-        UsageError: an edit changes no weights, is undone, or is in the way of another.
+        UsageError: an edit changes no weights, is undone, or conflicts with another.
         ModelError: the model is not the one that an edit was made for.
     """
     edits = [Ledger(database).find(one) for one in asked]
@@ -46,7 +46,7 @@ def apply_edits(
 
 
 def _about(database: Path, edits: Sequence[StoredDelta]) -> dict[int, dict[str, str | None]]:
-    """What the ledger says of these edits, by their ids."""
+    """The ledger's record of these edits, by id."""
     with connect(database) as connection:
         rows = connection.execute(
             "SELECT edit_id, fact_key, mode, target FROM edits WHERE list_contains(?, edit_id)",

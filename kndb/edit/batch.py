@@ -35,14 +35,14 @@ def edit(
 ) -> EditSummary:
     """Make edits one by one, measure each, and write them into the ledger.
 
-    Of many, those that cannot be made are written down as skipped, with the reason; a single one
-    leaves nothing.
+    Among several edits, those that cannot be made are stored as skipped, with the reason. A single
+    edit that cannot be made stores nothing.
 
     Args:
         request: where, and with what.
-        jobs: the edits; a text in the place of one is the reason why it cannot be made.
+        jobs: the edits; a text instead of an edit is the reason why it cannot be made.
         total: how many there are, for the progress.
-        progress: told after each.
+        progress: called after each edit.
 
     Raises:
         NotFound: no such run; or, of a single edit, no such fact.
@@ -124,7 +124,7 @@ def _store(
     total: int,
     progress: Report,
 ) -> None:
-    """Make edits in batches: the file is read while a batch is made, and let go to write it."""
+    """Make edits in batches. During a batch the database is open for reading only."""
     done = 0
     progress(done, total)
 

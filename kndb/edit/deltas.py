@@ -31,7 +31,7 @@ class Delta:
         weights_sha256: of the weights it was made against.
         neurons: whose rows.
         before: ``(neurons, width)``, in the number format of the stored weights.
-        after: likewise.
+        after: the same shape and format.
     """
 
     weights_sha256: str
@@ -78,11 +78,11 @@ def _metadata(data: bytes) -> dict[str, Any]:
 def erase(
     model: LanguageModel[Any], neurons: Sequence[Neuron], before: Tensor | None = None
 ) -> Delta:
-    """The neurons write nothing any more: their rows become 0.
+    """Silence neurons: their rows become 0.
 
     Args:
         model: the model; it is left as it is.
-        neurons: which.
+        neurons: the neurons to edit.
         before: their rows as stored, where these are not in the model's own number format.
 
     Raises:
@@ -102,7 +102,7 @@ def update(
 
     Args:
         model: the model; it is left as it is.
-        neurons: which.
+        neurons: the neurons to edit.
         directions: ``(width,)`` for all of them, or ``(neurons, width)``; see
             :func:`kndb.edit.directions.direction`.
         before: as for :func:`erase`.

@@ -45,8 +45,8 @@ class EditOutcome:
         settings: as asked for.
         scores: of the edit; None where nothing was edited.
         control: of the same done to random neurons; None where there are too few.
-        measured: prompt by prompt.
-        control_measured: likewise, of the control.
+        measured: each prompt before and after.
+        control_measured: the same for the control.
         control_neurons: the random neurons.
         delta: the weight change; None at run time.
     """
@@ -99,15 +99,17 @@ class Interventions:
         delta = self.changes.delta(plan, settings)
         measured = measure(plan, delta)
         control = self.control(plan, settings) if with_control else None
-        beside = measure(control, self.changes.delta(control, settings)) if control else ()
+        control_measured = (
+            measure(control, self.changes.delta(control, settings)) if control else ()
+        )
         return EditOutcome(
             edit_id,
             plan,
             settings,
             score(measured, settings.mode),
-            score(beside, settings.mode) if beside else None,
+            score(control_measured, settings.mode) if control_measured else None,
             measured,
-            beside,
+            control_measured,
             control.neurons if control else (),
             delta,
         )
@@ -122,7 +124,7 @@ class Interventions:
         return responses(self.asker, probes)
 
     def _answerable(self, plan: Plan, settings: EditSettings) -> Plan:
-        """The plan without the languages in which there is no new answer to push to."""
+        """The plan without languages in which no prompt can be given the new answer."""
         if settings.mode not in REWRITING or plan.reason:
             return plan
         said = {lang for lang in plan.langs if self.changes.answers(plan, lang)}

@@ -46,11 +46,11 @@ def count_edits(path: Path) -> int:
 def read_edits(
     path: Path, settings: EditSettings, rewriting: Mode = "update"
 ) -> Iterator[Job | str]:
-    """The file's edits one after the other; a text says why one cannot be made.
+    """The file's edits one after the other; a text instead of an edit is the reason why it cannot be made.
 
     Args:
         path: the file.
-        settings: for what a record does not say.
+        settings: used where a record has no value of its own.
         rewriting: mode of records with a new answer and without a mode: ``update`` or ``fit``.
 
     Raises:
@@ -60,8 +60,8 @@ def read_edits(
         try:
             yield _job(record, settings, rewriting)
         except (UsageError, KeyError, TypeError, ValueError, AttributeError) as error:
-            told = f"misses {error}" if isinstance(error, KeyError) else str(error)
-            yield f"{where}: {told}"
+            reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+            yield f"{where}: {reason}"
 
 
 def _records(path: Path) -> Iterator[tuple[str, Any]]:
@@ -93,8 +93,8 @@ def _parsed(path: Path, number: int, line: str) -> Any:
         return json.loads(line)
     except json.JSONDecodeError as error:
         raise DatasetError(
-            f"{path} line {number} is not JSON: {error.msg} at column {error.colno}; mend it, and "
-            "nothing of the file has been done yet."
+            f"{path} line {number} is not JSON: {error.msg} at column {error.colno}; correct "
+            "it. No edit of the file has been made."
         ) from error
 
 
@@ -123,7 +123,7 @@ def _number(value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"lambda is no number: {value!r}") from error
+        raise UsageError(f"lambda is not a number: {value!r}") from error
 
 
 def _languages(value: Any) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""From what is asked of an edit to a plan: which neurons, which new answers, which prompts to ask.
+"""Plans an edit: its neurons, its new answers in each language, and the prompts that measure it.
 
-It reads the index and runs no model.
+Reads the index and runs no model.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ KEPT = 20
 """Facts of the same relation, and as many of others, whose outputs a fit keeps."""
 
 DEFAULT_TOP = 20
-"""Knowledge neurons of each language that are edited: more cost locality and gain nothing."""
+"""How many knowledge neurons of each language are edited. More cost locality and gain nothing."""
 
 
 @dataclass(frozen=True)
 class EditSettings:
-    """All that is asked of an edit but its fact.
+    """The settings of an edit, without its fact.
 
     Attributes:
         mode: ``suppress``, ``enhance``, ``erase``, ``update`` or ``fit``.
@@ -50,16 +50,16 @@ class EditSettings:
             ``layer:N``: all of a layer; ``2:117,3:5``: these. A fit uses all of them for all
             languages.
         target: the new answer, in ``target_lang``.
-        target_lang: the language to edit from; found by the target where not given.
-        labels: the new answer in other languages, where the data set does not know it.
+        target_lang: the language to edit from; by default one in which the data have the target.
+        labels: the new answer in other languages, if the data set does not have it.
         langs: languages whose neurons are taken; all of the run when empty.
         strength: lambda of an update.
         top: at most this many knowledge neurons of each language, the strongest; not for
             ``language-independent``.
-        held_out: paraphrases per language that are kept back from finding the neurons.
+        held_out: paraphrases per language that neurons are not found with.
         unrelated: number of facts of other relations to measure; half as many are measured of
             the same relation.
-        seed: of all that is drawn.
+        seed: for every random draw.
     """
 
     mode: Mode
@@ -75,7 +75,7 @@ class EditSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
+        """Refuse settings that contradict each other.
 
         Raises:
             UsageError: an unknown mode or choice of neurons, a target where there is none, or a
@@ -96,13 +96,11 @@ class EditSettings:
         if self.top < 1:
             raise UsageError(f"At least 1 neuron is needed; --top {self.top} was given.")
         if min(self.held_out, self.unrelated) < 0:
-            raise UsageError(
-                "The numbers of paraphrases and of unrelated facts cannot be negative."
-            )
+            raise UsageError("The numbers of paraphrases and of other facts cannot be negative.")
         parse_selection(self.neurons)
 
     def as_dict(self) -> dict[str, Any]:
-        """What sets this edit apart from others of the same fact."""
+        """What distinguishes this edit from others of the same fact."""
         values = {**asdict(self), "labels": dict(self.labels), "langs": sorted(self.langs)}
         if self.mode != "update":
             return {**values, "strength": None}
@@ -117,11 +115,12 @@ class Plan:
         fact: the fact.
         lang: the language it is edited from.
         langs: languages whose neurons are taken, sorted.
-        target_object: identifier of the new object, where the data set knows it.
+        target_object: identifier of the new object, if the data set has it.
         parts: neurons and languages; a neuron may be in several.
         probes: the prompts to measure.
-        kept: texts and answers of prompts whose outputs a fit keeps; none of them is measured.
-        reason: why nothing is edited; None where something is.
+        kept: texts and answers of prompts whose outputs a fit keeps; those of other facts are
+            not measured.
+        reason: why nothing is edited; None if something is.
     """
 
     fact: StoredFact
@@ -153,7 +152,7 @@ def plan_edit(source: EditSource, fact: StoredFact, settings: EditSettings) -> P
 
     Raises:
         NotFound: the fact has no prompts in the run.
-        UsageError: an unknown language, or the target says nothing new.
+        UsageError: an unknown language, or the target is the fact's own answer.
     """
     prompts = source.prompts(fact)
     known = sorted({prompt.lang for prompt in prompts})
@@ -247,8 +246,8 @@ def _target(
     lang = lang or settings.target_lang or (langs[0] if len(langs) == 1 else None)
     if lang is None:
         raise UsageError(
-            f"The data do not know {settings.target!r}, so its language cannot be told; "
-            "give --target-lang."
+            f"{settings.target!r} is not in the data, so its language is unknown; give "
+            "--target-lang."
         )
     found = source.labels(object_id, fact.relation_id) if object_id else Labels("", {}, {})
     own = {**settings.labels, lang: settings.target}
@@ -257,7 +256,7 @@ def _target(
 
 
 def _held_out(prompts: Sequence[StoredPrompt], settings: EditSettings) -> frozenset[int]:
-    """Prompts kept back: some templates of each language, drawn by the seed; never the last."""
+    """Held-out prompts: some templates of each language, drawn by the seed, but never all."""
     back: set[int] = set()
     for lang in {prompt.lang for prompt in prompts}:
         own = sorted(

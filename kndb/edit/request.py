@@ -1,4 +1,4 @@
-"""What a batch of edits is asked for, and what comes back: values only."""
+"""The request for a batch of edits, and its summary: values only."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ class EditRequest:
 
 @dataclass
 class EditSummary:
-    """A batch in figures, kept small whatever its length.
+    """A batch in figures; its size does not grow with what was measured.
 
     Attributes:
         run_id: the run.
         model: the model's name.
-        edit_ids: every edit asked for that is in the ledger now, or was measured.
+        edit_ids: all requested edits that are now in the ledger, or were measured.
         made: edits made by this call.
-        known: edits that the ledger had.
-        skipped: by reason, edits that could not be made.
-        measured: of a dry run, what the ledger would say of each edit.
+        known: edits already in the ledger.
+        skipped: number of edits that could not be made, by reason.
+        measured: in a dry run, the ledger's row for each edit.
         last: the last edit made.
-        seconds: this call took.
+        seconds: time taken by this call.
     """
 
     run_id: int

@@ -2,7 +2,7 @@
 
 Only the changed rows of the safetensors files differ from the original, all else is copied byte
 for byte, so that undoing every edit gives the original weights back, which their hash proves. A
-file ``kndb_edits.json`` beside the weights says what was done.
+file ``kndb_edits.json`` beside the weights records the edits.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class SavedEdit:
 
 @dataclass(frozen=True)
 class Record:
-    """What ``kndb_edits.json`` says.
+    """The contents of ``kndb_edits.json``.
 
     Attributes:
         base: hash of the weights without any edit.
@@ -95,7 +95,7 @@ def save_with(
         model: loaded from it.
         edits: ids and deltas, in the order to apply them.
         out: a folder that is not there yet, or empty.
-        about: of each edit by its id, what the record is to say of it beside its neurons.
+        about: by edit id, what the record contains besides the neurons.
 
     Raises:
         ModelError: an edit was made against other weights.
@@ -144,7 +144,7 @@ def save_without(
 
 
 def read_record(folder: Path) -> Record:
-    """What ``kndb_edits.json`` of a folder says.
+    """Read ``kndb_edits.json`` of a folder.
 
     Raises:
         ModelError: there is none, or it is damaged.
@@ -261,7 +261,7 @@ def _place(folder: Path, model: LanguageModel[Any], layer: int) -> tuple[Path, s
 def _complete(out: Path) -> Iterator[Path]:
     """A folder to write to, which becomes ``out`` when the block ends well, or else is removed."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there already; give a new folder to save the model in.")
+        raise UsageError(f"{out} already exists; give a new folder to save the model in.")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {out.parent}; make it, or give another path.")
     part = out.with_name(f".{out.name}.part")

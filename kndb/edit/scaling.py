@@ -36,7 +36,7 @@ def scale(
 
     Args:
         model: the model; run ``model.hf`` within the block.
-        neurons: which.
+        neurons: the neurons to scale.
         factor: 0 suppresses, 2 enhances.
         where: ``answer``: in a masked model at every mask token; in a causal model at the last
             token of each sequence, padding on the right aside, which when generating is the

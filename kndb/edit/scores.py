@@ -1,9 +1,9 @@
-"""What an edit did, prompt by prompt and summed up. Runs no model of its own.
+"""What an edit changed, by prompt and in summary. Loads no model.
 
 Four questions (Meng et al. 2022; Chen et al. 2024, section on cross-lingual editing), each
 answered by a share of prompts: *reliability* on the prompts the neurons were found with,
-*generality* on paraphrases kept back, *transfer* in the other languages, *locality* on unrelated
-facts.
+*generality* on held-out paraphrases, *transfer* in other languages, *locality* on facts of other
+relations.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Probe:
         prompt_id: its id.
         fact_key: its fact.
         kind: ``own``: in the edit's language, the neurons were found with it; ``paraphrase``: in
-            that language, kept back; ``language``: the fact in another language. Other facts, all
+            that language, held out; ``language``: the fact in another language. Other facts, all
             with another object: ``same-relation``; ``same-type``: of another relation, with an
             object that facts of the same relation also have; ``unrelated``: any other.
         lang: its language.
         text: with ``[MASK]``.
         old: the right answer in the data.
-        new: the answer it shall have; None where there is none.
+        new: the new answer; None if there is none.
         given: neurons were found with it, so an edit may be computed from it.
     """
 
@@ -60,7 +60,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the model said to a prompt.
+    """A model's response to a prompt.
 
     Attributes:
         p_old: probability of the old answer.
@@ -94,7 +94,7 @@ class Measurement:
         return self.before.first != self.after.first
 
     def success(self, mode: Mode) -> bool | None:
-        """Did the edit do here what it should?
+        """Whether the edit had the wanted effect here.
 
         ``update`` and ``fit``: the new answer wins. ``suppress`` and ``erase``: the old answer is
         no longer the first choice; None where it was not before. ``enhance``: the old answer is
@@ -115,13 +115,13 @@ class Scores:
 
     Attributes:
         reliability: of the edit's own prompts.
-        generality: of the paraphrases kept back.
+        generality: of the held-out paraphrases.
         transfer: of the prompts in other languages.
         locality: of the prompts of facts of other relations.
         harmonic: harmonic mean of those of the four that are known; None where at most locality
             is, which alone says nothing.
         perplexity_before: of the right answers to these.
-        perplexity_after: likewise.
+        perplexity_after: the same after the edit.
     """
 
     reliability: float | None
@@ -134,7 +134,7 @@ class Scores:
 
 
 def responses(asker: Asker, probes: Sequence[Probe]) -> list[Response | None]:
-    """What the model says to each prompt now; None where it cannot be asked."""
+    """The model's response to each prompt now; None if it cannot be asked."""
     old = [(one.text, one.old) for one in probes]
     new = [(one.text, one.new) for one in probes if one.new is not None]
     answers = iter(asker.ask([*old, *new]))  # together: fewer batches
@@ -160,18 +160,18 @@ def _response(probe: Probe, old: Answer | str, new: Answer | str | None) -> Resp
 
 
 def score(measured: Sequence[Measurement], mode: Mode) -> Scores:
-    """Sum up what was measured."""
+    """Summarise measurements."""
     reliability, generality, transfer, locality = (
         share_of(measured, mode, kinds)
         for kinds in (("own",), ("paraphrase",), ("language",), OTHER_RELATIONS)
     )
     known = (reliability, generality, transfer, locality)
-    told = [share for share in known if share is not None]
+    present = [share for share in known if share is not None]
     of_the_fact = any(share is not None for share in known[:3])
     unrelated = [one for one in measured if one.probe.kind in OTHER_RELATIONS]
     return Scores(
         *known,
-        harmonic_mean(told) if of_the_fact else None,
+        harmonic_mean(present) if of_the_fact else None,
         _perplexity([one.before.surprise for one in unrelated]),
         _perplexity([one.after.surprise for one in unrelated]),
     )

@@ -17,7 +17,7 @@ from kndb.store.prompts import StoredPrompt, prompts_of
 from kndb.store.refine import REFINED
 
 Neurons = dict[str, list[Neuron]]
-"""Of each language its neurons, the strongest first."""
+"""Neurons by language, the strongest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ class EditSource:
 
         Args:
             fact: the fact that they are other than.
-            objects: objects that they must not have, beside the fact's.
+            objects: objects that they must not have, besides the fact's.
             n: at most this many facts.
             seed: of the draw.
             same_relation: facts of the same relation, or of other relations only.

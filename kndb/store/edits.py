@@ -67,8 +67,8 @@ class Ledger:
             neurons: rows of ``edit_neuron``.
             measures: rows of ``edit_measure``.
 
-        An edit that is there already is active again, and else left as it is; one that was
-        skipped is written anew.
+        An edit that is already stored becomes active again and is otherwise left as it is; a
+        skipped one is replaced.
         """
         made = {"created_at": utc_now(), "kndb_version": version("kndb")}
         with transaction(self.path, wait=self._wait) as connection:
@@ -98,11 +98,11 @@ class Ledger:
             return Result.read(connection.execute(_SHOW, [edit_id]))
 
     def find(self, asked: str) -> StoredDelta:
-        """The edit whose number begins so.
+        """The edit whose id begins with ``asked``.
 
         Raises:
             NotFound: there is none; it carries the newest edits.
-            UsageError: several begin so.
+            UsageError: several ids begin with it.
         """
         with connect(self.path, wait=self._wait) as connection:
             rows = connection.execute(

@@ -61,7 +61,7 @@ def show(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show what an edit did to each prompt, and sum it up."""
+    """Show what an edit did to each prompt, and a summary."""
     where = choose(format, json, output, quiet)
     show_edit(db, edit, where)
     if delta is not None:
@@ -78,13 +78,13 @@ def show_edit(db: Path, asked: str, where: Output) -> None:
     (edit,) = ledger_rows(db, [found.edit_id]).to_dicts()
     emit_measured(rows, where)
     if rows.rows():
-        note("\n".join(told(rows.to_dicts(), edit)), where.quiet)
+        note("\n".join(summary_lines(rows.to_dicts(), edit)), where.quiet)
     if edit["status"] != "active":
         note(f"  {edit['status']}{': ' + edit['reason'] if edit['reason'] else ''}", where.quiet)
 
 
-def told(rows: Sequence[Mapping[str, Any]], edit: Mapping[str, Any]) -> list[str]:
-    """An edit in words: what was done, what came of it, and how it compares with chance."""
+def summary_lines(rows: Sequence[Mapping[str, Any]], edit: Mapping[str, Any]) -> list[str]:
+    """An edit in sentences: the change, its effects, and the comparison with random neurons."""
     shares = ", ".join(f"{name} {_percent(edit[name])}" for name in _SHARES)
     return [
         f"{edit['mode']} of {edit['fact_key']}: {edit['n_neurons']} neurons ({edit['selection']}).",
@@ -125,9 +125,9 @@ def undo(
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Take an edit back: in the ledger and, with --model and --save, in an edited model.
+    """Undo an edit: in the ledger and, with --model and --save, in an edited model.
 
-    The weights come back bit for bit. A later edit of the same neurons must be undone first.
+    The weights are restored bit for bit. A later edit of the same neurons must be undone first.
     """
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb.edit.apply import undo_edit
@@ -161,7 +161,7 @@ def apply(
 
     kndb edit apply ID --model demo-masked --save edited
 
-    DIR/kndb_edits.json says which edits are in it.
+    DIR/kndb_edits.json lists the edits.
     """
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb.edit.apply import apply_edits

@@ -138,7 +138,7 @@ def _one(request: EditRequest, job: Job, where: Output) -> None:
     if not rows:
         raise KndbError("The model could be asked none of the edit's prompts.")
     emit_measured(_listing(rows), where)
-    note("\n".join(edit_ledger.told(rows, _facts(done))), where.quiet)
+    note("\n".join(edit_ledger.summary_lines(rows, _facts(done))), where.quiet)
     stored = "nothing was stored" if request.dry_run else f"edit {done.edit_ids[0]}"
     note(f"  {stored}, {done.seconds:.1f} s", where.quiet)
 

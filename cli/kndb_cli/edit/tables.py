@@ -40,7 +40,7 @@ _LEDGER = {
 def emit_measured(rows: Rows, where: Output) -> None:
     """What an edit did to each prompt; a table leaves out other facts that did not change."""
     emit(rows, where, _measured)
-    hidden = len(rows.rows()) - len(_told(rows))
+    hidden = len(rows.rows()) - len(_shown(rows))
     if where.format == "table" and hidden:
         note(
             f"{hidden} prompts of other facts did not change and are not shown; --format csv has "
@@ -59,7 +59,7 @@ def _measured(rows: Rows) -> RenderableType:
     # Here, because only tables need it: saves the import of Rich, 0.05 s, in every pipe.
     from kndb_cli.output.tables import column_cells, empty_table
 
-    shown = _renamed(Listing(rows.columns, _told(rows)), _MEASURED)
+    shown = _renamed(Listing(rows.columns, _shown(rows)), _MEASURED)
     table = empty_table()
     for name in shown.columns:
         fixed = name not in ("text", "before", "after")
@@ -78,7 +78,7 @@ def _ledger(rows: Rows) -> RenderableType:
     return generic(_renamed(rows, _LEDGER))
 
 
-def _told(rows: Rows) -> list[tuple[object, ...]]:
+def _shown(rows: Rows) -> list[tuple[object, ...]]:
     part, changed = (list(rows.columns).index(name) for name in ("part", "changed"))
     return [row for row in rows.rows() if row[part] not in DISTANCES or row[changed]]
 

@@ -1,4 +1,4 @@
-"""What an edit did, in words that claim no more than was measured."""
+"""Summarises an edit in sentences, which claim no more than was measured."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ Target = Annotated[
     str | None,
     typer.Option(
         metavar="ANSWER",
-        help="The new answer, in one language; the data set tells its names in the others.",
+        help="The new answer, in one language; the data set has its names in the others.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -67,7 +67,7 @@ TargetLang = Annotated[
     str | None,
     typer.Option(
         metavar="LANG",
-        help="Its language, and the one to edit from. Unless said: where the target is known.",
+        help="Its language, and the one to edit from. Default: one that has the target.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -95,7 +95,7 @@ Langs = Annotated[
     str | None,
     typer.Option(
         metavar="LANGS",
-        help="Languages whose neurons are taken: en,zh. Unless said: all of the run.",
+        help="Languages whose neurons are edited: en,zh. Default: all of the run.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -122,7 +122,7 @@ DryRun = Annotated[
     typer.Option(
         "--dry-run",
         metavar="",
-        help="Measure, and write nothing down.",
+        help="Measure, and store nothing.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -130,7 +130,7 @@ HeldOut = Annotated[
     int,
     typer.Option(
         metavar="N",
-        help="Paraphrases per language kept back from finding the neurons.",
+        help="Paraphrases per language that neurons are not found with.",
         rich_help_panel=_MEASURE,
     ),
 ]
@@ -147,7 +147,7 @@ Seed = Annotated[
     int,
     typer.Option(
         metavar="N",
-        help="Draws paraphrases, other facts and the control's neurons.",
+        help="Seed for drawing paraphrases, other facts and the control's neurons.",
         rich_help_panel=_MEASURE,
     ),
 ]

@@ -137,7 +137,7 @@ def test_counterfact_records_are_edits(folder, capsys, form):
     assert "2 edits made" in err
     assert "No fact matches 'Atlantis'" in err
     assert "'euro' is the answer of P36:Q29 already" in err
-    assert f"{where} 5: misses 'target_new'" in err
+    assert f"{where} 5: lacks 'target_new'" in err
     answers = """
         SELECT old_answer, new_answer FROM edit_measures
         WHERE kind = 'edit' AND fact_key = 'P36:Q142' AND part IN ('own', 'paraphrase')

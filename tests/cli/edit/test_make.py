@@ -334,7 +334,7 @@ def test_a_file_that_cannot_be_read_changes_nothing(kndb, text, says):
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        ({"lambda": "x"}, "line 1: lambda is no number: 'x'"),
+        ({"lambda": "x"}, "line 1: lambda is not a number: 'x'"),
         ({"lambda": -1}, "line 1: --lambda is a finite number above 0"),
         ({"langs": "en,de"}, "There is no language 'de' here"),
         ({"neurons": "9:9"}, "has no neuron 9:9"),
