@@ -46,7 +46,7 @@ def count_edits(path: Path) -> int:
 def read_edits(
     path: Path, settings: EditSettings, rewriting: Mode = "update"
 ) -> Iterator[Job | str]:
-    """The file's edits one after the other; a text instead of an edit is the reason why it cannot be made.
+    """The edits of a file, one after the other; a text in place of one is why it cannot be made.
 
     Args:
         path: the file.
