@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from graph.test_graphs import FACTS, add_search
+from planted_search import FACTS, add_search
 from planted_store import plant
 
 BACKEND = '''
