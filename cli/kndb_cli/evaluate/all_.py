@@ -19,7 +19,7 @@ from kndb_cli.output.terminal import note
 def all_(
     model: Model,
     report: Annotated[
-        Path, typer.Option("--report", metavar="DIR", help="The folder to write to; it is made.")
+        Path, typer.Option("--report", metavar="DIR", help="The folder to write to, created if missing.")
     ],
     run: options.RunOfModel = None,
     facts: Annotated[
@@ -27,7 +27,7 @@ def all_(
         typer.Option(
             metavar="N",
             min=1,
-            help="Facts drawn for localisation and faithfulness. Unless said: 24 and 40.",
+            help="Facts drawn for localisation and for faithfulness. Default: 24 and 40.",
         ),
     ] = None,
     replicates: Replicates = 1000,
@@ -35,7 +35,7 @@ def all_(
     fresh: Annotated[
         bool,
         typer.Option(
-            "--fresh", metavar="", help="Make tables anew that are there with the same settings."
+            "--fresh", metavar="", help="Recompute tables that exist with the same settings."
         ),
     ] = False,
     db: options.Database = options.DATABASE,
@@ -49,11 +49,11 @@ def all_(
 
     kndb evaluate all --model demo-masked --report report
 
-    DIR/index.html needs nothing else to be read. What the database lacks, such as a calibration,
-    is said there with the command that makes it. The same command goes on where it stopped.
+    DIR/index.html is self-contained. If the database lacks something, such as a calibration, the
+    page names the command that makes it. The same command resumes where it stopped.
     """
     choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
-    # Here, because only this command needs it: saves PyTorch, seconds, in its help.
+    # Deferred: imports PyTorch, which takes seconds and --help does not need.
     from kndb.evaluation.report.run import ReportRequest, write_report
 
     def progress(label: str, unit: str) -> AbstractContextManager[Report]:
@@ -72,10 +72,10 @@ def all_(
     try:
         written = write_report(request, progress)
     except KeyboardInterrupt:
-        note("What was done is kept; the same command goes on from there.", quiet)
+        note("Finished work is kept; the same command resumes there.", quiet)
         raise
     if written.kept:
-        note(f"Kept, as they were made with the same settings: {', '.join(written.kept)}.", quiet)
+        note(f"Kept tables made with the same settings: {', '.join(written.kept)}.", quiet)
     for name, why in written.missing.items():
         note(f"Nothing for {name}: {why}", quiet)
     note(f"Wrote {written.page}.", quiet)

@@ -1,4 +1,4 @@
-"""``kndb evaluate``: what the neurons are good for, measured on facts kept aside."""
+"""``kndb evaluate``: what the neurons are good for, measured on held-out facts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ app = typer.Typer(
 
 
 _FOR_PEOPLE = ("method", "n_claims", "f1", "auroc", "accuracy", "answered")
-"""The columns of a drawn table; the other forms have all."""
+"""The columns of the printed table; the other formats have all."""
 
 
 @app.callback()
@@ -45,12 +45,12 @@ def factcheck(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Test the fact check on the facts that its calibration left aside.
+    """Test the fact check on the facts held out from its calibration.
 
     kndb evaluate factcheck --model demo-masked -o factcheck.csv
 
-    Beside its methods stand random neurons of the same layers, the model's own first choice,
-    and "everything is true". Intervals hold 95 %, facts drawn anew with replacement.
+    Baselines: random neurons of the same layers, the model's own first choice, and calling
+    everything true. Intervals are 95 % bootstrap intervals over facts.
     """
     target = choose(format, json, output, quiet)
     choice = chosen(model, device, dtype, revision, memory, quiet=quiet)

@@ -1,6 +1,6 @@
-"""A table of estimates for people, drawn with Rich: intervals behind values.
+"""A readable table of estimates, drawn with Rich: each value followed by its interval.
 
-It is imported only where a table is drawn.
+Imported only where a table is drawn.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kndb_cli.output.tables import blocks, empty_table, wanted
 
 
 class Estimates:
-    """A table where the width allows it, else one block of ``name  value`` lines per row."""
+    """A table if the width allows it, else one block of ``name  value`` lines per row."""
 
     def __init__(self, table: Table) -> None:
         self._shown = readable(table)

@@ -30,18 +30,18 @@ _LOCALISATION = (
     "wrong_sign",
     "specificity",
 )
-"""The columns of a drawn table; the other forms have all."""
+"""The columns of the printed table; the other formats have all."""
 
 
 def localisation(
     model: Model,
     run: options.RunOfModel = None,
     facts: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Facts drawn, each in all its languages.")
+        int, typer.Option(metavar="N", min=1, help="Facts to draw, each in all its languages.")
     ] = 24,
     langs: Langs = None,
     unrelated: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Unrelated facts asked beside each.")
+        int, typer.Option(metavar="N", min=1, help="Unrelated facts asked for each fact.")
     ] = 6,
     replicates: Replicates = 1000,
     seed: Seed = 0,
@@ -55,19 +55,19 @@ def localisation(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Suppress and enhance the neurons of a fact: what becomes of it, and of unrelated facts.
+    """Suppress and enhance a fact's neurons, and measure it and unrelated facts.
 
     kndb evaluate localisation --model demo-masked
     kndb evaluate localisation --model demo-masked --langs en --json
 
-    Each method has as many neurons as the fact has knowledge neurons.
+    Each method gets as many neurons as the fact has knowledge neurons.
 
-    A drawn table is about all facts together; CSV, JSON and Parquet have
-    each relation and language too, and all measures.
+    The printed table covers all facts together; CSV, JSON and Parquet add
+    each relation and language, and all measures.
     """
     target = choose(format, json, output, quiet)
     choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
-    # Here, because it takes torch: saves seconds in the help.
+    # Deferred: torch takes seconds to import and --help does not need it.
     from kndb.evaluation import localisation as evaluation
 
     request = evaluation.LocalisationRequest(
@@ -89,11 +89,11 @@ def faithfulness(
     model: Model,
     run: options.RunOfModel = None,
     facts: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Facts drawn; one prompt of each is asked.")
+        int, typer.Option(metavar="N", min=1, help="Facts to draw, with one prompt each.")
     ] = 40,
     langs: Langs = None,
     top: Annotated[
-        str, typer.Option(metavar="NUMBERS", help="How many of the highest scores are compared.")
+        str, typer.Option(metavar="NUMBERS", help="How many of the highest scores to compare.")
     ] = "10,20,50",
     replicates: Replicates = 1000,
     seed: Seed = 0,
@@ -107,18 +107,18 @@ def faithfulness(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Compare each method's scores with what suppressing every single neuron really does.
+    """Compare each method's scores with the real effect of suppressing every single neuron.
 
     kndb evaluate faithfulness --model demo-masked --facts 10
     kndb evaluate faithfulness --model demo-masked -o faithfulness.csv
 
-    Every neuron of the model is suppressed alone, on every prompt drawn:
-    with a large model ask for few facts. A drawn table has the middle top of
-    --top; CSV, JSON and Parquet have all.
+    Every neuron of the model is suppressed by itself on every prompt drawn,
+    so use few facts with a large model. The printed table has the middle value
+    of --top; CSV, JSON and Parquet have all.
     """
     target = choose(format, json, output, quiet)
     choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
-    # Here, because it takes torch: saves seconds in the help.
+    # Deferred: torch takes seconds to import and --help does not need it.
     from kndb.evaluation import faithfulness as evaluation
 
     request = evaluation.FaithfulnessRequest(
@@ -137,7 +137,7 @@ def faithfulness(
 
 
 def _for_people(table: Table) -> Sequence[str]:
-    """The columns of a drawn table of faithfulness: of several tops the middle one."""
+    """The columns of the printed faithfulness table: only the middle value of ``--top``."""
     top = table.settings["top"]
     k = top[len(top) // 2]
     return "method", "n_prompts", "spearman", f"overlap_{k}", f"removed_{k}"
@@ -148,7 +148,7 @@ def _sizes(top: str) -> tuple[int, ...]:
         return tuple(map(int, top.split(",")))
     except ValueError as error:
         raise UsageError(
-            f"--top takes numbers of neurons, such as 10,20,50; {top!r} was given."
+            f"--top takes numbers of neurons, such as 10,20,50, but is {top!r}."
         ) from error
 
 
@@ -156,4 +156,4 @@ def _show(table: Table, columns: Sequence[str], target: Output) -> None:
     drawn = target.format == "table"
     show([overall(table, columns) if drawn else table], None, target)
     if drawn:
-        note("CSV, JSON and Parquet have more figures: -o FILE.", target.quiet)
+        note("For more figures, write CSV, JSON or Parquet with -o FILE.", target.quiet)

@@ -1,4 +1,4 @@
-"""``kndb evaluate crosslingual`` and ``degenerate``: the paper's tables, from what is stored."""
+"""``kndb evaluate crosslingual`` and ``degenerate``: the paper's tables, from stored rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def crosslingual(
         typer.Option(
             metavar="TABLE",
             help="pairs, relations, languages, layers, edits or edit-languages. "
-            "Unless said: all on a terminal, else pairs.",
+            "Default: all in a terminal, else pairs.",
         ),
     ] = None,
     model: options.ModelName = None,
@@ -46,15 +46,15 @@ def crosslingual(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Tell what the languages of a fact share, against chance, and what edits carry over.
+    """Compare what a fact's languages share with chance, and show what edits carry over.
 
     kndb evaluate crosslingual --model demo-causal
     kndb evaluate crosslingual --model demo-causal --table relations -o relations.csv
 
-    From stored rows: no model runs. Intervals hold 95 %, facts drawn anew with replacement.
+    Uses stored rows; no model runs. Intervals are 95 % bootstrap intervals over facts.
     """
     target = choose(format, json, output, quiet)
-    # Here, because only this command needs it: saves NumPy and Arrow, 0.2 s, in its help.
+    # Deferred: NumPy and Arrow take 0.2 s to import and --help does not need them.
     from kndb.evaluation.crosslingual import tables as evaluation
     from kndb.evaluation.stored import StoredRequest
 
@@ -67,7 +67,7 @@ def degenerate(
         Degenerate | None,
         typer.Option(
             metavar="TABLE",
-            help="rates, sizes or layers. Unless said: all on a terminal, else rates.",
+            help="rates, sizes or layers. Default: all in a terminal, else rates.",
         ),
     ] = None,
     model: options.ModelName = None,
@@ -81,16 +81,16 @@ def degenerate(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Tell how many facts have degenerate sets, what these do, and what random sets do.
+    """Count facts with degenerate sets, and compare their effect with that of random sets.
 
     kndb evaluate degenerate --model demo-causal
     kndb evaluate degenerate --model demo-causal --table sizes --json
 
-    It counts what 'kndb graph degenerate' has stored: no model runs. Intervals hold 95 %, facts
-    drawn anew with replacement.
+    Uses what 'kndb graph degenerate' has stored; no model runs. Intervals are 95 % bootstrap
+    intervals over facts.
     """
     target = choose(format, json, output, quiet)
-    # Here, because only this command needs it: saves NumPy, 0.1 s, in its help.
+    # Deferred: NumPy takes 0.1 s to import and --help does not need it.
     from kndb.evaluation import degenerate as evaluation
     from kndb.evaluation.stored import StoredRequest
 
@@ -99,7 +99,7 @@ def degenerate(
 
 
 def show(tables: Sequence[Table], name: str | None, target: Output) -> None:
-    """Write the table of this name, or all of them where people read, else the first one.
+    """Write the table of this name; without a name, all in a terminal, else the first.
 
     Notes go to standard error.
     """
@@ -114,13 +114,13 @@ def show(tables: Sequence[Table], name: str | None, target: Output) -> None:
             note(sentence, target.quiet)
     if not several and (others := chosen[1:]):
         names = ", ".join(table.name.partition("-")[2] for table in others)
-        note(f"There is more: --table {names}.", target.quiet)
+        note(f"Other tables: --table {names}.", target.quiet)
 
 
 def overall(table: Table, columns: Sequence[str]) -> Table:
-    """The rows over all relations and languages, and some columns with their intervals.
+    """Only the rows over all relations and languages, and these columns with their intervals.
 
-    A whole table may be 34 columns wide, with a row for each relation and language.
+    A full table may have 34 columns, and a row for each relation and language.
     """
     at = {name: place for place, name in enumerate(table.columns)}
     ends = [f"{name}{end}" for name in columns for end in ("", "_low", "_high")]
@@ -132,7 +132,7 @@ def overall(table: Table, columns: Sequence[str]) -> Table:
 
 def _layout(table: Table) -> Callable[[Rows], RenderableType]:
     def layout(_: Rows) -> RenderableType:
-        # Here, because only a table needs it: saves the import of Rich, 0.05 s, in every pipe.
+        # Deferred: only a table needs Rich, which takes 0.05 s to import.
         from kndb_cli.evaluate.estimates_table import Estimates
 
         return Estimates(table)

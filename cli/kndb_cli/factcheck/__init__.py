@@ -1,4 +1,4 @@
-"""``kndb factcheck``: claims against the index."""
+"""``kndb factcheck``: check claims against the index."""
 
 from kndb_cli.factcheck.check import app
 

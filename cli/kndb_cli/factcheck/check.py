@@ -1,4 +1,4 @@
-"""``kndb factcheck``: claims against the index, and the calibration that this needs."""
+"""``kndb factcheck``: check claims against the index, and the calibration this needs."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ COLUMNS = (
     "reason",
 )
 SHOWN = 10
-"""So many neurons are shown of those that made a score."""
+"""At most this many of the neurons behind a score are shown."""
 
 
-class _CheckUnlessSaid(TyperGroup):
+class _CheckByDefault(TyperGroup):
     """``kndb factcheck "A claim."`` is short for ``kndb factcheck check "A claim."``.
 
-    The group's help is therefore that of ``check``, with the other command below it.
+    So the group's help is that of ``check``, followed by the other command.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -66,7 +66,7 @@ class _CheckUnlessSaid(TyperGroup):
 
 app = typer.Typer(
     name="factcheck",
-    cls=_CheckUnlessSaid,
+    cls=_CheckByDefault,
     no_args_is_help=True,
     subcommand_metavar="| calibrate [OPTIONS]",
     help="Check claims by the neurons with which a model recalls facts.",
@@ -84,19 +84,19 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Claims from a file: plain lines, JSONL or CSV with a column claim; - is "
+            help="Read claims from a file: plain lines, or JSONL or CSV with a column claim; - is "
             "standard input.",
         ),
     ] = None,
     fact: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="Instead of a claim: a fact's key, P36:Q962 ..."),
+        typer.Option(metavar="KEY", help="Check a fact instead of a claim: its key, P36:Q962 ..."),
     ] = None,
     answer: Annotated[
         str | None, typer.Option(metavar="ANSWER", help="... and the answer to check: Kigali.")
     ] = None,
     lang: Annotated[
-        str, typer.Option(metavar="LANG", help="The claims' language; auto finds it.")
+        str, typer.Option(metavar="LANG", help="The claims' language; auto detects it.")
     ] = "auto",
     method: Annotated[
         str,
@@ -106,18 +106,18 @@ def check(
     always: Annotated[
         bool,
         typer.Option(
-            "--always", metavar="", help="Judge claims that are close to the threshold too."
+            "--always", metavar="", help="Also judge claims that are close to the threshold."
         ),
     ] = False,
     explain: Annotated[
         bool,
         typer.Option(
-            "--explain", metavar="", help="Show the neurons that decided, with their scores."
+            "--explain", metavar="", help="Show the deciding neurons with their scores."
         ),
     ] = False,
     exit_code: Annotated[
         bool,
-        typer.Option("--exit-code", metavar="", help="Exit with 1 when a claim is false."),
+        typer.Option("--exit-code", metavar="", help="Exit with 1 if a claim is false."),
     ] = False,
     db: options.Database = options.DATABASE,
     device: Device = "auto",
@@ -135,7 +135,7 @@ def check(
     kndb factcheck --fact P36:Q962 --answer Kigali --model demo-masked --explain
     kndb factcheck --file claims.csv --model demo-masked -o verdicts.csv
 
-    First, once: 'kndb graph degenerate --model demo-masked', then
+    Run once beforehand: 'kndb graph degenerate --model demo-masked', then
     'kndb factcheck calibrate --model demo-masked'.
     """
     target = choose(format, json, output, quiet)
@@ -146,7 +146,7 @@ def check(
     if claims == ["-"]:
         claims, file = None, Path("-")
     choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
-    # Here, because only this needs torch and transformers: saves seconds at each start.
+    # Deferred: torch and transformers take seconds to import and --help does not need them.
     from kndb.factcheck import FactChecker
 
     checker = FactChecker(
@@ -197,19 +197,19 @@ def calibrate(
         typer.Option(metavar="T/V/T", help="Shares of training, validation and test facts."),
     ] = "60/20/20",
     seed: Annotated[
-        int, typer.Option(metavar="N", help="Draws the split and the wrong answers.")
+        int, typer.Option(metavar="N", help="Seed of the split and of the wrong answers.")
     ] = 0,
     share: Annotated[
         float,
         typer.Option(
             metavar="T",
-            help="Degenerate neurons of more than this share of the most frequent one's facts.",
+            help="Keep degenerate neurons found in more than this share of the facts of the most frequent one.",
         ),
     ] = 0.7,
     maximise: Annotated[
-        str, typer.Option(metavar="WHAT", help="The threshold maximises f1 or accuracy.")
+        str, typer.Option(metavar="WHAT", help="What the threshold maximises: f1 or accuracy.")
     ] = "f1",
-    wrong: Annotated[int, typer.Option(metavar="N", help="Wrong answers to each prompt.")] = 1,
+    wrong: Annotated[int, typer.Option(metavar="N", help="Wrong answers per prompt.")] = 1,
     db: options.Database = options.DATABASE,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -281,7 +281,7 @@ def _summary(found: Calibration, maximised: str) -> str:
 
 
 def _shortcomings(found: Calibration) -> list[str]:
-    """Where the method of degenerate neurons cannot tell true from false, and what helps."""
+    """Where the method ``degenerate`` cannot separate true from false, and what helps."""
     relation_langs = {chosen.relation_lang for chosen in found.thresholds}
     without = sum(not found.neurons["degenerate"].get(one) for one in relation_langs)
     own = sum(chosen.method == "degenerate" for chosen in found.thresholds)
@@ -289,12 +289,12 @@ def _shortcomings(found: Calibration) -> list[str]:
     said = []
     if without:
         said.append(
-            f"{without} of {len(relation_langs)} relations, each language counted, have no "
-            "degenerate neurons among the training facts."
+            f"{without} of {len(relation_langs)} relation-language pairs have no degenerate neurons "
+            "among the training facts."
         )
     if useless:
         said.append(
-            f"{useless} of {own} thresholds of the method degenerate are no better than calling "
+            f"{useless} of {own} thresholds of the method degenerate do no better than calling "
             "everything true."
         )
     if said:

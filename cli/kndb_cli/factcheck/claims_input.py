@@ -1,7 +1,7 @@
-"""Claims as they come in: from arguments, a file or standard input, one at a time.
+"""Reads claims from a file or standard input, one at a time.
 
-A file is plain lines, JSONL (objects with ``claim``, or strings) or CSV with a column ``claim``.
-Its name says which; of standard input the first line does. Blank lines are passed over.
+A file is plain lines, JSONL (objects with ``claim``, or strings) or CSV with a column ``claim``:
+its suffix decides, or its first line for standard input and other suffixes. Blank lines are skipped.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
 @contextmanager
 def opened(path: Path) -> Iterator[Iterator[str]]:
-    """The claims of a file; ``-`` is standard input.
+    """The claims in a file; ``-`` is standard input.
 
     Raises:
-        UsageError: there is no such file, it is not UTF-8, or a line is not what it should be.
+        UsageError: the file cannot be read, is not UTF-8, or has a malformed line.
     """
     if str(path) == "-":
-        yield _said(claims_in(sys.stdin, None), "standard input")
+        yield _naming(claims_in(sys.stdin, None), "standard input")
         return
     try:
         stream = path.open(encoding="utf-8-sig", newline="")
     except OSError as error:
         raise UsageError(f"The file {path} cannot be read: {error.strerror}.") from error
     with stream:
-        yield _said(claims_in(stream, _SUFFIXES.get(path.suffix.lower())), str(path))
+        yield _naming(claims_in(stream, _SUFFIXES.get(path.suffix.lower())), str(path))
 
 
-def _said(claims: Iterator[str], name: str) -> Iterator[str]:
-    """The same claims; what is wrong with the file says which it is."""
+def _naming(claims: Iterator[str], name: str) -> Iterator[str]:
+    """The same claims; errors name the file."""
     try:
         yield from claims
     except UnicodeDecodeError as error:
@@ -51,11 +51,11 @@ def _said(claims: Iterator[str], name: str) -> Iterator[str]:
 
 
 class _Malformed(Exception):
-    """A line is not what it should be."""
+    """A line is malformed."""
 
 
 def claims_in(stream: TextIO, form: str | None) -> Iterator[str]:
-    """The claims of a stream, read as they are asked for.
+    """The claims in a stream, read lazily.
 
     >>> import io
     >>> list(claims_in(io.StringIO("claim,id\\nIt rains.,7\\n"), None))
@@ -91,7 +91,7 @@ def _of_jsonl(lines: Iterable[str]) -> Iterator[str]:
             raise _Malformed(f"line {number} is not JSON.") from error
         claim = value.get(COLUMN) if isinstance(value, dict) else value
         if not isinstance(claim, str):
-            raise _Malformed(f'line {number} holds no "{COLUMN}".')
+            raise _Malformed(f'line {number} has no "{COLUMN}".')
         yield claim
 
 
@@ -99,7 +99,7 @@ def _of_csv(lines: Iterable[str]) -> Iterator[str]:
     rows = csv.reader(lines)
     header = [name.strip().lower() for name in next(rows)]
     if COLUMN not in header:
-        raise _Malformed(f"there is no column {COLUMN!r}; name the column of the claims so.")
+        raise _Malformed(f"there is no column {COLUMN!r}; rename the column that has the claims.")
     at = header.index(COLUMN)
     for number, row in enumerate(rows, 2):
         if len(row) <= at:

@@ -18,7 +18,7 @@ def test_the_first_table_goes_into_a_pipe_and_the_others_are_named(kndb):
     assert [row["langs"] for row in rows] == ["en,zh", "all"]
     # France has 2:117, 1:33 and 1:34 in English and shares the first with Chinese; China the two.
     assert (rows[0]["n_facts"], float(rows[0]["shared"])) == ("2", 0.5)
-    assert "There is more: --table relations, languages, layers, edits, edit-languages." in err
+    assert "Other tables: --table relations, languages, layers, edits, edit-languages." in err
     assert "Sizes, shared and expected are means" in err
 
 

@@ -98,7 +98,7 @@ def barren(calibrated, tmp_path, monkeypatch):
 def test_what_lacks_degenerate_neurons_says_what_helps(run, barren, claims):
     code, _, err = run("calibrate")
     assert code == 0
-    assert "2 of 2 relations, each language counted, have no degenerate neurons" in err
+    assert "2 of 2 relation-language pairs have no degenerate neurons" in err
     assert "search all with 'kndb graph degenerate'" in err
     for method in ("degenerate", "ensemble"):
         (row,) = json.loads(run(claims[0], "--method", method, "--json")[1])
@@ -233,7 +233,7 @@ def test_the_first_line_says_the_form(text, found):
     ("name", "text", "said"),
     [
         ("a.jsonl", '{"claim": "x"}\n{', "line 2 is not JSON"),
-        ("a.jsonl", '{"text": "x"}', 'line 1 holds no "claim"'),
+        ("a.jsonl", '{"text": "x"}', 'line 1 has no "claim"'),
         ("a.csv", "text\nx\n", "no column 'claim'"),
         ("a.csv", "id,claim\n7\n", "row 2 has no column"),
     ],
