@@ -19,7 +19,8 @@ from kndb_cli.output.terminal import note
 def all_(
     model: Model,
     report: Annotated[
-        Path, typer.Option("--report", metavar="DIR", help="The folder to write to, created if missing.")
+        Path,
+        typer.Option("--report", metavar="DIR", help="The folder to write to, created if missing."),
     ],
     run: options.RunOfModel = None,
     facts: Annotated[

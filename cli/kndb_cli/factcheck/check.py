@@ -111,9 +111,7 @@ def check(
     ] = False,
     explain: Annotated[
         bool,
-        typer.Option(
-            "--explain", metavar="", help="Show the deciding neurons with their scores."
-        ),
+        typer.Option("--explain", metavar="", help="Show the deciding neurons with their scores."),
     ] = False,
     exit_code: Annotated[
         bool,
@@ -203,7 +201,8 @@ def calibrate(
         float,
         typer.Option(
             metavar="T",
-            help="Keep degenerate neurons found in more than this share of the facts of the most frequent one.",
+            help="Keep degenerate neurons found in more than this share of the facts that the "
+            "most frequent one has.",
         ),
     ] = 0.7,
     maximise: Annotated[
@@ -289,8 +288,8 @@ def _shortcomings(found: Calibration) -> list[str]:
     said = []
     if without:
         said.append(
-            f"{without} of {len(relation_langs)} relation-language pairs have no degenerate neurons "
-            "among the training facts."
+            f"{without} of {len(relation_langs)} relation-language pairs have no degenerate "
+            "neurons among the training facts."
         )
     if useless:
         said.append(
