@@ -27,8 +27,8 @@ from typer.main import get_command
 from example_lines import console_blocks, parse
 from kndb_cli.main import application, main
 
-_PROGRESS = re.compile(r"^(Loading .*|.*: [\d,]+ of [\d,]+ \S+)$\n?", re.MULTILINE)
-_TIME = re.compile(r"\d[\d,.]*(?= s\b|/s\b)")
+_PROGRESS = re.compile(r"^(Loading .*|.*: [\d,]+ of [\d,]+ \S+(?:, .* left)?)$\n?", re.MULTILINE)
+_TIME = re.compile(r"\d[\d,.]*(?= s\b| \w+/s\b| s/\w+\b)")
 _TOKEN = re.compile(
     r"""[^\W\d_]\w*                                    # a word, or an identifier such as P36
     | \d+:\d+                                          # a neuron
