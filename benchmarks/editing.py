@@ -27,7 +27,7 @@ import torch
 
 from kndb.edit.intervention import EditOutcome, Interventions
 from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings, Plan, plan_edit
-from kndb.edit.scores import MODES, Measurement
+from kndb.edit.scores import OTHER_RELATIONS, REWRITING, Measurement
 from kndb.edit.selection import Part
 from kndb.facts import content_id
 from kndb.models import load_model
@@ -105,7 +105,7 @@ class Bench:
         return EditSettings(
             mode,  # type: ignore[arg-type]
             way.selection,
-            target=self._another_answer(fact) if mode == "update" else None,
+            target=self._another_answer(fact) if mode in REWRITING else None,
             target_lang=self.langs[0],
             langs=self.langs,
             unrelated=self.unrelated,
@@ -160,7 +160,7 @@ def line(
     scores = [getattr(o, which) for o in outcomes]
     measured = [o.measured if which == "scores" else o.control_measured for o in outcomes]
     shares = "".join(f"{100 * _mean(getattr(s, share) for s in scores):8.1f}" for share in SHARES)
-    kinds = (("own", "paraphrase"), ("language",), ("unrelated",))
+    kinds = (("own", "paraphrase"), ("language",), OTHER_RELATIONS)
     changes = "".join(f"{100 * _mean(_change(m, kind) for m in measured):8.1f}" for kind in kinds)
     neurons = _mean(len(o.plan.neurons) for o in outcomes)
     told = "" if strength is None else f"{strength:g}"
@@ -204,8 +204,8 @@ def chosen(
 def report(
     bench: Bench, facts: Sequence[StoredFact], best: dict[Way, float], say: Callable[[str], None]
 ) -> None:
-    """Every mode in every way on the same facts."""
-    for mode in ("update", *(mode for mode in MODES if mode != "update")):
+    """Modes in every way on the same facts; erasing does what suppressing does."""
+    for mode in ("update", "fit", "suppress", "enhance"):
         say(header(f"{mode}, {len(facts)} facts"))
         for way in (*WHOLE, *CUT):
             cases = bench.cases(facts, mode, way)

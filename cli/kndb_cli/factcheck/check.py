@@ -201,8 +201,7 @@ def calibrate(
         float,
         typer.Option(
             metavar="T",
-            help="Keep degenerate neurons found in more than this share of the facts that the "
-            "most frequent one has.",
+            help="Keep neurons in more than this share of the most frequent one's facts.",
         ),
     ] = 0.7,
     maximise: Annotated[
@@ -288,8 +287,8 @@ def _shortcomings(found: Calibration) -> list[str]:
     said = []
     if without:
         said.append(
-            f"{without} of {len(relation_langs)} relation-language pairs have no degenerate "
-            "neurons among the training facts."
+            f"{without} of {len(relation_langs)} relation-language pairs have no "
+            "degenerate neurons among the training facts."
         )
     if useless:
         said.append(

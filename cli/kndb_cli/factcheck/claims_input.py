@@ -1,7 +1,7 @@
 """Reads claims from a file or standard input, one at a time.
 
 A file is plain lines, JSONL (objects with ``claim``, or strings) or CSV with a column ``claim``:
-its suffix decides, or its first line for standard input and other suffixes. Blank lines are
+its suffix decides; for standard input and other suffixes, the first line. Blank lines are
 skipped.
 """
 
