@@ -28,7 +28,7 @@ from example_lines import console_blocks, parse
 from kndb_cli.main import application, main
 
 _PROGRESS = re.compile(r"^(Loading .*|.*: [\d,]+ of [\d,]+ \S+(?:, .* left)?)$\n?", re.MULTILINE)
-_TIME = re.compile(r"\d[\d,.]*(?= s\b| \w+/s\b| s/\w+\b)")
+_TIME = re.compile(r"\d[\d,.]*(?= s\b|/s\b| \w+/s\b| s/\w+\b)")
 _TOKEN = re.compile(
     r"""[^\W\d_]\w*                                    # a word, or an identifier such as P36
     | \d+:\d+                                          # a neuron

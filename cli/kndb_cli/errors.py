@@ -7,14 +7,38 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import TextIO
 
 import typer
 
 from kndb.errors import KndbError, NotFound
-from kndb_cli.output.terminal import styled
+from kndb_cli.output.terminal import note, styled
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C raised this error; DuckDB turns it into a RuntimeError where it is at work."""
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, RuntimeError) and str(error) == "Query interrupted"
+    )
+
+
+@contextmanager
+def resumable(told: str, quiet: bool) -> Iterator[None]:
+    """Say at Ctrl-C what is kept of the block's work.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, also where it came as another error.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not is_interrupt(error):
+            raise
+        note(told, quiet)
+        raise KeyboardInterrupt from error
 
 
 class ExitCode(IntEnum):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kndb_cli import options
+from kndb_cli.errors import resumable
 from kndb_cli.options import model as model_options
 from kndb_cli.output.ingest_summary import summary
 from kndb_cli.output.progress import reporting
@@ -151,9 +152,6 @@ def run(request: IngestRequest, quiet: bool) -> IngestSummary:
     """Ingest with a progress bar on stderr."""
     from kndb_ingest import pipeline
 
-    try:
-        with reporting(request.model.label, "prompts", quiet) as report:
-            return pipeline.ingest(request, report)
-    except KeyboardInterrupt:
-        note("Finished work is stored; run the same command again to continue.", quiet)
-        raise
+    kept = "Finished work is stored; run the same command again to continue."
+    with resumable(kept, quiet), reporting(request.model.label, "prompts", quiet) as report:
+        return pipeline.ingest(request, report)

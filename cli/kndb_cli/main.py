@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from kndb_cli.errors import ExitCode, explain
+from kndb_cli.errors import ExitCode, explain, is_interrupt
 from kndb_cli.output.terminal import let_go_of_stdout, note, use_utf8
 
 COMMANDS = (
@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         let_go_of_stdout()
         return ExitCode.DONE
     except Exception as error:
+        if is_interrupt(error):
+            return _interrupted()
         if debug and not isinstance(error, typer.TyperException):
             traceback.print_exception(error)
         if isinstance(error, OSError):

@@ -111,10 +111,8 @@ def test_a_trained_gated_model_says_the_new_answer() -> None:
 @pytest.mark.parametrize("scaled", ["rows", "embeddings"])
 def test_lambda_means_the_same_whatever_the_scale_of_rows_or_embeddings(scaled: str) -> None:
     neurons = [Neuron(0, 3), Neuron(1, 5), Neuron(1, 6)]
-    plain = tiny("llama")
-    before = pushed(plain, FRANCE, "German", neurons)
-    hf = hf_model("llama")
-    model = adapt(hf, tokenizer_of("llama"), ARCHITECTURES["llama"], "llama")
+    model = adapt(hf_model("llama"), tokenizer_of("llama"), ARCHITECTURES["llama"], "llama")
+    before = pushed(model, FRANCE, "German", neurons)
     if scaled == "embeddings":
         model.unembedding.weight.data *= 10  # the change is the same
         torch.testing.assert_close(pushed(model, FRANCE, "German", neurons), before)

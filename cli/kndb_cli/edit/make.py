@@ -10,6 +10,7 @@ from kndb.errors import KndbError, NotFound, UsageError
 from kndb_cli import options
 from kndb_cli.edit import ledger as edit_ledger
 from kndb_cli.edit.tables import emit_ledger, emit_measured
+from kndb_cli.errors import resumable
 from kndb_cli.options import edit as edit_options
 from kndb_cli.options import model as model_options
 from kndb_cli.output import Output, choose
@@ -187,9 +188,6 @@ def _edit(request: EditRequest, jobs: Any, total: int, quiet: bool) -> EditSumma
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb.edit.batch import edit as make
 
-    try:
-        with reporting(request.model.label, "edits", quiet) as report:
-            return make(request, jobs, total, report)
-    except KeyboardInterrupt:
-        note("What was done is in the ledger; the same command goes on from there.", quiet)
-        raise
+    kept = "What was done is in the ledger; the same command goes on from there."
+    with resumable(kept, quiet), reporting(request.model.label, "edits", quiet) as report:
+        return make(request, jobs, total, report)

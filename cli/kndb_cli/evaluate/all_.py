@@ -10,6 +10,7 @@ import typer
 
 from kndb.progress import Report
 from kndb_cli import options
+from kndb_cli.errors import resumable
 from kndb_cli.options.evaluation import Replicates, Seed
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
 from kndb_cli.output.progress import reporting
@@ -70,11 +71,8 @@ def all_(
         seed=seed,
         fresh=fresh,
     )
-    try:
+    with resumable("Finished work is kept; the same command resumes there.", quiet):
         written = write_report(request, progress)
-    except KeyboardInterrupt:
-        note("Finished work is kept; the same command resumes there.", quiet)
-        raise
     if written.kept:
         note(f"Kept tables made with the same settings: {', '.join(written.kept)}.", quiet)
     for name, why in written.missing.items():

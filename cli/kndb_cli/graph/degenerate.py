@@ -10,6 +10,7 @@ import typer
 
 import kndb
 from kndb_cli import options
+from kndb_cli.errors import resumable
 from kndb_cli.options import model as model_options
 from kndb_cli.output import choose, emit
 from kndb_cli.output.progress import reporting
@@ -172,12 +173,9 @@ def search(request: SearchRequest, quiet: bool) -> SearchSummary:
     # Deferred: importing torch and transformers takes seconds.
     from kndb.degenerate.search import find_degenerate
 
-    try:
-        with reporting(request.model.label, "fact-languages", quiet) as report:
-            return find_degenerate(request, report)
-    except KeyboardInterrupt:
-        note("Finished work is stored; run the same command again to continue.", quiet)
-        raise
+    kept = "Finished work is stored; run the same command again to continue."
+    with resumable(kept, quiet), reporting(request.model.label, "fact-languages", quiet) as report:
+        return find_degenerate(request, report)
 
 
 def found_sets(db: Path, found: SearchSummary) -> Result:

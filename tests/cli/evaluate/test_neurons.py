@@ -62,7 +62,7 @@ def test_localisation_drawn(run: Any) -> None:
     lines = out.strip().splitlines()
     assert lines[0].split()[:3] == ["effect", "method", "neurons"]
     assert len([line for line in lines if line.startswith(("suppress", "enhance"))]) == 16
-    assert "more figures: -o FILE" in err
+    assert "For more figures, write CSV, JSON or Parquet with -o FILE." in err
 
 
 def test_faithfulness_to_a_file(run: Any, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_tops_are_chosen(run: Any) -> None:
     for wrong in ("ten", "3,", "0"):
         code, out, err = run("faithfulness", "--top", wrong, "-q")
         assert (code, out, err.count("\n")) == (2, "", 1)
-        assert f"{wrong!r} was given" in err or "0 was given" in err
+        assert f"but is {wrong!r}" in err or "0 was given" in err
 
 
 def test_a_drawn_table_has_figures_of_the_whole_one(bert: Run) -> None:
