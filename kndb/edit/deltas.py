@@ -115,6 +115,6 @@ def update(
     if not after.isfinite().all():
         raise UsageError(
             f"The new weights do not fit into {str(before.dtype).removeprefix('torch.')}; "
-            "give a smaller --lambda."
+            "give a smaller --lambda, or neurons that fire more strongly."
         )
     return Delta(model.info.weights_sha256, tuple(neurons), before, after)

@@ -48,6 +48,11 @@ ENOUGH = 0.1
 ROUNDS = 15
 """Linearisations at most."""
 
+FURTHEST = 10.0
+"""A step changes no row by more than this many typical rows. Where neurons hardly fire, or hardly
+move the answer, linearised log-odds promise what only weights beyond any number format would
+give."""
+
 Blocks = dict[int, Tensor]
 """By layer, ``(..., neurons of the layer, width)``: a change, or gradients of log-odds."""
 
@@ -101,12 +106,13 @@ def fit(
     problem = _Problem(model, neurons, wanted, kept, keep)
     best = goal = current = problem.no_change()
     best_odds, reached = torch.full((len(wanted),), -torch.inf), False
-    longest, rounds = torch.inf, 0
+    longest, rounds = FURTHEST, 0
     for rounds in range(1, ROUNDS + 1):  # noqa: B007
         odds, gradients = problem.linearise(current)
         reaches = bool(odds.min() >= log_odds - ENOUGH)
         if reaches or (not reached and odds.min() > best_odds.min()):
-            best, best_odds, reached, longest = current, odds, reaches, 2 * longest
+            best, best_odds, reached = current, odds, reaches
+            longest = min(2 * longest, FURTHEST)
             goal = problem.goal(best, log_odds - odds, gradients, reached)
         else:  # the step was too long
             longest = _distance(current, best) / 2

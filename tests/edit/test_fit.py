@@ -177,6 +177,16 @@ def test_of_what_cannot_be_done_the_nearest_is_returned() -> None:
     assert found.log_odds.isfinite().all()
 
 
+def test_neurons_that_hardly_fire_are_not_blown_up() -> None:
+    hf = hf_model("llama")
+    model = adapt(hf, tokenizer_of("llama"), ARCHITECTURES["llama"], "llama")
+    hf.model.layers[1].mlp.up_proj.weight.data[5] *= 1e-6
+    found = fit(model, [Neuron(1, 5)], wanted(model), {})
+    assert not found.reached
+    furthest = fits.FURTHEST * fits.ROUNDS * typical_length(model, 1)
+    assert float(found.change.norm()) <= furthest
+
+
 def test_unknown_neurons_are_refused() -> None:
     model = tiny("llama")
     with pytest.raises(UsageError, match="no neuron 9:1"):
