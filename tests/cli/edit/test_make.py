@@ -187,7 +187,7 @@ def test_specific_neurons_are_fewer(kndb):
 def test_the_same_edit_is_made_once(kndb):
     kndb(*UPDATE)
     code, out, err = kndb(*UPDATE)
-    assert (code, "in the ledger already" in err) == (0, True)
+    assert (code, "already in the ledger" in err) == (0, True)
     assert rows(out)
     assert len(ledger(kndb)) == 1
 
