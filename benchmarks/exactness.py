@@ -1,11 +1,11 @@
-"""How exact scores are: largest error of a neuron, and the knowledge neurons, against many nodes.
+"""Exactness of scores and of knowledge neurons, compared with integration with many nodes.
 
     python benchmarks/exactness.py demo-masked --data demo
     python benchmarks/exactness.py DIR --data MPARAREL --langs en --prompts 200
 
 DIR is a model's folder, MPARAREL an unpacked mParaRel folder. The reference has ``--nodes``
-Gauss-Legendre nodes in either half of every path. It shares the model's rows with the engine, which
-the tests compare with full forward passes, and nothing of the adaptive integration.
+Gauss-Legendre nodes in each half of every path. It shares the model's rows with the engine (the
+tests compare these with full forward passes), but none of the adaptive integration.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kndb_ingest.demo import facts_path
 
 
 def halves(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``n`` Gauss-Legendre nodes in either half."""
+    """``n`` Gauss-Legendre nodes in each half."""
     nodes, weights = gauss_legendre(n)
     return np.concatenate([nodes / 2, 0.5 + nodes / 2]), np.concatenate([weights, weights]) / 2
 
