@@ -1,4 +1,4 @@
-"""Folders that are not what they say: refused in one sentence, before anything large is built."""
+"""Inconsistent folders are rejected in one sentence, before anything large is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading from folders: what is taken, what is refused, and in which words."""
+"""Loading from folders: what is accepted, what is rejected, and the messages."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_an_interrupted_file_goes_on_where_it_stopped(folder, capfd):
     assert f"{len(first)} were in the ledger" in err
     every = stored(folder)
     assert len(every) == MANY
-    # What was there is as it was, and nothing is there twice.
+    # Earlier edits are unchanged, and nothing is stored twice.
     assert set(first) <= set(every)
     measured = "SELECT edit_id, kind, count(*) FROM edit_measure GROUP BY ALL"
     neurons = "SELECT edit_id, kind, layer, neuron FROM edit_neuron"
