@@ -163,8 +163,8 @@ def _rates_table(groups: _Groups, settings: Mapping[str, Any], request: StoredRe
         rows,
         settings,
         [
-            "Searched: facts, each language counted. Carriers: the share of them with at least one "
-            "degenerate set.",
+            "Searched: facts, counted once per language. Carriers: the share of them with at least "
+            "one degenerate set.",
             "The rate is found over tried sets; the control tries, for each set, random neurons in "
             "the same layers. The ratio is the rate over the control's.",
             "Intervals resample facts; if all facts give nothing, or everything, it has no width, "
