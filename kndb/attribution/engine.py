@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from kndb.attribution.settings import Settings, preset
 from kndb.errors import ModelError
 from kndb.facts import Prompt
 from kndb.models import LanguageModel, Target, Unusable
+from kndb.models.asking import read_tokens
 from kndb.models.memory import Budget, default_budget, out_of_memory, release
 
 LARGEST_BATCH = 64
@@ -222,7 +224,8 @@ def _attribute_targets(
     starts, owners = path_starts(ends, [layer[n:] for layer in neurons], owners, settings.baseline)
     space = (PreActivation if pre else PostActivation)(model)
     paths = straight_paths(space, starts, ends, owners, answers, settings.factor)
-    p = observed.logits.softmax(1).gather(1, answers[:, None])[:, 0]
+    read = read_tokens(observed.logits, answers)
+    p = torch.tensor([exp(token.log_p) for token in read], device=device)
     follower = Follower(model, observed, paths, len(targets[0].tokens), budget)
     integrate = integrate_fixed if settings.tolerance is None else integrate_adaptive
     integrals = integrate(follower, p, settings)
@@ -230,14 +233,7 @@ def _attribute_targets(
     if settings.normalise == "layer":
         scores = scores / scores.sum(2, keepdim=True)
     worst = torch.zeros_like(p).scatter_reduce_(0, paths.targets, integrals.residual, "amax")
-    rank = 1 + (observed.logits > observed.logits.gather(1, answers[:, None])).sum(1)
-    rows = zip(
-        p.tolist(),
-        rank.tolist(),
-        observed.logits.argmax(1).tolist(),
-        worst.tolist(),
-        integrals.error.tolist(),
-        scores.unbind(0),
-        strict=True,
-    )
-    return [_Answered(*row) for row in rows]
+    rows = zip(read, worst.tolist(), integrals.error.tolist(), scores.unbind(0), strict=True)
+    return [
+        _Answered(exp(token.log_p), token.rank, token.first, *results) for token, *results in rows
+    ]
