@@ -5,7 +5,7 @@
 
 DIR is a model's folder, MPARAREL an unpacked mParaRel folder. The reference is a fixed rule:
 ``--nodes`` Gauss-Legendre nodes in either half of every path. With ``--first``, every path gets
-that many nodes in either half, and only paths that are not complete within 1e-4 get ``--nodes``.
+that many nodes in either half, and only paths that are not complete within 1e-3 get ``--nodes``.
 Engine and reference run rows of the model with the same code, which the tests compare with full
 forward passes; the reference uses nothing of the adaptive integration. A line is printed for every
 ``--chunk`` prompts, over all prompts so far.
@@ -34,7 +34,7 @@ from kndb.models import Unusable
 from kndb_ingest.datasets import read_dataset
 from kndb_ingest.demo import facts_path
 
-COMPLETE = 1e-4
+COMPLETE = 1e-3
 """A path that is this complete after ``--first`` nodes gets no more."""
 
 

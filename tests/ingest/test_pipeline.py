@@ -107,6 +107,10 @@ def test_other_thresholds_refine_the_same_run(
     assert strict.knowledge_neurons < loose.knowledge_neurons
 
 
+FIXED = "ig-zero"
+"""No path is refined, so that rounding in batches of another size decides nothing."""
+
+
 def killed(broken: Path, model: Path, facts: Path) -> None:
     """A process that ingests, killed without warning once eight prompts are done."""
     code = f"""
@@ -114,7 +118,9 @@ from kndb.models import ModelChoice
 from kndb.progress import silent
 from kndb_ingest import pipeline
 pipeline.COMMIT_PROMPTS = 1
-request = pipeline.IngestRequest({str(broken)!r}, ModelChoice({str(model)!r}), {str(facts)!r})
+request = pipeline.IngestRequest(
+    {str(broken)!r}, ModelChoice({str(model)!r}), {str(facts)!r}, preset={FIXED!r}
+)
 pipeline.ingest(request, pausing(silent, 8))
 """
     with paused(code, broken.with_name("some-are-stored")) as child:
@@ -130,7 +136,7 @@ def interrupted(broken: Path, model: Path, facts: Path) -> None:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        ingest(IngestRequest(broken, ModelChoice(str(model)), str(facts)), press)
+        ingest(IngestRequest(broken, ModelChoice(str(model)), str(facts), preset=FIXED), press)
 
 
 @pytest.mark.parametrize("stop", [killed, interrupted])
@@ -138,11 +144,11 @@ def test_an_interrupted_run_goes_on(
     stop: Callable[[Path, Path, Path], None], models: dict[str, Path], facts: Path, tmp_path: Path
 ) -> None:
     whole, broken = tmp_path / "whole.duckdb", tmp_path / "broken.duckdb"
-    ingest(IngestRequest(whole, ModelChoice(str(models["bert"])), str(facts)))
+    ingest(IngestRequest(whole, ModelChoice(str(models["bert"])), str(facts), preset=FIXED))
     stop(broken, models["bert"], facts)
     partly = len(table(broken, "prediction"))
     assert 0 < partly < 12
-    rest = ingest(IngestRequest(broken, ModelChoice(str(models["bert"])), str(facts)))
+    rest = ingest(IngestRequest(broken, ModelChoice(str(models["bert"])), str(facts), preset=FIXED))
     assert rest.new_prompts == 12 - partly
     tables = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
     assert_same_rows(broken, whole, tables)
