@@ -87,13 +87,19 @@ def integrate_adaptive(follower: Follower, observed_p: Tensor, settings: Setting
     work = _Refinement(follower, observed_p, settings)
     panels = work.first()
     norms = work.norms(panels)
-    while len(chosen := work.to_refine(panels, norms)):
+    while True:
+        chosen = work.to_refine(panels, norms)
+        if not len(chosen):
+            norms = work.norms(panels)  # refinement changed them
+            chosen = work.to_refine(panels, norms)
+        if not len(chosen):
+            break
         rest = torch.ones(len(panels), dtype=torch.bool, device=chosen.device)
         rest[chosen] = False
         panels = Panels.join(panels[rest], work.refine(panels[chosen]))
     residual = torch.zeros_like(work.scale).index_add_(0, panels.path, panels.residual)
     error = work.layer_errors(panels).view(-1, len(norms)).norm(dim=0)
-    return Integrals(work.totals(panels), residual.abs() / work.scale, error / work.norms(panels))
+    return Integrals(work.totals(panels), residual.abs() / work.scale, error / norms)
 
 
 class _Refinement:

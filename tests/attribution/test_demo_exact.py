@@ -52,6 +52,12 @@ def test_completeness_and_the_integral(model: LanguageModel[Any]) -> None:
         assert error < crude
 
 
+def test_refining_goes_on_while_it_makes_the_scores_smaller() -> None:
+    model = load_model(embedded_model("masked"), device="cpu")
+    (found,) = attribute(model, [("基里巴斯的国家语言是[MASK]。", "英语")])
+    assert found.score_error <= 0.01
+
+
 def test_it_recalls_these_facts(model: LanguageModel[Any]) -> None:
     for found in attribute(model, PROMPTS):
         assert found.rank == 1
