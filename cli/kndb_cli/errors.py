@@ -15,7 +15,7 @@ from typing import TextIO
 import typer
 
 from kndb.errors import KndbError, NotFound
-from kndb_cli.output.terminal import note, styled
+from kndb_cli.output.terminal import note, styled, visible
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -58,9 +58,9 @@ def explain(error: Exception, stream: TextIO | None = None) -> int:
     message, code = sentence(error)
     if not message:  # a command without arguments has just printed its help
         return code
-    print(styled("Error:", "red", stream), message, file=stream)
+    print(styled("Error:", "red", stream), visible(" ".join(message.splitlines())), file=stream)
     if isinstance(error, NotFound) and error.nearest:
-        print(_nearest(error.nearest), file=stream)
+        print(visible(_nearest(error.nearest)), file=stream)
     return code
 
 
