@@ -22,6 +22,7 @@ import duckdb
 
 from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
+from kndb.plain import is_text
 from kndb.store.database import connect
 from kndb.store.lookup import NEAREST, find_facts, find_model, find_relation
 from kndb.store.readonly import reading, run_sql
@@ -124,6 +125,8 @@ class Database:
             UsageError: a value is out of range, or ``run`` matches several runs.
         """
         check_thresholds(tau, share)
+        if lang is not None and not is_text(lang):
+            raise UsageError(f"{lang!r} is not valid Unicode; give a language code, such as en.")
         if top is not None and top < 1:
             raise UsageError(f"top is {top}, but must be at least 1.")
         wanted = Neuron.parse(neuron) if isinstance(neuron, str) else neuron
