@@ -1,14 +1,14 @@
-"""Speed, integration error and peak memory of the attribution engine, beside the released code.
+"""Speed, integration error and peak memory of the attribution engine and of the released code.
 
     python benchmarks/attribution.py masked --released ../AMIG
     python benchmarks/attribution.py causal --released ../AMIG
 
 Random weights of BERT-base size with mBERT's vocabulary, and of GPT-2 size; 12-token prompts, fp32.
 ``--released`` is a checkout of github.com/heng840/AMIG, whose code runs in the same command on the
-same weights; it needs einops. It gets single-token targets (see kndb's documentation of its
-defects) and its default batch of 10 points. Every case runs in a process of its own, so that its
-peak memory is its own; the error is the relative L2 distance to the same path integrated with 31
-Gauss-Legendre nodes.
+same weights; it needs einops. It gets single-token targets (kndb's documentation describes its
+defects) and its default batch of 10 points. Every case runs in a process of its own, so that peak
+memory is measured per case; the error is the relative L2 distance to the same path integrated with
+31 Gauss-Legendre nodes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LENGTH = 12
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table: settings of the engine, and how many prompts at a time."""
+    """One line of the table: the engine's settings, and the number of prompts at a time."""
 
     name: str
     settings: dict[str, Any]
@@ -53,7 +53,7 @@ CASES = [
 
 
 class Words:
-    """A tokenizer of tokens ``w<number>``, as much as both codes ask of one."""
+    """A tokenizer of tokens ``w<number>``, with just what both codes need."""
 
     is_fast = True
     mask_token, mask_token_id, unk_token_id, eos_token_id = "[MASK]", 4, None, 0
@@ -85,7 +85,7 @@ class Words:
         return encoded
 
     def encode(self, answer: str) -> list[int]:
-        """One token and no special ones, which the released code would attribute as well."""
+        """One token and no special ones, since the released code would attribute those as well."""
         return [int(answer[1:])]
 
     def decode(self, ids: list[int]) -> str:
@@ -93,8 +93,8 @@ class Words:
 
 
 def prompts(family: str, n: int) -> list[tuple[str, str]]:
-    """Prompts of 12 tokens each: for a masked model [CLS], nine words, [MASK] and [SEP]; for a
-    causal one ten words, two of them of two tokens.
+    """Prompts of 12 tokens each: for a masked model, [CLS], nine words, [MASK] and [SEP]; for a
+    causal one, ten words, two of them with two tokens.
     """
     random.seed(0)
     lengths = [1] * 9 if family == "masked" else [1, 1, 2, 1, 1, 1, 2, 1, 1, 1]
@@ -117,7 +117,7 @@ def hf_model(family: str) -> Any:
 
 
 def engine(family: str) -> Any:
-    """The same, adapted for kndb."""
+    """The same model, adapted for kndb."""
     from kndb.models.architectures import BERT, GPT2
     from kndb.models.loading import adapt
 
@@ -131,7 +131,7 @@ def peak() -> float:
 
 
 def measure(run: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """Median seconds, after one run to warm up, and the last result."""
+    """Median seconds after one warm-up run, and the last result."""
     run()
     times = []
     for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""Speed of the search for degenerate pairs, beside the released code.
+"""Speed of the search for degenerate pairs, compared with the released code.
 
     python benchmarks/degenerate.py masked --released ../AMIG
     python benchmarks/degenerate.py causal --released ../AMIG
@@ -6,9 +6,9 @@
 Twenty neurons: 211 suppressions, with the empty set, singles and pairs. Random weights of BERT-base
 size with mBERT's vocabulary, and of GPT-2 size; one 12-token prompt, fp32. ``--released`` is a
 checkout of github.com/heng840/AMIG, whose ``test_synergistic_neurons`` runs in the same command on
-the same weights, a full forward pass for each set; it needs einops. Every case runs in a process of
-its own, so that its peak memory is its own. The difference is the largest relative one between the
-two codes' probabilities of the answer with a pair suppressed.
+the same weights, with a full forward pass for each set; it needs einops. Every case runs in a
+process of its own, so that peak memory is measured per case. The difference is the largest relative
+one between the two codes' probabilities of the answer with a pair suppressed.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ LAYERS = {
     "all layers": [i * 12 // 20 for i in range(20)],
     "the last three layers": [9 + i % 3 for i in range(20)],
 }
-"""Cases: the layers of the twenty neurons in a model of twelve."""
+"""Cases: the layers of the twenty neurons, in a model of twelve layers."""
 
 REPEATS = 5
 
 
 def chosen_neurons(case: str) -> list[tuple[int, int]]:
-    """Twenty neurons, as both codes take them."""
+    """Twenty neurons, in the form that both codes take."""
     return [(layer, 37 * i) for i, layer in enumerate(LAYERS[case])]
 
 
 def run_engine(family: str, case: str) -> dict[str, Any]:
-    """Measure the search, and give every pair's probability."""
+    """Measure the search, and return every pair's probability."""
     from kndb.attribution.suppression import Questions
     from kndb.degenerate.criterion import Criterion
     from kndb.degenerate.examine import examine
@@ -62,7 +62,7 @@ def run_engine(family: str, case: str) -> dict[str, Any]:
 
 
 def run_released(family: str, checkout: Path, case: str) -> dict[str, Any]:
-    """Measure the released code, and give the probabilities of some pairs."""
+    """Measure the released code, and return the probabilities of some pairs."""
     import torch
 
     sys.path.insert(0, str(checkout))

@@ -1,16 +1,16 @@
-"""The measures of edits on a demo model, for the ways of cross-lingual editing.
+"""How well edits of a demo model do, for each way of cross-lingual editing.
 
     kndb ingest --model demo-masked --dataset demo --limit 400 --db demo.duckdb
     OMP_NUM_THREADS=1 python benchmarks/editing.py demo-masked --db demo.duckdb
 
-All ways edit the same facts: those with language-independent neurons, in an order that the seed
-draws. The first of them are for validation: on these a lambda is chosen for each way, by the
-harmonic mean. The next are reported, and choose nothing. A fact gets the object of another fact of
-its relation.
+All ways edit the same facts: those with language-independent neurons, in an order drawn with the
+seed. The first of them are for validation: they determine a lambda for each way, by the harmonic
+mean. The rest are reported, and determine nothing. A fact gets the object of another fact of its
+relation.
 
-Ways differ in how many neurons they change. So each is also cut to k, the number of the fact's
-language-independent neurons, the strongest first. The control does the same to as many random
-neurons of the same layers.
+Ways differ in how many neurons they change. So each is also cut to the k strongest, where k is the
+number of the fact's language-independent neurons. The control does the same to the same number of
+random neurons in the same layers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LAMBDAS = (0.4, 0.8, 1.6, 3.2)
 
 @dataclass(frozen=True)
 class Way:
-    """A way of cross-lingual editing; ``cut``: to k neurons ``each`` language, or ``in all``."""
+    """A way of cross-lingual editing; ``cut``: k neurons in ``each`` language, or ``in all``."""
 
     selection: str
     cut: str = ""
@@ -59,14 +59,14 @@ CUT = (Way("one-language", "in all"), Way("sequential", "in all"), Way("sequenti
 
 @dataclass(frozen=True)
 class Case:
-    """An edit to make: its plan, and what was asked."""
+    """An edit to make: its plan, and the requested settings."""
 
     plan: Plan
     settings: EditSettings
 
 
 class Bench:
-    """Plans and makes the edits of one run, in some languages, from the first of them."""
+    """Plans and makes the edits of one run in some languages, the first of them the source."""
 
     def __init__(self, interventions: Interventions, source: EditSource, options: Any) -> None:
         self.interventions = interventions
@@ -76,7 +76,7 @@ class Bench:
         self.unrelated = options.unrelated
 
     def facts(self, n: int) -> tuple[list[StoredFact], int]:
-        """The first ``n`` facts with language-independent neurons; how many were looked at."""
+        """The first ``n`` facts with language-independent neurons; how many were examined."""
         keys = sorted(self.source.keys(), key=lambda key: content_id("benchmark", self.seed, key))
         found: list[StoredFact] = []
         for looked_at, key in enumerate(keys, 1):
@@ -88,7 +88,7 @@ class Bench:
         raise SystemExit(f"Only {len(found)} facts have language-independent neurons, not {n}.")
 
     def cases(self, facts: Sequence[StoredFact], mode: str, way: Way) -> list[Case]:
-        """An edit of each fact in this way."""
+        """One edit per fact, in this way."""
         cases = []
         for fact in facts:
             asked = self._asked(mode, fact, way)
@@ -124,7 +124,7 @@ class Bench:
 
     def _plan(self, fact: StoredFact, asked: EditSettings) -> Plan:
         plan = plan_edit(self.source, fact, asked)
-        # Languages that were not edited would say nothing about the ways: they are not asked.
+        # Languages that were not edited are irrelevant to the ways, so they are not measured.
         return replace(plan, probes=tuple(one for one in plan.probes if one.lang in plan.langs))
 
     def _cut(self, fact: StoredFact, asked: EditSettings, way: Way) -> Plan:
@@ -178,7 +178,7 @@ def _mean(values: Iterable[float | None]) -> float:
 
 
 def both(name: str, outcomes: Sequence[EditOutcome], strength: float | None) -> Iterator[str]:
-    """The edits, and their control where there is one for each."""
+    """The edits, and their controls if every edit has one."""
     yield line(name, outcomes, strength)
     if all(o.control for o in outcomes):
         yield line("  random neurons", outcomes, strength, "control")
@@ -187,7 +187,7 @@ def both(name: str, outcomes: Sequence[EditOutcome], strength: float | None) -> 
 def chosen(
     bench: Bench, facts: Sequence[StoredFact], say: Callable[[str], None]
 ) -> dict[Way, float]:
-    """Of each way the lambda with the highest harmonic mean on these facts."""
+    """For each way, the lambda with the highest harmonic mean on these facts."""
     say(header(f"validation, {len(facts)} facts"))
     best = {}
     for way in (*WHOLE, *CUT):
@@ -204,7 +204,7 @@ def chosen(
 def report(
     bench: Bench, facts: Sequence[StoredFact], best: dict[Way, float], say: Callable[[str], None]
 ) -> None:
-    """Modes in every way on the same facts; erasing does what suppressing does."""
+    """Every mode in every way on the same facts; erasing has the same effect as suppressing."""
     for mode in ("update", "fit", "suppress", "enhance"):
         say(header(f"{mode}, {len(facts)} facts"))
         for way in (*WHOLE, *CUT):

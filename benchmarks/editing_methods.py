@@ -1,17 +1,17 @@
-"""Modes of editing on the same facts: with which neurons, how local, how many at once.
+"""Modes of editing on the same facts: which neurons, how local, how many edits at once.
 
     kndb ingest --model demo-masked --dataset demo --langs en,zh --limit 200 --db demo.duckdb
     OMP_NUM_THREADS=1 python benchmarks/editing_methods.py demo-masked --db demo.duckdb
 
-and for a pretrained model with facts that it knows, see benchmarks/known_facts.py. Facts come in an
-order that the seed draws. The first of them choose lambda of the update and the layer of
-``layer:N``, by the harmonic mean of reliability, generality, transfer and locality; the next are
-reported, and choose nothing. A fact gets the object of another fact of its relation.
+For a pretrained model with facts that it knows, see benchmarks/known_facts.py. Facts come in an
+order drawn with the seed. The first of them determine the lambda of the update and the layer of
+``layer:N``, by the harmonic mean of reliability, generality, transfer and locality; the rest are
+reported, and determine nothing. A fact gets the object of another fact of its relation.
 
 Locality is split by distance: facts of the same relation, of other relations with an object of the
-same type, and all others. Edits at once: the changes of N facts, each computed on the model without
-edits, are added up and put into the weights together; then every edited fact is measured, and facts
-that none of the edits is about.
+same type, and all others. For edits at once, the changes for N facts, each computed on the unedited
+model, are added up and applied to the weights together; then every edited fact is measured, as are
+facts that none of the edits is about.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ NAMED = (*SHARES, *DISTANCES)
 
 @dataclass(frozen=True)
 class Way:
-    """A mode with a selection of neurons; ``strength`` of an update."""
+    """A mode with a selection of neurons; ``strength`` is for an update."""
 
     mode: Mode
     selection: str
@@ -94,7 +94,7 @@ class Bench:
         return plan.reason is None and any(probe.kind == "paraphrase" for probe in plan.probes)
 
     def plan(self, fact: StoredFact, way: Way) -> tuple[Plan, EditSettings]:
-        """An edit of a fact in this way."""
+        """The plan and settings of a fact's edit in this way."""
         settings = EditSettings(
             way.mode,
             way.selection,
@@ -117,7 +117,7 @@ class Bench:
         return str(random.Random(f"{self.seed} {fact.key}").choice(rows)[0]) if rows else None
 
     def make(self, facts: Sequence[StoredFact], way: Way, controls: int = 0) -> list[EditOutcome]:
-        """The edits one by one, the first of them with a control; those not made are left out."""
+        """Make edits one by one, the first ones with a control; those not made are left out."""
         made = []
         for number, fact in enumerate(facts):
             plan, settings = self.plan(fact, way)
@@ -127,7 +127,7 @@ class Bench:
         return [outcome for outcome in made if outcome.scores is not None]
 
     def at_once(self, edits: Sequence[EditOutcome]) -> list[list[Measurement]]:
-        """The edits together; what became of each fact, and of facts that none is about."""
+        """Make the edits together; measure each edit's fact, and facts that none is about."""
         edited = {edit.plan.fact.key for edit in edits}
         own = [
             [p for p in edit.plan.probes if p.kind not in DISTANCES or p.fact_key not in edited]
@@ -162,7 +162,7 @@ class Bench:
 
 
 def added(deltas: Sequence[Delta], mode: str) -> Delta:
-    """Changes of the same weights as one: those of a neuron are added up; erased stays erased."""
+    """Combine changes of the same weights: those of a neuron add up; erased stays erased."""
     before: dict[Neuron, Any] = {}
     change: dict[Neuron, Any] = {}
     for delta in deltas:
@@ -176,7 +176,7 @@ def added(deltas: Sequence[Delta], mode: str) -> Delta:
 
 
 def shares(measured: Sequence[Measurement], mode: Mode, scores: Scores | None) -> dict[str, Any]:
-    """The shares of one edit, locality by distance among them."""
+    """The shares of one edit, including locality by distance."""
     known = scores or score(measured, mode)
     by_distance: dict[str, Any] = {kind: share_of(measured, mode, [kind]) for kind in DISTANCES}
     return {**{name: getattr(known, name) for name in SHARES}, **by_distance}
@@ -198,7 +198,7 @@ def line(name: str, edits: Sequence[Sequence[Measurement]], mode: Mode, neurons:
 
 
 def both(name: str, outcomes: Sequence[EditOutcome], mode: Mode) -> Iterator[str]:
-    """The edits and, where there is one for each, their control."""
+    """The edits, and the controls of those that have one."""
     neurons = fmean(len(o.plan.neurons) for o in outcomes) if outcomes else 0.0
     yield line(name, [o.measured for o in outcomes], mode, neurons)
     controls = [o.control_measured for o in outcomes if o.control]
@@ -216,7 +216,7 @@ def say(text: str) -> None:
 
 
 def best_strength(bench: Bench, facts: Sequence[StoredFact], selection: str) -> float:
-    """Lambda of the highest harmonic mean."""
+    """The lambda with the highest harmonic mean."""
     found = []
     for strength in LAMBDAS:
         outcomes = bench.make(facts, Way("update", selection, strength))
@@ -226,7 +226,7 @@ def best_strength(bench: Bench, facts: Sequence[StoredFact], selection: str) -> 
 
 
 def best_layer(bench: Bench, facts: Sequence[StoredFact], layers: Sequence[int]) -> int:
-    """The layer whose neurons fit best."""
+    """The layer whose neurons give the best fit."""
     found = []
     for layer in layers:
         outcomes = bench.make(facts, Way("fit", f"layer:{layer}"))
@@ -236,7 +236,7 @@ def best_layer(bench: Bench, facts: Sequence[StoredFact], layers: Sequence[int])
 
 
 def fit_constants(bench: Bench, facts: Sequence[StoredFact], keeps: Sequence[float]) -> None:
-    """How fits do with other constants, to choose the defaults of kndb.edit.fit by."""
+    """Compare fits with other constants, to choose the defaults of kndb.edit.fit."""
     for keep in keeps:
         for log_odds in LOG_ODDS:
             bench.interventions.changes.fit = partial(fit, keep=keep, log_odds=log_odds)
@@ -251,7 +251,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--db", type=Path, required=True)
-    parser.add_argument("--lang", default="en", help="to edit from")
+    parser.add_argument("--lang", default="en", help="the language to edit from")
     parser.add_argument("--facts", type=int, default=60)
     parser.add_argument("--validation", type=int, default=20)
     parser.add_argument("--unrelated", type=int, default=20)
@@ -259,7 +259,7 @@ def main() -> None:
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--selections", default="sequential,specific,layer")
     parser.add_argument("--at-once", default="10,100")
-    parser.add_argument("--controls", type=int, default=30, help="facts with a control")
+    parser.add_argument("--controls", type=int, default=30, help="number of facts with a control")
     parser.add_argument("--strength", type=float, help="lambda; default: chosen on the first facts")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keeps", default="1,10,100", help="of fits, with --constants")

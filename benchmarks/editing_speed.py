@@ -1,12 +1,12 @@
-"""Many edits from a file against one: time and memory.
+"""Time and memory of many edits from a file, compared with one.
 
     kndb ingest --model demo-masked --dataset demo --limit 400 --db demo.duckdb
     OMP_NUM_THREADS=1 python benchmarks/editing_speed.py demo-masked --db demo.duckdb --edits 500
 
 Each edit is measured on its fact's prompts in every language and on 50 unrelated facts, before and
-after, and once more with random neurons. The edits go through the function behind
-``kndb edit --file``, with its ledger, on a copy of the database. Seconds are of the processor, so
-that other work on the machine does not count; memory is what is resident (Linux).
+after, and again with random neurons. The edits go through the function behind
+``kndb edit --file``, with its ledger, on a copy of the database. Times are processor seconds, so
+that other work on the machine does not count; memory is resident memory (Linux).
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from kndb.models.loading import EMBEDDED_MODELS
 from kndb.store.database import connect
 
 WINDOW = 20
-"""Edits at the start, the middle and the end that are compared."""
+"""Number of edits compared at the start, the middle and the end."""
 
 SINGLE = 5
 """How often one edit is made on its own."""
 
 
 def rewrites(database: Path, n: int, seed: int) -> list[dict[str, str]]:
-    """Facts in a random order, again and again, each time with another object of the relation."""
+    """Facts in a random order, repeatedly, each time with another object of the relation."""
     sql = """
         SELECT fact_key, relation_id, min(answer) FROM prompt JOIN fact USING (fact_id)
         WHERE lang = 'en' GROUP BY ALL ORDER BY fact_key
@@ -84,7 +84,7 @@ class Watch:
 def run(
     model: str, database: Path, edits: Sequence[dict[str, str]], watch: Watch
 ) -> tuple[EditSummary, float]:
-    """Make the edits on a copy of the database; the processor seconds of all of it."""
+    """Make the edits on a copy of the database; return the summary and total processor time."""
     with TemporaryDirectory() as folder:
         copy, file = Path(folder) / "k.duckdb", Path(folder) / "edits.jsonl"
         shutil.copyfile(database, copy)

@@ -1,9 +1,9 @@
-"""The fact check against the bare engine: claims per second, and memory as claims go on.
+"""The fact check compared with the bare engine: claims per second, and memory over time.
 
     python benchmarks/factcheck.py demo.duckdb --claims 10000
 
-The database must be calibrated (`kndb factcheck calibrate`). Both ask the same prompts in turns, so
-that other work on the machine weighs on both alike.
+The database must be calibrated (`kndb factcheck calibrate`). Both run the same prompts in turns, so
+that other work on the machine affects both alike.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--model", default="demo-masked")
     parser.add_argument("--method", default="degenerate", choices=METHODS)
     parser.add_argument("--claims", type=int, default=10_000)
-    parser.add_argument("--run", type=int, required=True, help="the run whose prompts are asked")
+    parser.add_argument("--run", type=int, required=True, help="the run whose prompts are used")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model(asked.model)

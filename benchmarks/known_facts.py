@@ -1,10 +1,10 @@
-"""The facts of a data set that a model knows: prompts whose right answer is its first choice.
+"""The facts in a data set that a model knows: those whose right answer is its first choice.
 
     python benchmarks/known_facts.py DIR mpararel --lang en --out known.jsonl
 
-A fact is kept where at least two of its prompts are known, and only these prompts. At most
-``--facts`` facts of each relation, so that no relation outweighs the others. The file is a data set
-in kndb's own form, for ``kndb ingest``.
+A fact is kept if at least two of its prompts are known, with only those prompts. At most
+``--facts`` facts of each relation are kept, so that no relation outweighs the others. The file is a
+data set in kndb's own format, for ``kndb ingest``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FEWEST_PROMPTS = 2
 
 
 def drawn(prompts: tuple[Prompt, ...], candidates: int, seed: int) -> list[Prompt]:
-    """The prompts of at most this many facts of each relation, drawn by the seed."""
+    """The prompts of at most ``candidates`` facts per relation, drawn with the seed."""
     facts = sorted(
         {prompt.fact for prompt in prompts},
         key=lambda fact: content_id("known", seed, fact.key, fact.object_id),
@@ -40,7 +40,7 @@ def drawn(prompts: tuple[Prompt, ...], candidates: int, seed: int) -> list[Promp
 
 
 def known(asker: Asker, prompts: list[Prompt], at_most: int) -> dict[Fact, list[Prompt]]:
-    """Each known fact and its known prompts; at most this many facts of each relation."""
+    """The known facts with their known prompts; ``at_most`` facts per relation."""
     answers = asker.ask([(prompt.text, prompt.answer) for prompt in prompts])
     found: dict[Fact, list[Prompt]] = defaultdict(list)
     for prompt, answer in zip(prompts, answers, strict=True):
@@ -56,7 +56,7 @@ def known(asker: Asker, prompts: list[Prompt], at_most: int) -> dict[Fact, list[
 
 
 def rows(facts: dict[Fact, list[Prompt]], templates: int) -> Iterator[dict[str, str]]:
-    """The prompts as rows of kndb's own form."""
+    """The prompts as rows in kndb's own format."""
     for fact, prompts in facts.items():
         for prompt in prompts[:templates]:
             yield {
@@ -77,9 +77,9 @@ def main() -> None:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--lang", default="en")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--facts", type=int, default=12, help="of each relation")
-    parser.add_argument("--candidates", type=int, default=40, help="asked of each relation")
-    parser.add_argument("--templates", type=int, default=3, help="of each fact")
+    parser.add_argument("--facts", type=int, default=12, help="facts to keep per relation")
+    parser.add_argument("--candidates", type=int, default=40, help="facts to try per relation")
+    parser.add_argument("--templates", type=int, default=3, help="prompts to keep per fact")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     prompts = read_dataset(options.dataset, langs=[options.lang]).prompts

@@ -1,12 +1,13 @@
-"""Overlap of 10 million knowledge neurons in four languages, against a plain GROUP BY.
+"""Overlap of 10 million knowledge neurons in four languages, compared with a plain GROUP BY.
 
     python benchmarks/overlap.py [--rows 10000000] [--db FILE]
 
-The table is synthetic: 20 knowledge neurons for each fact and language, of a model of 12 layers of
-3072; four of them are the same in every language. A fact has one prompt in each language, done.
-The plain query is ``SELECT lang, count(*) FROM knowledge_neuron GROUP BY lang``, on a connection
-that is open and warm. Overlap is timed from the open connection to finished rows: neurons shared,
-expected, p-values and q-values. Each figure is the best of several; the ratio is of wall times.
+The table is synthetic: 20 knowledge neurons for each fact and language, in a model with 12 layers
+of 3072 neurons; four of them are the same in every language. A fact has one finished prompt in each
+language. The plain query is ``SELECT lang, count(*) FROM knowledge_neuron GROUP BY lang``, on a
+connection that is open and warm. Overlap is timed from the open connection to finished rows: shared
+and expected neurons, p-values and q-values. Each figure is the best of several runs; the ratio is
+of wall times.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from kndb.store.database import connect
 LANGS = ("en", "es", "fr", "zh")
 RUN_ID = 1
 NEURONS = 20
-"""Knowledge neurons of a fact in a language."""
+"""Knowledge neurons per fact and language."""
 SHARED = 4
-"""Of these, so many are the same in every language."""
+"""The number of these that are the same in every language."""
 TARGET_RATIO, TARGET_GB = 10.0, 4.0
 
 FILL = """
@@ -106,7 +107,7 @@ def measure(path: Path) -> bool:
     print(f"memory so far             {peak:7.2f} GB")
     for by in BY:
         taken = best(partial(overlap, path, by), 1)
-        print(f"whole command by {by:13}{taken:6.2f} s, rows stored and handed over")
+        print(f"whole command by {by:13}{taken:6.2f} s, with rows stored and returned")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory               {peak:7.2f} GB")
     met = max(ratios.values()) < TARGET_RATIO and peak < TARGET_GB

@@ -1,12 +1,12 @@
-"""Speed of ``amig`` on a pretrained model, beside an earlier engine, a naive one and the floor.
+"""Speed of ``amig`` on a pretrained model, against an earlier engine, a naive one and the floor.
 
     python benchmarks/real_models.py DIR --before COMMIT --data MPARAREL
 
-DIR is a model's folder, MPARAREL an unpacked mParaRel folder (English is taken). Engines take turns
-in processes of their own; times are medians of ``--rounds``. The naive engine runs full sequences
-with 20 left nodes for every word and layer, as the released code of AMIG does, which cannot run
-these models; it is timed in three layers and scaled. The floor is the counted operations of the
-matrix products over the measured matrix rate.
+DIR is a model's folder, MPARAREL an unpacked mParaRel folder (English is used). Engines take turns
+in processes of their own; times are medians over ``--rounds``. The naive engine runs full sequences
+with 20 left nodes for every word and layer, as does the released AMIG code, which cannot run these
+models; it is timed in three layers and scaled. The floor is the number of operations in the matrix
+products divided by the measured matrix rate.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def prompts(model: Any, data: Path, n: int) -> list[tuple[str, str]]:
-    """Prompts of one answer token and of one length, the commonest, so that they make one batch."""
+    """Prompts with one answer token and the most common length, so that they form one batch."""
     from kndb.models import Unusable
 
     by_length: dict[int, list[tuple[str, str]]] = {}
@@ -46,7 +46,7 @@ def prompts(model: Any, data: Path, n: int) -> list[tuple[str, str]]:
 
 
 def candidates(data: Path) -> list[tuple[str, str]]:
-    """English mParaRel prompts that end in the object, shuffled."""
+    """English mParaRel prompts that end with the object, shuffled."""
     found = []
     for file in sorted((data / "patterns" / "en").glob("P*.jsonl")):
         patterns = [json.loads(line)["pattern"] for line in file.open()]
@@ -61,7 +61,7 @@ def candidates(data: Path) -> list[tuple[str, str]]:
 
 
 def time_engine(model: Any, asked: list[tuple[str, str]], batch: int) -> dict[str, float]:
-    """Seconds per prompt, and billions of operations of its matrix products."""
+    """Seconds per prompt, and billions of operations in its matrix products."""
     from torch.utils.flop_counter import FlopCounterMode
 
     from kndb.attribution import attribute
@@ -81,7 +81,7 @@ def time_engine(model: Any, asked: list[tuple[str, str]], batch: int) -> dict[st
 
 
 def time_naive(model: Any, asked: list[tuple[str, str]], steps: int = 20) -> float:
-    """Seconds per prompt of full sequences: three layers are timed, and stand for all."""
+    """Seconds per prompt with full sequences, extrapolated from three layers."""
     import torch
 
     (target,) = model.targets(*asked[0])
@@ -109,7 +109,7 @@ def time_naive(model: Any, asked: list[tuple[str, str]], steps: int = 20) -> flo
 
 
 def matrix_rate() -> float:
-    """Billions of operations a second of a product of 2048 by 2048 matrices."""
+    """Billions of operations per second in a product of 2048 by 2048 matrices."""
     import torch
 
     a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
@@ -122,7 +122,7 @@ def matrix_rate() -> float:
 
 
 def child(options: argparse.Namespace) -> None:
-    """Measure one engine, the one on the path, and print the results as JSON."""
+    """Measure the engine on the import path, and print the results as JSON."""
     import torch
 
     from kndb import load_model

@@ -1,4 +1,4 @@
-"""For all tests: one thread unless asked, Ctrl-C works, and the width of tables is not given."""
+"""For all tests: one thread by default, Ctrl-C works, and the width of tables is not set."""
 
 import os
 import signal

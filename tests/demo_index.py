@@ -1,4 +1,4 @@
-"""A small demo database, searched and calibrated: made by one worker, copied by each that asks."""
+"""A small demo database, searched and calibrated: made by one worker, copied by each user."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DemoIndex:
 
 
 def demo_index(factory: pytest.TempPathFactory) -> DemoIndex:
-    """The database, for the caller alone."""
+    """A private copy of the database."""
     base = factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     made = shared / "demo-index.pickle"

@@ -6,9 +6,7 @@ import re
 import shlex
 from typing import Any
 
-UNLESS_SAID = (
-    "check"  # of `kndb factcheck`: it need not be typed, so its group's name stands for it
-)
+UNLESS_SAID = "check"  # of `kndb factcheck`: the default, so the group's name is enough
 _CONSOLE = re.compile(r"^ *```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
@@ -34,7 +32,7 @@ def parse(program: Any, line: str) -> dict[str, Any]:
 
 
 def value(line: str, option: str) -> str | None:
-    """What the line gives to an option; None where it does not have it."""
+    """The value that the line gives an option; None without the option."""
     words = shlex.split(line, comments=True)
     return words[words.index(option) + 1] if option in words else None
 
@@ -45,6 +43,6 @@ def console_blocks(text: str) -> list[str]:
 
 
 def typed_lines(text: str) -> list[str]:
-    """Every line with ``kndb`` that its console blocks let people type, without ``$ ``."""
+    """Every line with ``kndb`` to type in its console blocks, without ``$ ``."""
     lines = "\n".join(console_blocks(text)).splitlines()
     return [line.strip()[2:] for line in lines if re.match(r" *\$ (\S*/)?kndb ", line)]

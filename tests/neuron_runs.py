@@ -39,7 +39,7 @@ NAMES = {
 
 
 def planted() -> LanguageModel[Any]:
-    """A neuron that knows the capital of France, and nothing of languages and currencies."""
+    """A neuron that knows the capital of France, but no languages or currencies."""
     model = quiet_model("bert")
     (own,) = model.targets("The capital of France is [MASK] .", "Paris")
     others = [

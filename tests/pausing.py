@@ -1,4 +1,4 @@
-"""Processes that do some of their work and then stand still, to be killed or interrupted there."""
+"""Processes that do some of their work and then pause, to be killed or interrupted there."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ sys.exit(main(sys.argv[1:]))
 def paused(
     code: str, mark: Path, args: Sequence[str] = (), **options: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run code in which ``pausing(report, after)`` is a report that stops; give it once it did."""
+    """Run code in which ``pausing(report, after)`` pauses; yield the process once it has."""
     program = PAUSE.format(mark=str(mark)) + code
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **options}
     child = subprocess.Popen([sys.executable, "-c", program, *args], **pipes)

@@ -56,7 +56,7 @@ def add_search(path: Path, run_id: int, planted: Mapping[tuple[str, str], Any] =
 
 
 def edges(graph: nx.Graph, kind: str) -> dict[tuple[str, str], float]:
-    """The weight of each edge of a kind, by its two nodes in order."""
+    """The weights of all edges of one kind, keyed by their two nodes in order."""
     return {
         (min(a, b), max(a, b)): data["weight"]
         for a, b, data in graph.edges(data=True)

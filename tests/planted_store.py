@@ -15,7 +15,7 @@ POPULATION = 300
 RELATIONS = [Relation("P36", "capital"), Relation("P38", "currency")]
 
 Planted = Mapping[str, Mapping[str, Sequence[tuple[int, int]]]]
-"""Of each fact (``P36:Q1``), its neurons ``(layer, neuron)`` in each language."""
+"""For each fact (``P36:Q1``), its neurons ``(layer, neuron)`` in each language."""
 
 
 def plant(path: Path, planted: Planted, model: Model = MODEL) -> int:

@@ -1,4 +1,4 @@
-"""Knowledge planted by hand: a neuron that fires for one prompt and says one token."""
+"""Knowledge planted by hand: a neuron that fires for one prompt and predicts one token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUIET = 1e-3
 
 
 def quiet_model(architecture: str) -> LanguageModel[Any]:
-    """A tiny model whose feed-forward blocks say next to nothing."""
+    """A tiny model whose feed-forward blocks contribute next to nothing."""
     hf = hf_model(architecture)
     model = adapt(hf, tokenizer_of(architecture), ARCHITECTURES[architecture], architecture)
     down: Any
@@ -28,7 +28,7 @@ def quiet_model(architecture: str) -> LanguageModel[Any]:
 
 
 def inputs(model: LanguageModel[Any], layer: int, target: Target) -> Tensor:
-    """What the feed-forward block of a layer gets at the answer position, ``(width,)``."""
+    """The input of a layer's feed-forward block at the answer position, ``(width,)``."""
     found: list[Tensor] = []
     handle = gates(model, layer)[0].register_forward_pre_hook(
         lambda module, args: found.append(args[0][0, target.position])
@@ -61,8 +61,8 @@ def plant(
 
     It is silent in all their baseline sentences too.
 
-    Its input weights point along the target's hidden state, less what the others span; its output
-    weights where the answer's probability rises most.
+    Its input weights point along the target's hidden state, minus what the others span; its output
+    weights point where the answer's probability rises most.
     """
     own = inputs(model, layer, target)
     silent = [

@@ -1,4 +1,4 @@
-"""A parser that complains of pages that are not whole, and a table to put on pages."""
+"""A parser that rejects incomplete pages, and a table to put on pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NASTY = '</td><script src="http://x">&"\''
 
 
 class Page(HTMLParser):
-    """What is on a page: tags, ids, references; it complains of tags that are not closed."""
+    """What is on a page: tags, ids, references; it rejects tags that are not closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

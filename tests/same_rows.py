@@ -1,4 +1,4 @@
-"""Compare two databases whose runs may round differently: batches, threads, processors all do.
+"""Compare two databases whose runs may round differently: through batches, threads, processors.
 
 Rows are matched by key. Figures agree within a tolerance, also inside lists. A row that is kept
 only because a score passes a threshold may be in one database alone if its score lies there.
@@ -57,7 +57,7 @@ Row = Mapping[str, Any]
 
 
 def assert_same_rows(found: Path, expected: Path, tables: Sequence[str]) -> None:
-    """Each table has the same rows in both databases, but for rounding and for times."""
+    """Each table has the same rows in both databases, except for rounding and times."""
     for table in tables:
         rows = _by_key(found, table), _by_key(expected, table)
         borderline = _borderline(found, table) | _borderline(expected, table)

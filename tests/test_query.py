@@ -1,4 +1,4 @@
-"""Queries over hand-written scores: the right facts are found, and rows are as defined."""
+"""Queries over hand-written scores: they find the right facts, and rows are as defined."""
 
 from __future__ import annotations
 

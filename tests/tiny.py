@@ -135,7 +135,7 @@ def is_norm(name: str) -> bool:
 def tiny(architecture: str, seed: int = 0) -> LanguageModel[Any]:
     """An adapted model; shared between tests, which must not change it.
 
-    No two of its norms are alike, so that an adapter that takes the wrong one is noticed.
+    No two of its norms are the same, so that an adapter that uses the wrong one is noticed.
     """
     hf = hf_model(architecture, seed)
     generator = torch.Generator().manual_seed(seed)

@@ -1,6 +1,6 @@
 """Small tokenizers of every kind that models use, made on the spot from the tests' sentences.
 
-Merges never reach over a punctuation mark, so that the words of a sentence can be written by hand.
+Merges never cross a punctuation mark, so that the words of a sentence can be written by hand.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ SLOW = ("WordPiece in Python", "BPE with @@ in Python", "bytes in Python")
 
 
 def slow(kind: str, folder: Path) -> Any:
-    """A tokenizer that tells no positions."""
+    """A tokenizer without offsets."""
     if kind == "bytes in Python":
         return ByT5Tokenizer()
     if kind == "BPE with @@ in Python":

@@ -1,9 +1,9 @@
-"""Console blocks of a page: run as they stand, compared with what they show, or written again.
+"""Console blocks of a page: run as written, compared with the output shown, or rewritten.
 
 ``python tests/transcripts.py docs/tutorial.md README.md`` runs the blocks of the pages, in order,
-on a new database. Where a command prints something else than its block shows, the page gets what
-is printed now. Blocks that show no output are not run, but for what they export; to have the output
-of a new one written, put a line with ``...`` below its command.
+on a new database. If a command's output differs from its block, the page is updated. Blocks that
+show no output are not run, except for their exports; to have the output of a new one written, put a
+line with ``...`` below its command.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ _TOKEN = re.compile(
 _ID = re.compile(r"\d{12,}")
 
 TUTORIAL, DEMO = "tutorial.duckdb", "demo.duckdb"
-"""The databases of the tutorial and the README; the first answers what the README asks, too."""
+"""The databases of the tutorial and the README; the first is also used for the README."""
 
 
 @dataclass
 class Session:
     """Commands run one after the other in the same folder, as in one terminal.
 
-    Ids depend on what they are made of, down to the settings of a run. Where another id is printed
-    than the page shows, later commands are run with the one that was printed.
+    Ids depend on their contents, down to the settings of a run. If the printed id differs from the
+    one on the page, later commands are run with the printed one.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
@@ -96,8 +96,8 @@ def steps(block: str) -> Iterator[tuple[str, str]]:
 def difference(shown: str, printed: str) -> tuple[str, str] | None:
     """The first pair of tokens in which two outputs differ by more than another machine can.
 
-    Words, marks and neurons are the same; numbers are as near as :func:`near` asks, times and ids
-    are any. None where there is no difference.
+    Words, marks and neurons must be the same, numbers as near as :func:`near` requires; times and
+    ids may differ. None if there is no difference.
     """
     ours, theirs = (_TOKEN.findall(_TIME.sub("0", text)) for text in (shown, printed))
     pairs = zip_longest(ours, theirs, fillvalue="nothing")
@@ -108,7 +108,7 @@ def near(shown: str, printed: str) -> bool:
     """Whether two tokens are the same, or numbers alike.
 
     Numbers may differ by 5 %, or by one in their last place. Very small ones (1e-40) are compared
-    by their exponents: a p-value changes by a factor with each neuron more.
+    by their exponents: each additional neuron changes a p-value by a factor.
 
     >>> near("0.4451", "0.4460"), near("40", "41"), near("4e-36", "9e-35"), near("2:641", "2:642")
     (True, True, True, False)
@@ -140,7 +140,7 @@ def play(text: str, session: Session) -> Iterator[tuple[str, str, str]]:
 
 
 def rewrite(page: Path, session: Session) -> None:
-    """Put what is printed now in place of what the page shows, where it is something else."""
+    """Replace the output shown on the page where it differs from what is printed now."""
     text = new = page.read_text(encoding="utf-8")
     for line, shown, printed in play(text, session):
         if difference(shown, printed):

@@ -20,7 +20,7 @@ from kndb_cli.output.terminal import note, styled, visible
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether Ctrl-C raised this error; DuckDB turns it into a RuntimeError where it is at work."""
+    """Whether Ctrl-C raised this error; inside DuckDB it becomes a RuntimeError."""
     return isinstance(error, KeyboardInterrupt) or (
         isinstance(error, RuntimeError) and str(error) == "Query interrupted"
     )
@@ -28,10 +28,10 @@ def is_interrupt(error: BaseException) -> bool:
 
 @contextmanager
 def resumable(told: str, quiet: bool) -> Iterator[None]:
-    """Say at Ctrl-C what is kept of the block's work.
+    """On Ctrl-C, print what is kept of the block's work.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, also where it came as another error.
+        KeyboardInterrupt: Ctrl-C, even if it came as another error.
     """
     try:
         yield

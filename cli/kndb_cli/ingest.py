@@ -55,7 +55,7 @@ def ingest(
         int | None,
         typer.Option(
             metavar="N",
-            help="At most N facts, drawn by --seed; the same ones in every language.",
+            help="At most N facts, sampled with --seed; the same facts in every language.",
             rich_help_panel=_FACTS,
         ),
     ] = None,
@@ -69,7 +69,7 @@ def ingest(
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(metavar="N", help="Draws the facts of --limit.", rich_help_panel=_FACTS),
+        typer.Option(metavar="N", help="Seed for sampling facts.", rich_help_panel=_FACTS),
     ] = 0,
     preset: Annotated[
         str,
@@ -99,7 +99,7 @@ def ingest(
         float | None,
         typer.Option(
             metavar="R",
-            help="Largest relative error: estimated of a prompt's scores, and the completeness "
+            help="Largest relative error: the estimate for a prompt's scores, and the completeness "
             "residual of each path. Default: the preset's (amig: 0.01).",
             rich_help_panel=_METHOD,
         ),
@@ -108,7 +108,7 @@ def ingest(
         int | None,
         typer.Option(
             metavar="N",
-            help="Most points of a path to run the model at, refinement included. Default: the "
+            help="Most points per path at which the model is run, with refinement. Default: the "
             "preset's (amig: 255).",
             rich_help_panel=_METHOD,
         ),
@@ -124,7 +124,7 @@ def ingest(
     kndb ingest --model demo-masked --dataset demo --limit 50
     kndb ingest --model bert-base-multilingual-cased --dataset mpararel --langs en,zh
 
-    Ctrl-C loses nothing: the same command goes on where it stopped.
+    Ctrl-C loses nothing: run the same command again to continue.
     """
     choice = model_options.chosen(model, device, dtype, revision, memory, quiet=quiet)
     # Here, because only this needs torch and transformers: saves seconds at each start.

@@ -52,7 +52,7 @@ def sql(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Ask the database in SQL. It can read this database and nothing else.
+    """Query the database in SQL. A query can read this database and nothing else.
 
     kndb sql "SELECT lang, count(*) FROM prompt GROUP BY lang"
     kndb sql --json < question.sql

@@ -30,7 +30,7 @@ These pages are made from the program: they hold what `kndb COMMAND --help` prin
 - Data go to standard output; progress, notes and errors go to standard error. `--quiet` silences
   progress and notes, and `NO_COLOR` is honoured.
 - `--help`, or `-h`, explains a command; `--debug` shows the traceback of an error.
-- Ctrl-C loses nothing: what was stored stays, and the same command goes on where it stopped.
+- Ctrl-C loses nothing: finished work is stored; run the same command again to continue.
 
 | exit code | meaning |
 | --- | --- |

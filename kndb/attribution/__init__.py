@@ -1,6 +1,6 @@
 """Neuron attribution: AMIG (Chen et al. 2024), exact, and fast by structure.
 
-``attribute`` is the way in; ``Settings`` and ``PRESETS`` say what it computes.
+``attribute`` is the entry point; ``Settings`` and ``PRESETS`` define what it computes.
 """
 
 from kndb.attribution.engine import Attribution, attribute

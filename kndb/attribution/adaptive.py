@@ -1,15 +1,14 @@
 """Integrated gradients refined, path by path, until the scores are exact to a stated tolerance.
 
-A path is cut into *panels*. The gradient at a panel's upper end is known before the panel is looked
-at: at alpha 1 it is one for all paths of a layer, and panels are cut at nodes. So the rules are
-those of Radau, with a node at the upper end (:func:`kndb.attribution.quadrature.nested_radau`): two
-nodes, of which one is new; then four, of which two more are new; then three panels. The nodes of a
-round are run together, for all paths.
+A path is cut into *panels*. The gradient at a panel's upper end is known in advance: at alpha 1 all
+paths of a layer share it, and panels are cut at nodes. Hence Radau rules, with a node at the upper
+end (:func:`kndb.attribution.quadrature.nested_radau`): first two nodes, one of them new; then four,
+with two more new ones; then three panels. All nodes of a round are run together, for all paths.
 
 F is known at every node, so each panel has a completeness residual of its own, and only panels that
-miss are refined. The error of a panel's scores is estimated from the difference between its better
-and its worse rule, as L2 over neurons, times the factor by which the residual fell from the worse
-to the better. Estimates are added within a layer, whose paths share their neurons; layers are
+miss the tolerance are refined. The error of a panel's scores is estimated as the L2 difference over
+neurons between its better and its worse rule, times the factor by which the residual fell from the
+worse to the better. Estimates are added within a layer, whose paths share their neurons; layers are
 orthogonal.
 """
 
@@ -32,7 +31,7 @@ Rule = tuple[float, ...]
 NODES, TWO, FOUR = nested_radau()
 EARLY, THIRD, LATE, _ = NODES
 ONE = (0.0, 0.0, 0.0, 1.0)
-"""The rule that two nodes are compared with: the gradient at the upper end alone."""
+"""The rule that the two-node rule is compared with: the gradient at the upper end alone."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ class Panels:
         low: ``(panels,)`` alpha.
         high: ``(panels,)`` alpha.
         f_low: ``(panels,)``, F at ``low``.
-        nodes: ``(panels, 4)``, numbers of the nodes in ascending order, the last at ``high``; the
-            first and the third are -1 where the panel has only two.
-        residual: ``(panels,)``, sum of attributions minus change of F.
+        nodes: ``(panels, 4)``, the nodes' numbers in ascending order of alpha, the last at
+            ``high``; the first and the third are -1 if the panel has only two.
+        residual: ``(panels,)``, sum of attributions minus change in F.
         error: ``(panels,)``, estimated L2 error of the scores.
     """
 
@@ -66,24 +65,24 @@ class Panels:
 
     @property
     def full(self) -> Tensor:
-        """Whether a panel has all its nodes, ``(panels,)``."""
+        """Whether a panel has all four nodes, ``(panels,)``."""
         return self.nodes[:, 0] >= 0
 
     @classmethod
     def join(cls, *parts: Panels) -> Panels:
-        """All of them in one."""
+        """Concatenate panels."""
         return cls(*(torch.cat([getattr(p, field.name) for p in parts]) for field in fields(cls)))
 
 
 def integrate_adaptive(follower: Follower, observed_p: Tensor, settings: Settings) -> Integrals:
     """Integrate the gradient along every path until residuals and errors are within the tolerance.
 
-    Refining stops early on a path that has used up ``settings.max_nodes``.
+    Refinement of a path stops early once it has used up ``settings.max_nodes``.
 
     Args:
-        follower: of all paths.
+        follower: follows all paths.
         observed_p: ``(targets,)``, F at the end of the paths.
-        settings: tolerance and most nodes of a path.
+        settings: supplies the tolerance and the maximum number of nodes per path.
     """
     work = _Refinement(follower, observed_p, settings)
     panels = work.first()
@@ -102,10 +101,10 @@ class _Refinement:
 
     Attributes:
         scale: ``(paths,)``, what residuals are relative to.
-        noise: ``(paths,)``, the rounding of F.
+        noise: ``(paths,)``, the rounding error of F.
         f: ``(nodes,)``, F; the first nodes are the paths' ends.
         slopes: ``(nodes, size)``, gradients of F in the path's space.
-        used: ``(paths,)``, nodes of each.
+        used: ``(paths,)``, the number of nodes run on each path.
     """
 
     def __init__(self, follower: Follower, observed_p: Tensor, settings: Settings) -> None:
@@ -129,7 +128,7 @@ class _Refinement:
         return self._with_two(path, low, high, self.f_start, third, self.paths.end_rows)
 
     def refine(self, panels: Panels) -> Panels:
-        """Two more nodes for those with two, three panels for those with four."""
+        """Add two nodes to panels with two; cut panels with four into three."""
         add, cut = panels[~panels.full], panels[panels.full]
         width = add.high - add.low
         inner = cut.low[:, None] + (cut.high - cut.low)[:, None] * torch.tensor(
@@ -151,7 +150,7 @@ class _Refinement:
         )
 
     def _run(self, path: Tensor, alphas: Tensor) -> Tensor:
-        """Run the model at new nodes; their numbers."""
+        """Run the model at new nodes and return their numbers."""
         order = path.argsort(stable=True)
         f, slopes = self.follower.slopes(path[order], alphas[order])
         numbers = torch.empty_like(path)
@@ -184,12 +183,12 @@ class _Refinement:
         residual, lower = (high * span).sum(1) - change, (low * span).sum(1) - change
         gain = (residual.abs() / lower.abs().clamp(min=1e-30)).clamp(LEAST_GAIN, 1)
         error = self.paths.norms(panels.path, high - low) * gain
-        # A difference within the rounding of the gradient itself says nothing.
+        # A difference within the gradient's own rounding error is meaningless.
         error = (error - self.rounding * self.paths.norms(panels.path, high)).clamp(min=0)
         return replace(panels, residual=residual, error=error)
 
     def _integral(self, panels: Panels, rule: Rule) -> Tensor:
-        """Integrals of the gradient over the panels by one rule, ``(panels, size)``."""
+        """Integrals of the gradient over the panels under one rule, ``(panels, size)``."""
         total = torch.zeros(len(panels), self.slopes.shape[1], device=self.slopes.device)
         for number, weight in enumerate(rule):
             if weight:
@@ -212,14 +211,14 @@ class _Refinement:
         return norms.clamp(min=torch.finfo(norms.dtype).tiny)
 
     def layer_errors(self, panels: Panels) -> Tensor:
-        """Estimated L2 errors of the scores of a layer, ``(layers * targets,)``."""
+        """Estimated L2 errors of each layer's scores, ``(layers * targets,)``."""
         rows = self.paths.end_rows[panels.path]
         return torch.zeros(len(self.paths.ends), device=rows.device).index_add_(
             0, rows, panels.error
         )
 
     def to_refine(self, panels: Panels, norms: Tensor) -> Tensor:
-        """Numbers of the panels that keep their paths, or their target, from being exact."""
+        """Numbers of the panels that keep their path or target from being exact."""
         chosen = self._incomplete(panels) | self._inexact(panels, norms)
         next_nodes = torch.where(panels.full, 3, 2) * chosen
         after = self.used + torch.zeros_like(self.used).index_add_(0, panels.path, next_nodes)
@@ -237,8 +236,8 @@ class _Refinement:
     def _inexact(self, panels: Panels, norms: Tensor) -> Tensor:
         """The largest errors of targets whose scores miss the tolerance.
 
-        An error contributes to the square of its target's as much as itself times its layer's;
-        what is not chosen is half of what is allowed.
+        A panel's share of its target's squared error is its own error times its layer's. The
+        shares left out add up to at most half of what is allowed.
         """
         targets = self.paths.targets[panels.path]
         by_layer = self.layer_errors(panels)

@@ -10,7 +10,7 @@ from kndb.models import Target
 
 
 def baseline_sentences(target: Target, baseline: Baseline) -> list[tuple[int, ...]]:
-    """The target's sequence with one word (or token) at a time replaced by the filler.
+    """The target's sequence, with one word (or token) at a time replaced by the filler.
 
     >>> target = Target((1, 7, 8, 9), 3, 5, ((1, 2), (3,)), filler=0)
     >>> baseline_sentences(target, "words")
@@ -29,13 +29,13 @@ def baseline_sentences(target: Target, baseline: Baseline) -> list[tuple[int, ..
 def path_starts(
     observed: list[Tensor], sentences: list[Tensor], owners: Tensor, baseline: Baseline
 ) -> tuple[list[Tensor], Tensor]:
-    """Start of every path: of each sentence (``words``), their mean, or zero.
+    """The start of every path: each sentence (``words``), the mean of them, or zero.
 
     Args:
-        observed: per layer ``(targets, n_neurons)``, neurons of the prompts.
-        sentences: per layer ``(sentences, n_neurons)``, neurons of the baseline sentences.
+        observed: per layer ``(targets, n_neurons)``, the prompts' neurons.
+        sentences: per layer ``(sentences, n_neurons)``, the baseline sentences' neurons.
         owners: ``(sentences,)``, the target of each sentence.
-        baseline: what to start from.
+        baseline: where paths start.
 
     Returns:
         Per layer ``(paths, n_neurons)``, and ``(paths,)`` the target of each path.

@@ -1,7 +1,7 @@
-"""From prompts to neuron attributions: the engine. It knows no files and no database.
+"""From prompts to neuron attributions: the engine. It uses no files and no database.
 
-Prompts are tokenized, sorted into batches of equal length, run once as observed and once for every
-baseline sentence, and their paths are integrated together.
+Prompts are tokenized and sorted into batches of equal length; each is run once as observed and once
+per baseline sentence, and the paths of a batch are integrated together.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from kndb.attribution.settings import Settings, preset
 from kndb.errors import ModelError
 from kndb.facts import Prompt
 from kndb.models import LanguageModel, Target, Unusable
+from kndb.models.asking import read_tokens
 from kndb.models.memory import Budget, default_budget, out_of_memory, release
 
 LARGEST_BATCH = 64
@@ -39,14 +41,14 @@ class Attribution:
         reason: why the model could not be asked, or None.
         p_answer: the answer's probability: the mean over its tokens.
         p_tokens: each token's probability.
-        rank: rank of the answer among all tokens, 1 for the model's first choice; of several
-            tokens the worst.
+        rank: rank of the answer among all tokens, 1 for the model's first choice; for several
+            tokens, the worst of their ranks.
         predicted: the model's own first choice.
         completeness: the worst relative residual among the prompt's paths.
-        score_error: the estimated L2 error of the scores relative to their L2 norm; not a number
-            for a fixed rule, which gives no estimate.
-        scores: ``(n_layers, n_neurons)`` float32, the mean over the answer's tokens; empty where
-            there is a reason.
+        score_error: the estimated L2 error of the scores relative to their L2 norm; NaN for a
+            fixed rule, which gives no estimate.
+        scores: ``(n_layers, n_neurons)`` float32, the mean over the answer's tokens; empty if
+            there is a ``reason``.
     """
 
     index: int
@@ -108,13 +110,13 @@ def attribute(
         model: from :func:`kndb.load_model`.
         prompts: facts' prompts, or ``(text with [MASK], answer)`` pairs.
         settings: options, or the name of a preset.
-        memory: bytes for activations; by default 160 MiB, on CUDA a quarter of what is free.
+        memory: bytes for activations; by default 160 MiB, or a quarter of the free memory on CUDA.
 
     Yields:
-        One result per prompt, first those the model cannot be asked, then by length.
+        One result per prompt: first the prompts the model cannot be asked, then the rest by length.
 
     Raises:
-        UsageError: settings that this model cannot be run with.
+        UsageError: this model cannot be run with these settings.
         ModelError: a single prompt does not fit in memory.
     """
     if isinstance(settings, str):
@@ -145,7 +147,7 @@ def _batches(
     *,
     alone: bool,
 ) -> Iterator[Attribution]:
-    """Batches of questions of one length; one that is ``alone`` leaves no memory to tidy up."""
+    """Batches of questions of one length; one that is ``alone`` leaves no memory to release."""
     size = max(1, min(LARGEST_BATCH, budget.size // _prompt_bytes(model, questions[0], settings)))
     start = 0
     while start < len(questions):
@@ -168,7 +170,7 @@ def _batches(
 
 
 def _prompt_bytes(model: LanguageModel[Any], question: _Question, settings: Settings) -> int:
-    """Memory of a prompt's sentences: the widest layer of all tokens, and what is kept of each."""
+    """Memory of a prompt's sentences: all tokens in the widest layer, plus what each one keeps."""
     target = question.targets[0]
     sentences = 1 + len(baseline_sentences(target, settings.baseline))
     width = model.info.n_neurons + 8 * model.width
@@ -179,7 +181,7 @@ def _prompt_bytes(model: LanguageModel[Any], question: _Question, settings: Sett
 def _answer(
     model: LanguageModel[Any], batch: list[_Question], settings: Settings, budget: Budget
 ) -> list[Attribution]:
-    """Run a batch: all first tokens together, all second ones, and so on (equal lengths each)."""
+    """Run a batch: all first answer tokens together, then all second ones, and so on."""
     columns = zip(*(question.targets for question in batch), strict=True)
     by_token = [_attribute_targets(model, targets, settings, budget) for targets in columns]
     return [
@@ -222,7 +224,8 @@ def _attribute_targets(
     starts, owners = path_starts(ends, [layer[n:] for layer in neurons], owners, settings.baseline)
     space = (PreActivation if pre else PostActivation)(model)
     paths = straight_paths(space, starts, ends, owners, answers, settings.factor)
-    p = observed.logits.softmax(1).gather(1, answers[:, None])[:, 0]
+    read = read_tokens(observed.logits, answers)
+    p = torch.tensor([exp(token.log_p) for token in read], device=device)
     follower = Follower(model, observed, paths, len(targets[0].tokens), budget)
     integrate = integrate_fixed if settings.tolerance is None else integrate_adaptive
     integrals = integrate(follower, p, settings)
@@ -230,14 +233,7 @@ def _attribute_targets(
     if settings.normalise == "layer":
         scores = scores / scores.sum(2, keepdim=True)
     worst = torch.zeros_like(p).scatter_reduce_(0, paths.targets, integrals.residual, "amax")
-    rank = 1 + (observed.logits > observed.logits.gather(1, answers[:, None])).sum(1)
-    rows = zip(
-        p.tolist(),
-        rank.tolist(),
-        observed.logits.argmax(1).tolist(),
-        worst.tolist(),
-        integrals.error.tolist(),
-        scores.unbind(0),
-        strict=True,
-    )
-    return [_Answered(*row) for row in rows]
+    rows = zip(read, worst.tolist(), integrals.error.tolist(), scores.unbind(0), strict=True)
+    return [
+        _Answered(exp(token.log_p), token.rank, token.first, *results) for token, *results in rows
+    ]

@@ -1,6 +1,6 @@
 """Integrated gradients along paths of neurons by a fixed rule (Sundararajan et al. 2017).
 
-Attributions of a path are the difference of its ends times the integral of the gradient (AMIG,
+A path's attributions are the difference between its ends times the integral of the gradient (AMIG,
 Eq. 2). See :mod:`kndb.attribution.adaptive` for paths that are refined until they are exact.
 """
 
@@ -18,13 +18,13 @@ from kndb.attribution.settings import Settings
 
 @dataclass(frozen=True)
 class Integrals:
-    """What integration gives.
+    """The result of integration.
 
     Attributes:
         gradients: ``(paths, size)``, the integral of the gradient over alpha in [0, 1], float32.
-        residual: ``(paths,)``, the completeness residual, relative.
+        residual: ``(paths,)``, the relative completeness residual.
         error: ``(targets,)``, the estimated L2 error of a target's scores relative to their L2
-            norm; not a number where the rule gives no estimate.
+            norm; NaN if the rule gives no estimate.
     """
 
     gradients: Tensor
@@ -40,13 +40,13 @@ def residual_scale(change: Tensor, observed_p: Tensor) -> Tensor:
 def integrate_fixed(follower: Follower, observed_p: Tensor, settings: Settings) -> Integrals:
     """Integrate the gradient along every path by one rule.
 
-    A path has the residual ``|sum of attributions - (F(end) - F(start))|``, divided by
+    A path's residual is ``|sum of attributions - (F(end) - F(start))|``, divided by
     :func:`residual_scale`.
 
     Args:
-        follower: of all paths.
+        follower: follows all paths.
         observed_p: ``(targets,)``, F at the end of the paths.
-        settings: quadrature and nodes.
+        settings: supplies the quadrature and the number of nodes.
     """
     paths = follower.paths
     ends = paths.ends[paths.end_rows]
@@ -64,7 +64,7 @@ def integrate_fixed(follower: Follower, observed_p: Tensor, settings: Settings) 
 
 @torch.no_grad()
 def _origins(paths: Paths) -> Tensor:
-    """What the gradient's factor is counted from: the path's start, or silent neurons."""
+    """What the gradient's factor is measured from: the path's start, or neurons set to 0."""
     if paths.factor == "difference":
         return paths.starts.float()
     silent = [

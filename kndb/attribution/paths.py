@@ -2,9 +2,9 @@
 
 All neurons of one layer move together, at the answer position, from a baseline ``w'`` to their
 observed values ``w``. The output projection is linear, so the path is straight in its output too,
-where it is four times narrower: paths are followed there, and the gradient is multiplied by the
-projection's transpose once per path. Only neurons before their activation function need their own
-space.
+which is four times narrower: paths are followed there, and the gradient is multiplied by the
+projection's transpose once per path. Only neurons before their activation function need a space of
+their own.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from kndb.models.memory import Budget
 
 
 class PostActivation:
-    """Paths of neurons after their activation function, followed behind the projection."""
+    """Paths of neurons after their activation function, followed in the projection's output."""
 
     def __init__(self, model: LanguageModel[Any]) -> None:
         self.model = model
 
     def enter(self, layer: int, neurons: Tensor) -> Tensor:
-        """Neurons ``(…, n_neurons)`` as a point of the path's space ``(…, width)``."""
+        """Map neurons ``(…, n_neurons)`` to a point in the path's space ``(…, width)``."""
         return self.model.project(layer, neurons)
 
     def outputs(self, layer: int, points: Tensor) -> Tensor:
@@ -37,19 +37,19 @@ class PostActivation:
         return points
 
     def gradient(self, layer: int, gradients: Tensor) -> Tensor:
-        """A gradient in the path's space as one in neurons ``(…, n_neurons)``."""
+        """Map a gradient in the path's space to one in the neurons ``(…, n_neurons)``."""
         return self.model.back_project(layer, gradients)
 
 
 class PreActivation(PostActivation):
-    """Paths of neurons before their activation function, followed where they are."""
+    """Paths of neurons before their activation function, followed in the neurons themselves."""
 
     def enter(self, layer: int, neurons: Tensor) -> Tensor:
         """The neurons themselves."""
         return neurons
 
     def outputs(self, layer: int, points: Tensor) -> Tensor:
-        """The feed-forward output that these neurons lead to, ``(…, width)``."""
+        """The feed-forward output that these neurons produce, ``(…, width)``."""
         return self.model.project(layer, self.model.activation(layer, points))
 
     def gradient(self, layer: int, gradients: Tensor) -> Tensor:
@@ -62,12 +62,12 @@ class Paths:
     """Straight lines, one for each layer and baseline, sorted by layer.
 
     Attributes:
-        space: where they are followed.
+        space: the space in which they are followed.
         owners: ``(baselines,)``, the row of the observed run that each baseline belongs to.
         neurons: per layer, ``(baselines, n_neurons)`` at the start.
         observed: per layer, ``(targets, n_neurons)`` at the end.
-        starts: ``(layers * baselines, size)`` in the path's space.
-        ends: ``(layers * targets, size)`` likewise.
+        starts: ``(layers * baselines, size)``, in the path's space.
+        ends: ``(layers * targets, size)``, likewise.
         answers: ``(targets,)`` tokens.
         factor: what the gradient is multiplied by, see :class:`kndb.attribution.Settings`.
     """
@@ -92,19 +92,19 @@ class Paths:
 
     @property
     def targets(self) -> Tensor:
-        """The row of the observed run of each path, ``(paths,)``."""
+        """Each path's row of the observed run, ``(paths,)``."""
         return self.owners.repeat(len(self.neurons))
 
     @property
     def end_rows(self) -> Tensor:
-        """The row of :attr:`ends` of each path, ``(paths,)``."""
+        """Each path's row of :attr:`ends`, ``(paths,)``."""
         return self.layers * len(self.answers) + self.targets
 
     def scores(self, layer: int, chosen: Tensor, gradients: Tensor) -> Tensor:
         """Attributions ``(chosen, n_neurons)``, float32: factor times gradient.
 
         Args:
-            layer: the layer of all of them.
+            layer: the layer that all of them belong to.
             chosen: ``(chosen,)``, numbers of baselines.
             gradients: ``(chosen, size)``, integrals of the gradient in the path's space.
         """
@@ -134,7 +134,7 @@ class Paths:
 
     @torch.no_grad()
     def norms(self, chosen: Tensor, gradients: Tensor) -> Tensor:
-        """L2 norms of the scores ``(chosen,)`` that these integrals give; ``chosen`` ascend."""
+        """L2 norms ``(chosen,)`` of the scores from these integrals; ``chosen`` is ascending."""
         layers, counts = torch.unique_consecutive(
             chosen.div(len(self.owners), rounding_mode="floor"), return_counts=True
         )
@@ -158,7 +158,7 @@ def straight_paths(
     factor: Factor,
 ) -> Paths:
     """Paths from ``neurons`` to ``observed`` in every layer; see :class:`Paths`."""
-    # Both ends in one product: it reads a layer's weights once.
+    # Both ends in one product, so a layer's weights are read only once.
     points = [
         space.enter(layer, torch.cat(both))
         for layer, both in enumerate(zip(neurons, observed, strict=True))
@@ -169,7 +169,7 @@ def straight_paths(
 
 
 class Follower:
-    """Runs the model at points of paths of one observed run, within a memory budget."""
+    """Runs the model at points on the paths of one observed run, within a memory budget."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class Follower:
 
         Args:
             chosen: numbers of paths, ascending.
-            alphas: ``(chosen,)``, where on each of them.
+            alphas: ``(chosen,)``, the point on each path.
         """
         if not len(chosen):
             size = self.paths.starts.shape[1]
@@ -220,9 +220,9 @@ class Follower:
     def _in_parts(
         self, chosen: Tensor, costs: Tensor, work: Callable[[Tensor], tuple[Tensor, ...]]
     ) -> list[Tensor]:
-        """The results of ``work`` on numbers of ``chosen``, in parts of few prompts each.
+        """The results of ``work`` on indices into ``chosen``, in parts of a few prompts each.
 
-        Models take the rows of few prompts at a time; ``work`` gets numbers that ascend.
+        Models take the rows of a few prompts at a time; ``work`` gets ascending indices.
         """
         order = (self.targets[chosen] // PROMPTS_TOGETHER).argsort(stable=True)
 
@@ -243,7 +243,7 @@ class Follower:
     def end_slopes(self) -> Tensor:
         """Gradient of F at the observed values, ``(layers * targets, size)`` float32.
 
-        It is one for all paths of a layer, and one pass back through the observed run gives it for
+        All paths of a layer share it, and one backward pass through the observed run gives it for
         every layer.
         """
         n = len(self.paths.answers)

@@ -1,4 +1,4 @@
-"""What an attribution run computes, as one value, and the four named presets."""
+"""The options of an attribution run, as one value, and the four named presets."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ class Settings:
         baseline: where paths start. ``words``: one path for each word of the prompt, from the
             neurons of the sentence in which that word is masked (Eq. 3), attributions summed;
             ``mean``: one path from the mean of those; ``tokens``: one path from the mean over the
-            sentences in which each *token* is masked, special tokens and the answer's place
+            sentences in which each *token* is masked, special tokens and the answer position
             included (the released code); ``zero``: one path from zero (Dai et al. 2022).
         factor: the gradient is multiplied by the ``difference`` between the ends (Eq. 2) or by
             the observed ``activation`` (as Eq. 3 and both peers write it).
         quadrature: a rule of :mod:`kndb.attribution.quadrature`; with a ``tolerance``, Gauss rules
-            that hold the end of the path.
-        nodes: nodes of a fixed rule.
+            with a node at the end of the path.
+        nodes: the number of nodes of a fixed rule.
         tolerance: refine paths until the estimated L2 error of a prompt's scores, relative to
             their L2 norm, and the completeness residual of each path are within it (see
             :mod:`kndb.attribution.adaptive`); None for a fixed rule.
-        max_nodes: most nodes of a path, those of all its panels together, at which the model is
-            run; a path that would need more is left as it is.
-        normalise: divide by the ``layer``'s sum of scores (Eq. 5), or not.
-        hook: neurons ``post`` or ``pre`` their activation function.
+        max_nodes: the maximum number of nodes at which the model is run on one path, over all its
+            panels; a path that would need more is left as it is.
+        normalise: ``layer``: divide by the layer's sum of scores (Eq. 5); ``none``: do not.
+        hook: whether neurons are read before (``pre``) or after (``post``) their activation
+            function.
     """
 
     baseline: Baseline = "words"
@@ -48,10 +49,10 @@ class Settings:
     hook: Hook = "post"
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense.
+        """Reject invalid options.
 
         Raises:
-            UsageError: an unknown option value, or a tolerance that could not be reached.
+            UsageError: an unknown option value, or a tolerance that cannot be reached.
         """
         for name, kind in (
             ("baseline", Baseline),
@@ -76,11 +77,11 @@ class Settings:
             )
 
     def changed(self, **changes: Any) -> Settings:
-        """The same with some options changed; None means unchanged."""
+        """A copy with some options changed; None means unchanged."""
         return replace(self, **{key: value for key, value in changes.items() if value is not None})
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for a run's record."""
+        """The options as plain values, for a run's record."""
         return asdict(self)
 
 

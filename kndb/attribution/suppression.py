@@ -1,9 +1,9 @@
 """The answer's probability with sets of neurons scaled: many sets, few runs of the model.
 
-A set is set to 0, or multiplied by another factor, at the answer position. Below the highest layer
-of its neurons, its run is that of the set without them, so it branches off there: all pairs of
-twenty neurons come out of twenty runs, instead of starting 190 times. Takes no gradients; knows no
-facts and no files.
+The neurons of a set are set to 0, or multiplied by another factor, at the answer position. Below
+its highest layer, the run of a set is the same as that of the set without that layer's neurons, so
+it branches off there: all pairs of twenty neurons branch off from twenty runs, instead of 190 runs
+from the start. Takes no gradients; uses no facts and no files.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from kndb.models.memory import Budget, default_budget
 from kndb.neurons import Neuron
 
 Silent = tuple[Neuron, ...]
-"""Neurons set to 0, or scaled, together, ascending."""
+"""Neurons that are set to 0, or scaled, together; in ascending order."""
 
 Suppressed = tuple[int, Silent]
-"""The number of a target, and what is silent in it."""
+"""The number of a target, and the neurons suppressed in it."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Branch:
 
     Attributes:
         sources: numbers of the rows that are parents here.
-        parents: per new row its parent: a prompt, or the number of prompts plus the place of a row
-            in ``sources``.
-        rows: per neuron to silence, the place of its row among the new ones.
-        neurons: per neuron to silence, its index.
+        parents: for each new row, its parent: a prompt, or the number of prompts plus the index
+            of a row in ``sources``.
+        rows: for each neuron to suppress, the index of its row among the new ones.
+        neurons: for each neuron to suppress, its index in the layer.
     """
 
     sources: list[int]
@@ -55,7 +55,7 @@ class Branch:
 def branches(
     asked: Iterable[Suppressed], n_layers: int, n_targets: int
 ) -> tuple[list[Branch], list[Suppressed]]:
-    """Where rows branch off so that every asked set has its row.
+    """Plan where rows branch off so that every requested set has a row.
 
     >>> a, b = Neuron(0, 5), Neuron(2, 7)
     >>> plan, rows = branches([(0, (a, b))], 3, 1)
@@ -65,7 +65,7 @@ def branches(
     Branch(sources=[0], parents=[1], rows=[0], neurons=[7])
 
     Returns:
-        What branches off at each layer, and what is silent in each row, in the rows' order.
+        The rows that branch off at each layer, and the neurons suppressed in each row, in order.
     """
     born: list[dict[Suppressed, None]] = [{} for _ in range(n_layers)]
     for target, silent in asked:
@@ -78,7 +78,7 @@ def branches(
 
 
 def _below(silent: Silent) -> Silent:
-    """The neurons below the highest layer of them."""
+    """The neurons below the highest layer of the set."""
     return tuple(neuron for neuron in silent if neuron.layer < silent[-1].layer)
 
 
@@ -101,7 +101,7 @@ def _branch(new: list[Suppressed], numbers: dict[Suppressed, int], n_targets: in
 
 
 class Suppressor:
-    """Targets of equal length, observed once, and asked again with neurons scaled.
+    """Targets of equal length, observed once and then rerun with neurons scaled.
 
     Attributes:
         observed_p: ``(targets,)``, the answers' probabilities with every neuron as it is.
@@ -128,7 +128,7 @@ class Suppressor:
         """The answers' probabilities with each set suppressed, ``(targets, sets)``, float32.
 
         Args:
-            sets: neurons in ascending order, at least one in each.
+            sets: each has at least one neuron, in ascending order.
             factor: what their activations are multiplied by: 0 suppresses, 2 enhances.
 
         Raises:
@@ -139,7 +139,7 @@ class Suppressor:
         every = [(target, silent) for target in range(len(self.answers)) for silent in sets]
         if not every:
             return self.observed_p.new_zeros(len(self.answers), len(sets))
-        order = sorted(range(len(every)), key=every.__getitem__)  # neighbours share their start
+        order = sorted(range(len(every)), key=every.__getitem__)  # so that neighbours share parents
         asked = [every[i] for i in order]
 
         def run(part: slice) -> Tensor:
@@ -152,7 +152,7 @@ class Suppressor:
         return p.view(len(self.answers), len(sets))
 
     def _run(self, asked: list[Suppressed], factor: float) -> Tensor:
-        """How each asked row leaves the last layer, ``(asked, width)``."""
+        """Each requested row's output of the last layer, ``(asked, width)``."""
         plan, rows = branches(asked, self.model.info.n_layers, len(self.answers))
         prompts = self._tensor([target for target, _ in rows])
         hidden: Tensor | None = None
@@ -178,7 +178,7 @@ class Suppressor:
     def _branch_off(
         self, layer: int, branch: Branch, known: Rows, prompts: Tensor, factor: float
     ) -> Tensor:
-        """How new rows leave the layer they branch off at. ``prompts`` begins with theirs."""
+        """Output of new rows in the layer where they branch off; ``prompts`` begins with theirs."""
         parents = self._tensor(branch.parents)
         neurons = known.neurons[parents]
         neurons[self._tensor(branch.rows), self._tensor(branch.neurons)] *= factor
@@ -208,9 +208,10 @@ def _check(model: LanguageModel[Any], sets: Iterable[Silent]) -> None:
 
 
 class Questions:
-    """Prompts, each with the targets of its answer's tokens, suppressed or scaled together.
+    """Prompts, each with one target per answer token, rerun together with neurons scaled.
 
-    A prompt's probability is the mean over its tokens, each read, and scaled, at its own position.
+    A prompt's probability is the mean over its answer's tokens; each is read at its own position,
+    where the neurons are scaled.
 
     Attributes:
         observed_p: ``(prompts,)`` float64.
@@ -240,7 +241,7 @@ class Questions:
 
         Args:
             sets: as in :meth:`Suppressor.probabilities`.
-            factor: likewise.
+            factor: as in :meth:`Suppressor.probabilities`.
 
         Raises:
             UsageError: the model has no such neuron, or a set is empty.
@@ -249,7 +250,7 @@ class Questions:
         return self._mean([part.probabilities(sets, factor) for _, part in self.parts])
 
     def _mean(self, parts: Sequence[Tensor]) -> Tensor:
-        """Each prompt's mean over its tokens, from each part's ``(targets, columns)``."""
+        """Each prompt's mean over its answer's tokens, from each part's ``(targets, columns)``."""
         total = torch.zeros(len(self.counts), parts[0].shape[1], dtype=torch.double)
         for (owners, _), p in zip(self.parts, parts, strict=True):
             total.index_add_(0, torch.tensor(owners), p.double().cpu())

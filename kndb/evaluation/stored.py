@@ -85,8 +85,8 @@ def with_search(
     search = find_search(connection, request.search, request.run, models)
     if not search.finished:
         raise UsageError(
-            f"The search {search.search_id} is not finished; the same `kndb graph degenerate` "
-            "goes on."
+            f"The search {search.search_id} is not finished; run the same `kndb graph degenerate` "
+            "command again to continue."
         )
     return replace(request, run=str(search.run_id)), search.search_id
 

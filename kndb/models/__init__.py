@@ -1,6 +1,7 @@
 """Language models as kndb sees them: adapters over Transformers, one row per architecture.
 
-``load_model`` is the way in; :class:`LanguageModel` is the contract the attribution engine uses.
+``load_model`` is the entry point; :class:`LanguageModel` is the contract that the attribution
+engine uses.
 """
 
 from kndb.models.base import Family, LanguageModel, ModelInfo, Target

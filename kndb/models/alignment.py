@@ -1,7 +1,7 @@
-"""Where the tokens of a tokenizer without offsets stand in the text.
+"""Where the tokens of a tokenizer without offsets are in the text.
 
-Tokenizers written in Python do not say it. Their tokens are read back as text, one after another,
-and found in the original up to case, accents and compatible forms (NFKD).
+Tokenizers written in Python give no offsets. Their tokens are decoded to text, one after another,
+and located in the original, ignoring case, accents and compatibility forms (NFKD).
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 from kndb.models.words import Span
 
-_BROKEN = "\ufffd"  # what reading back gives for a part of a character
-_MOST_BYTES = 4  # of a character in UTF-8
+_BROKEN = "\ufffd"  # what decoding gives for part of a character
+_MOST_BYTES = 4  # per character in UTF-8
 
 
 def align(tokenizer: Any, text: str, ids: Sequence[int]) -> list[Span] | None:
     """``(start, end)`` characters of each token; None if the tokens are not found in the text.
 
-    Tokens that share one character have the span of that character. Special tokens that do not
-    stand in the text, and tokens of white space, have that of the white space there, if any.
+    Tokens that share one character all get the span of that character. Special tokens that are not
+    in the text, and white-space tokens, get the span of the white space there, if any.
 
     A WordPiece tokenizer with the tokens ``["[CLS]", "par", "##is", "[SEP]"]`` for ``" Paris"``
     gives ``[(0, 1), (1, 4), (4, 6), (6, 6)]``.
@@ -45,12 +45,12 @@ def _without_accents(text: str) -> str:
 
 
 def is_space(token: str) -> bool:
-    """Whether the name of a token stands for white space: "▁", or "Ġ" for bytes."""
+    """Whether a token's name stands for white space: "▁", or "Ġ" for bytes."""
     return not token.strip("▁Ġ ")
 
 
 class _Reader:
-    """A place in a folded text, moved on token by token."""
+    """A position in a folded text that advances token by token."""
 
     def __init__(self, tokenizer: Any, text: str, fold: Callable[[str], str]) -> None:
         self.tokenizer = tokenizer
@@ -73,7 +73,7 @@ class _Reader:
         return spans if self.at == len(self.text) else None
 
     def _surface(self, tokens: Sequence[str]) -> tuple[int, str]:
-        """How many of the next tokens make up whole characters, and these, folded."""
+        """How many of the next tokens make up whole characters, and those characters, folded."""
         if is_space(tokens[0]):
             return 1, ""
         for n in range(1, _MOST_BYTES + 1):
@@ -83,7 +83,7 @@ class _Reader:
         return min(n, len(tokens)), self.fold(surface.removeprefix("##").removesuffix("@@"))
 
     def _advance(self, length: int) -> Span:
-        """The span of the next characters; of the white space before them if there are none."""
+        """The span of the next ``length`` characters; if 0, of the white space before them."""
         last = self.origin[self.at - 1] + 1 if self.at else 0
         if not length:
             return last, max(last, self.origin[self.at])

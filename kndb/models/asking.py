@@ -1,7 +1,7 @@
-"""What a model answers to prompts: probabilities, ranks and first choices. Changes nothing.
+"""A model's answers to prompts: probabilities, ranks and first choices. Changes nothing.
 
-The one way to ask a model p(answer) where neither neurons nor gradients are wanted. Prompts of one
-length are run together, as many as the memory budget allows, and only the answer positions go
+The only way to get p(answer) from a model when neither neurons nor gradients are needed. Prompts of
+equal length are run together, as many as the memory budget allows, and only the answer positions go
 through the head.
 """
 
@@ -26,23 +26,23 @@ Question = tuple[str, str]
 """A text with ``[MASK]``, and an answer."""
 
 KNOWN_TEXTS = 4096
-"""Tokenized questions that are kept: an edit's prompts are asked before and after it."""
+"""How many tokenized questions are cached: an edit's prompts are run before and after it."""
 
 WINDOW = 4096
-"""Questions of a stream that are sorted by length together."""
+"""How many questions of a stream are sorted by length together."""
 
 MOST_READS = 16
-"""Tokens after which questions no longer join a sequence: the logits of each take memory."""
+"""The most tokens read in one sequence: the logits of each take memory."""
 
 
 class TokenReading(NamedTuple):
-    """What a model says of one token of an answer.
+    """The model's prediction for one token of an answer.
 
     Attributes:
         log_p: ``ln p`` of the token.
         rank: its rank among all tokens, 1 for the likeliest.
         first: the likeliest token.
-        log_p_first: ``ln p`` of that one.
+        log_p_first: ``ln p`` of the likeliest token.
     """
 
     log_p: float
@@ -53,15 +53,15 @@ class TokenReading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says of a question.
+    """The model's answer to a question.
 
     Attributes:
         p: probability of the answer: the mean over its tokens.
         p_tokens: each token's probability.
-        rank: rank of the answer among all tokens; for several tokens, the worst of theirs.
+        rank: rank of the answer among all tokens; for several tokens, the worst of their ranks.
         surprise: ``-ln p``, the mean over the answer's tokens.
-        first_choice: the model's first choice, of as many tokens as the answer has; a causal
-            model's later tokens follow the answer's own.
+        first_choice: the model's first choice, with as many tokens as the answer; in a causal
+            model, each later token is predicted after the answer's own earlier tokens.
         p_first: probability of that choice: the mean over its tokens.
     """
 
@@ -79,7 +79,7 @@ class Answer:
 
 
 class _Read(NamedTuple):
-    """An answer's token to read: whose it is, which of the answer's, and where it stands."""
+    """An answer token to read: its question, its place in the answer, and its position."""
 
     question: int
     place: int
@@ -89,23 +89,24 @@ class _Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Sequence:
-    """One sequence to run, and what is read in it."""
+    """One sequence to run, and the tokens to read in it."""
 
     tokens: tuple[int, ...]
     reads: list[_Read] = field(default_factory=list)
 
 
 class Asker:
-    """Asks one model, in whatever state its weights and hooks are.
+    """Asks a model questions, with its weights and hooks as they are at the time.
 
-    The same questions asked again run in the same batches, so that an unchanged model gives exactly
-    the same answers, unless memory ran out in between.
+    Repeated questions run in the same batches, so an unchanged model gives exactly the same
+    answers, unless memory ran out in between.
 
     Args:
         model: from ``load_model``.
         memory: bytes for activations; the device's default when None.
-        shared_prefix: read all tokens of a causal model's answer in one sequence. It is faster, and
-            wrong under :func:`kndb.edit.scaling.scale`, which changes a sequence's last token only.
+        shared_prefix: read all tokens of a causal model's answer in one sequence. This is faster,
+            but wrong under :func:`kndb.edit.scaling.scale`, which changes only a sequence's last
+            token.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class Asker:
             return str(reason)
 
     def ask(self, questions: Sequence[Question]) -> list[Answer | str]:
-        """An answer for each question, or why the model cannot be asked it.
+        """An answer for each question, or the reason the model cannot be asked it.
 
         Raises:
             ModelError: a single question does not fit in memory.
@@ -142,14 +143,14 @@ class Asker:
     def stream(
         self, questions: Iterable[Question], progress: Callable[[int], None] = lambda done: None
     ) -> Iterator[Answer | str]:
-        """As :meth:`ask`, for any number of questions, in their order; few are held at a time.
+        """Like :meth:`ask`, for any number of questions, in order; few are in memory at a time.
 
         >>> for question, answer in zip(questions, asker.stream(questions)):    # doctest: +SKIP
         ...     if not isinstance(answer, str) and answer.rank <= 10:
         ...         print(question, answer.p)
 
         Args:
-            questions: any iterable; it is read ahead by at most :data:`WINDOW`.
+            questions: any iterable; at most :data:`WINDOW` questions are read ahead.
             progress: called with the number of questions asked so far.
 
         Raises:
@@ -165,14 +166,14 @@ class Asker:
             yield from answers
 
     def _sequences(self, targets: Sequence[tuple[Target, ...] | str]) -> list[_Sequence]:
-        """The sequences that the questions need; those that need the same one share it."""
+        """The sequences that the questions need; questions with the same sequence share it."""
         found: list[_Sequence] = []
         newest: dict[tuple[int, ...], _Sequence] = {}
         for number, own in enumerate(targets):
             if isinstance(own, str):
                 continue
             for place, target in enumerate(own):
-                # The last target's sequence holds those of the tokens before it.
+                # The last target's sequence contains those of the tokens before it.
                 tokens = own[-1].tokens if self.together else target.tokens
                 sequence = newest.get(tokens)
                 if sequence is None or len(sequence.reads) >= MOST_READS:
@@ -182,7 +183,7 @@ class Asker:
         return found
 
     def _run(self, sequences: Sequence[_Sequence]) -> Iterator[dict[tuple[int, int], TokenReading]]:
-        """Readings by question and place, of sequences of one length."""
+        """Readings of sequences of equal length, by question and place."""
         costs = [self._bytes(sequence) for sequence in sequences]
         yield from self.budget.run(costs, lambda part: self._read(sequences[part]))
 
@@ -203,7 +204,7 @@ class Asker:
         return torch.tensor(values, device=self.model.device)
 
     def _bytes(self, sequence: _Sequence) -> int:
-        """Memory of a sequence in its widest layer, and of what is read, with working copies."""
+        """Memory of a sequence in its widest layer, and of the logits read, with working copies."""
         inside = len(sequence.tokens) * (3 * self.model.info.n_neurons + 8 * self.model.width)
         logits = 12 * len(sequence.reads) * len(self.model.unembedding.weight)
         return inside * self.model.dtype.itemsize + logits
@@ -221,7 +222,7 @@ class Asker:
 
 
 def read_tokens(logits: Tensor, answers: Tensor) -> list[TokenReading]:
-    """Read the logits of answers' tokens.
+    """Read the tokens of answers from their logits.
 
     >>> (found,) = read_tokens(torch.tensor([[1.0, 3.0, 2.0]]), torch.tensor([2]))
     >>> round(exp(found.log_p), 4), found.rank, found.first
@@ -229,7 +230,7 @@ def read_tokens(logits: Tensor, answers: Tensor) -> list[TokenReading]:
 
     Args:
         logits: ``(rows, vocabulary)``, float32.
-        answers: ``(rows,)``, a token of each.
+        answers: ``(rows,)``, one token per row.
     """
     best, first = logits.max(1)
     chosen = logits.gather(1, answers[:, None])
@@ -242,5 +243,5 @@ def read_tokens(logits: Tensor, answers: Tensor) -> list[TokenReading]:
         rank.tolist(),
         first.tolist(),
         strict=True,
-    )  # from here in float64: p need not underflow
+    )  # float64 from here on, so that p need not underflow
     return [TokenReading(z - top - log(m), n, at, -log(m)) for z, top, m, n, at in rows]

@@ -1,8 +1,8 @@
-"""What the attribution engine asks of a language model: the contract, and its values.
+"""What the attribution engine needs from a language model: the contract, and its values.
 
 The engine works on *rows*. A row is one run of the model in which, at one layer, the output of the
-feed-forward block at the answer position is given from outside. It starts at that layer with the
-observed run of its prompt and passes through the layers above only.
+feed-forward block at the answer position is supplied by the caller. It starts at that layer from
+the observed run of its prompt and passes only through the layers above.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from kndb.models.head import AnswerProbability, capped_logits
 Family = Literal["masked_lm", "causal_lm"]
 
 PROMPTS_TOGETHER = 8
-"""Prompts whose rows are run together: enough to fill the products of the lower layers, where rows
-are few; a causal model's rows are multiplied with the keys of all of them."""
+"""How many prompts' rows are run together: enough to fill the matrix products of the lower layers,
+where rows are few; a causal model's rows are multiplied by the keys of all these prompts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model as the database knows it.
+    """A model as recorded in the database.
 
     Attributes:
         name: hub identifier, or the folder's name.
-        revision: commit of the hub; empty for a folder.
+        revision: commit on the hub; empty for a folder.
         architecture: ``config.model_type``.
         family: ``masked_lm`` or ``causal_lm``.
         n_layers: number of transformer layers.
@@ -48,11 +48,11 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One token of an answer, and the sequence in which the model has to find it.
+    """One token of an answer, and the sequence in which the model has to predict it.
 
     Attributes:
         tokens: the whole input sequence.
-        position: where the model's prediction is read: the answer position.
+        position: the answer position, where the model's prediction is read.
         answer: the token to be predicted there.
         words: for each word of the prompt, the positions of its tokens.
         filler: the token that replaces a word in its baseline sentence.
@@ -71,7 +71,7 @@ class Observed:
 
     Attributes:
         positions: ``(n,)`` answer positions.
-        logits: ``(n, vocabulary)`` at the answer position, float32.
+        logits: ``(n, vocabulary)``, at the answer position, float32.
     """
 
     positions: Tensor
@@ -83,10 +83,10 @@ class Rows:
     """Rows as they leave a layer, with what is needed to change their neurons in it.
 
     Attributes:
-        hidden: what the next layer gets: ``(rows, length, width)`` in a masked model, else, and
-            after the last layer, ``(rows, width)`` at the answer position.
+        hidden: the input of the next layer: ``(rows, length, width)`` in a masked model;
+            ``(rows, width)``, the answer position, in a causal model and after the last layer.
         before: ``(rows, width)``, the answer position without the feed-forward output.
-        neurons: ``(rows, n_neurons)`` at the answer position.
+        neurons: ``(rows, n_neurons)``, at the answer position.
     """
 
     hidden: Tensor
@@ -100,7 +100,7 @@ ObservedT = TypeVar("ObservedT", bound=Observed)
 class LanguageModel(ABC, Generic[ObservedT]):
     """A loaded model, seen through its feed-forward blocks.
 
-    Its parameters ask for no gradient and it is in evaluation mode.
+    Its parameters require no gradient, and it is in evaluation mode.
     """
 
     def __init__(self, hf: Any, tokenizer: Any, info: ModelInfo) -> None:
@@ -131,7 +131,7 @@ class LanguageModel(ABC, Generic[ObservedT]):
         """Tokenize a prompt with one ``[MASK]`` for its answer; one target per answer token.
 
         Raises:
-            Unusable: this model cannot be asked this prompt; the reason is said.
+            Unusable: this model cannot be asked this prompt; the message gives the reason.
         """
 
     @abstractmethod
@@ -143,24 +143,24 @@ class LanguageModel(ABC, Generic[ObservedT]):
         Args:
             tokens: the first ``n`` are prompts, the others baseline sentences.
             positions: ``(sequences,)``.
-            n: of how many to keep what rows start from.
+            n: the number of prompts; only their runs are kept for rows to start from.
             pre: read neurons before the activation function.
 
         Returns:
             The observed run of the prompts, and per layer ``(sequences, n_neurons)``.
 
         Raises:
-            UsageError: ``pre`` is asked of a gated block, where it is not defined.
+            UsageError: ``pre`` is set for a gated block, where it is not defined.
         """
 
     @abstractmethod
     def last_hidden(self, tokens: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
-        """What the output embedding gets at answer positions; :meth:`logits` goes on from it.
+        """The output embedding's input at answer positions; pass it on to :meth:`logits`.
 
         Args:
             tokens: ``(sequences, length)``.
             rows: ``(answers,)``, the sequence in which each answer is read.
-            positions: ``(answers,)``, where in it.
+            positions: ``(answers,)``, the position in that sequence.
 
         Returns:
             ``(answers, width)``, without a gradient.
@@ -174,8 +174,8 @@ class LanguageModel(ABC, Generic[ObservedT]):
 
         Args:
             observed: what :meth:`observe` returned.
-            prompts: ``(rows,)``, which of the observed prompts a row belongs to.
-            layers: ``(rows,)``, ascending: the layer at which a row starts.
+            prompts: ``(rows,)``, the observed prompt that each row belongs to.
+            layers: ``(rows,)``, ascending: the layer at which each row starts.
             outputs: ``(rows, width)``, the feed-forward output there, at the answer position.
             answers: ``(rows,)``, the token whose probability is wanted.
 
@@ -191,8 +191,8 @@ class LanguageModel(ABC, Generic[ObservedT]):
 
         Args:
             observed: what :meth:`observe` returned.
-            prompts: ``(rows,)``, which of the observed prompts to run again.
-            outputs: per layer, ``(rows, width)``: their feed-forward output at the answer position.
+            prompts: ``(rows,)``, the observed prompts to rerun.
+            outputs: per layer, ``(rows, width)``: the feed-forward output at the answer position.
             answers: ``(rows,)``, the token whose probability is wanted.
 
         Returns:
@@ -201,12 +201,12 @@ class LanguageModel(ABC, Generic[ObservedT]):
 
     @abstractmethod
     def observed_rows(self, observed: ObservedT, layer: int, neurons: Tensor) -> Rows:
-        """The observed prompts as rows that leave a layer.
+        """The observed prompts as rows that have passed a layer.
 
         Args:
             observed: what :meth:`observe` returned.
             layer: the layer.
-            neurons: ``(n, n_neurons)`` of it, as :meth:`observe` returned them.
+            neurons: ``(n, n_neurons)``, the layer's neurons as :meth:`observe` returned them.
         """
 
     @abstractmethod
@@ -218,24 +218,24 @@ class LanguageModel(ABC, Generic[ObservedT]):
         Args:
             observed: what :meth:`observe` returned.
             layer: the layer.
-            hidden: how the rows left the layer before.
-            prompts: ``(rows,)``, which of the observed prompts a row belongs to.
-            sources: numbers of the rows that others branch off from here.
+            hidden: the rows' output of the layer below.
+            prompts: ``(rows,)``, the observed prompt that each row belongs to.
+            sources: numbers of the rows from which others branch off here.
 
         Returns:
-            How all rows leave the layer, and all that is known of the ``sources``.
+            The layer's output for all rows, and the ``sources`` as :class:`Rows`.
         """
 
     @abstractmethod
     def rejoin(self, layer: int, rows: Rows, positions: Tensor) -> Tensor:
-        """How rows leave a layer with other neurons at the answer positions ``(rows,)``.
+        """A layer's output for rows with other neurons at the answer positions ``(rows,)``.
 
-        ``rows.neurons`` are the new ones; the rest is of the rows that they branch off from.
+        ``rows.neurons`` are the new ones; the rest comes from the rows that they branch off from.
         """
 
     @abstractmethod
     def read(self, hidden: Tensor, answers: Tensor) -> Tensor:
-        """Probabilities ``(rows,)`` of the answers, from how rows leave the last layer."""
+        """Probabilities ``(rows,)`` of the answers, from the last layer's output."""
 
     @abstractmethod
     def activation(self, layer: int, values: Tensor) -> Tensor:
@@ -243,13 +243,13 @@ class LanguageModel(ABC, Generic[ObservedT]):
 
     @abstractmethod
     def row_bytes(self, length: int) -> tuple[int, int]:
-        """Memory of one row of a prompt of this length: while in a layer, and kept of each layer.
+        """Memory of one row of a prompt of this length: in use inside a layer, and kept per layer.
 
         The second is what autograd keeps for the gradient.
         """
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Logits ``(rows, vocabulary)``, float32, of what the output embedding gets."""
+        """Logits ``(rows, vocabulary)``, float32, from the output embedding's input."""
         head = self.unembedding
         return capped_logits(hidden, head.weight, head.bias, self.cap)
 
@@ -273,5 +273,5 @@ class LanguageModel(ABC, Generic[ObservedT]):
 
 
 def gradient_only(x: Tensor) -> Tensor:
-    """Zeros whose gradient is that of ``x``: added to a sum that holds its value already."""
+    """Zeros with the gradient of ``x``: add them to a sum that already includes its value."""
     return x - x.detach()

@@ -32,12 +32,12 @@ from kndb.models.tokens import causal_targets
 
 @dataclass(frozen=True)
 class ObservedPrefix(Observed):
-    """Adds, per layer, what a row needs of it.
+    """Adds what a row needs of each layer.
 
     Attributes:
         residual: ``(n, width)``, the residual stream at the answer position without the
             feed-forward output.
-        keys: ``(n, heads, length, head width)``; a row has its own instead of the last.
+        keys: ``(n, heads, length, head width)``; a row uses its own in place of the last.
         values: likewise.
         calls: keyword arguments for one token at the answer position (rotary embeddings).
     """
@@ -49,7 +49,7 @@ class ObservedPrefix(Observed):
 
 
 class FirstPrompts(DynamicCache):  # type: ignore[misc]
-    """A cache that keeps the first ``n`` sequences: baseline sentences start no rows."""
+    """A cache that keeps the first ``n`` sequences only: no rows start from baseline sentences."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class FirstPrompts(DynamicCache):  # type: ignore[misc]
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Take one pass over whole sequences, and give it back."""
+        """Cache one pass over whole sequences, and return it unchanged."""
         super().update(
             key_states[: self.n].clone(), value_states[: self.n].clone(), *args, **kwargs
         )
@@ -95,7 +95,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
             capture_inputs(up, positions, before),
             capture_calls(self.layers, n, calls),
         ):
-            # All tokens count, though the filler may be the padding token (GPT-2's only special).
+            # No token counts as padding, not even the filler (GPT-2 has just one special token).
             last = self.hf.base_model(
                 input_ids=tokens,
                 attention_mask=torch.ones_like(tokens),
@@ -121,14 +121,14 @@ class CausalLM(LanguageModel[ObservedPrefix]):
     @torch.no_grad()
     def last_hidden(self, tokens: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """See :meth:`LanguageModel.last_hidden`."""
-        # All tokens count, though one may be the padding token.
+        # No token counts as padding, even if it is the padding token.
         last = self.hf.base_model(
             input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False
         ).last_hidden_state
         return last[rows, positions]  # type: ignore[no-any-return]
 
     def _visible(self, layer: int, states: Tensor) -> Tensor:
-        """What of the prompt the answer position sees: all of it, or a sliding window."""
+        """The part of the prompt that the answer position sees: all of it, or a sliding window."""
         config = self.hf.config
         window = getattr(config, "sliding_window", None)
         kinds = getattr(config, "layer_types", None)
@@ -192,7 +192,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         return self.read(hidden, answers)
 
     def observed_rows(self, observed: ObservedPrefix, layer: int, neurons: Tensor) -> Rows:
-        """See :meth:`LanguageModel.observed_rows`; ``hidden`` is not needed of them."""
+        """See :meth:`LanguageModel.observed_rows`; their ``hidden`` is not used."""
         return Rows(observed.residual[layer], observed.residual[layer], neurons)
 
     def step(
@@ -216,7 +216,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
     def _through(
         self, observed: ObservedPrefix, prefix: Prefix, layer: int, hidden: Tensor
     ) -> Tensor:
-        """One token per row, ``(rows, width)``, through one layer."""
+        """Run one token per row, ``(rows, width)``, through one layer."""
         with prefix_attention(self.hf.config):
             out = self.layers[layer](hidden[:, None], prefix=prefix, **observed.calls[layer])
         return (out[0] if isinstance(out, tuple) else out)[:, 0]  # type: ignore[no-any-return]
@@ -232,7 +232,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
     def row_bytes(self, length: int) -> tuple[int, int]:
         """See :meth:`LanguageModel.row_bytes`.
 
-        What a row attends to is as wide as the prompts that are run together.
+        A row's attention is as wide as all the prompts that are run together.
         """
         neurons, width = 4 * self.info.n_neurons, 8 * self.width
         attention = 3 * self.hf.config.num_attention_heads * PROMPTS_TOGETHER * length
@@ -241,7 +241,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
 
 
 def _last_token(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """A layer's keyword arguments cut down to the last position; the same for every row."""
+    """A layer's keyword arguments, cut down to the last position; the same for every row."""
     rotary = kwargs.get("position_embeddings")
     if rotary is None:
         return {}

@@ -1,7 +1,7 @@
-"""What a model's folder has to hold: refused before anything large is built, and after loading.
+"""Checks of a model's folder: before anything large is built, and after loading.
 
-A configuration is checked against the tensors that the files hold, by their headers alone. Weights
-that a checkpoint lacks would be random numbers, and are refused.
+A configuration is checked against the tensors in the files, using only their headers. Weights
+missing from a checkpoint would be random numbers, so such a checkpoint is rejected.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _TOKENIZERS = (
     "spiece.model",
     "sentencepiece.bpe.model",
 )
-# A checkpoint without its head, or with tied embeddings, holds half of the model's numbers at
-# least; a small one may lack buffers, which are computed.
+# A checkpoint without its head, or with tied embeddings, contains at least half of the model's
+# numbers; a small one may lack buffers, which are computed.
 _MOST_NUMBERS_PER_STORED = 2
 _MOST_BUFFERS = 10_000_000
-_NAMED = 3  # tensors that an error names
+_NAMED = 3  # tensors listed in an error
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder that can be loaded, as far as its small files tell.
+    """A folder that can be loaded, judging by its small files.
 
     Attributes:
         names: where the architecture keeps its modules.
@@ -54,9 +54,9 @@ def read_checkpoint(folder: Path, name: str, model_class: Mapping[type, Any]) ->
     """Check a folder's files without reading the weights.
 
     Args:
-        folder: with ``config.json``, safetensors and a tokenizer.
-        name: of the model, for messages.
-        model_class: for each kind of architecture, the class that Transformers loads it by.
+        folder: contains ``config.json``, safetensors and a tokenizer.
+        name: the model's name, for messages.
+        model_class: for each kind of architecture, the Transformers class that loads it.
 
     Raises:
         ModelError: a file is missing or damaged, the architecture is unknown, or the configuration
@@ -74,15 +74,16 @@ def read_checkpoint(folder: Path, name: str, model_class: Mapping[type, Any]) ->
         with torch.device("meta"):
             model = model_class[type(names)].from_config(config)
         needed = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
-    except Exception as error:  # of any kind: Transformers trusts a configuration
+    except Exception as error:  # any exception: Transformers trusts a configuration
         raise ModelError(
-            f"The config.json of the model {name} describes no {kind} model: {one_line(error)}"
+            f"The config.json of the model {name} describes no valid {kind} model: "
+            f"{one_line(error)}"
         ) from error
     held = sum(math.prod(shape) for shape in shapes.values())
     if needed > _MOST_NUMBERS_PER_STORED * held + _MOST_BUFFERS:
         raise ModelError(
             f"The config.json of the model {name} describes {needed:,} numbers, but its weights "
-            f"are {held:,}; give the config.json that belongs to them."
+            f"have {held:,}; give the config.json that belongs to them."
         )
     return Checkpoint(names, config)
 
@@ -98,7 +99,7 @@ def _read_config(folder: Path, name: str) -> dict[str, Any]:
     if not isinstance(kind, str) or kind not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ModelError(
-            f"The model {name} is of the architecture {str(kind)[:40]}; kndb knows {known}."
+            f"The model {name} has the architecture {str(kind)[:40]}; kndb supports {known}."
         )
     return content  # type: ignore[no-any-return]
 
@@ -126,8 +127,8 @@ def _stored_shapes(folder: Path, name: str) -> dict[str, tuple[int, ...]]:
         *(TypeError, AttributeError, RecursionError),
     ) as error:
         raise ModelError(
-            f"The file {path.name} of the model {name} cannot be read, perhaps as it was cut "
-            f"short; copy it again: {one_line(error)}"
+            f"The file {path.name} of the model {name} cannot be read, perhaps because it was "
+            f"cut short; copy it again: {one_line(error)}"
         ) from error
     return shapes
 
@@ -138,10 +139,10 @@ def _check_layers(
     shapes: Collection[str],
     name: str,
 ) -> None:
-    """The layers that the configuration declares are those of the files.
+    """Check that the configuration declares as many layers as the files contain.
 
     Raises:
-        ModelError: they are not.
+        ModelError: it does not.
     """
     key = CONFIG_MAPPING[content["model_type"]].attribute_map.get("num_hidden_layers", "")
     declared = content.get(key, content.get("num_hidden_layers"))
@@ -154,22 +155,22 @@ def _check_layers(
     if not isinstance(declared, int) or isinstance(declared, bool) or declared < 1:
         raise ModelError(
             f"The config.json of the model {name} gives {str(declared)[:40]!r} as the number of "
-            "layers; it has to be a whole number from 1 on."
+            "layers; it must be a whole number, at least 1."
         )
     if declared > held or (found and declared != held):
         raise ModelError(
             f"The config.json of the model {name} declares {declared} layers, but its weights "
-            f"hold {held if found else 'none'}; give the config.json that belongs to them."
+            f"have {held if found else 'none'}; give the config.json that belongs to them."
         )
 
 
 def check_loaded(report: Mapping[str, Any], hf: Any, name: str) -> None:
-    """Refuse a model with weights that its checkpoint does not hold.
+    """Reject a model with weights that are missing from its checkpoint.
 
     Args:
         report: Transformers' ``output_loading_info``.
         hf: the loaded model.
-        name: of the model, for messages.
+        name: the model's name, for messages.
 
     Raises:
         ModelError: tensors are missing, or have another shape.
@@ -193,7 +194,7 @@ def check_loaded(report: Mapping[str, Any], hf: Any, name: str) -> None:
         )
     if {key for key in parameters if key.startswith(body)} <= set(missing):
         raise ModelError(
-            f"None of the tensors in the files of the model {name} is one of a "
+            f"None of the tensors in the files of the model {name} belongs to a "
             f"{type(hf).__name__}, such as {_some(missing)}; give a checkpoint of that class."
         )
     raise ModelError(
@@ -203,7 +204,7 @@ def check_loaded(report: Mapping[str, Any], hf: Any, name: str) -> None:
 
 
 def check_window(config: Any, name: str) -> None:
-    """Refuse a model whose position embeddings leave no place for an answer.
+    """Reject a model whose position embeddings leave no room for an answer.
 
     Raises:
         ModelError: there is no position for a token.
@@ -212,13 +213,13 @@ def check_window(config: Any, name: str) -> None:
     if config.max_position_embeddings <= first:
         raise ModelError(
             f"The model {name} has {config.max_position_embeddings} position embeddings and its "
-            f"first token stands at {first}, so that no answer lies in its window; give the "
+            f"first token is at position {first}, so no answer fits in its window; give the "
             "config.json that belongs to the weights."
         )
 
 
 def _some(entries: Collection[str]) -> str:
-    """The first few, and how many there are besides.
+    """The first few entries, and how many more there are.
 
     >>> _some(["a", "b", "c", "d"])
     'a, b, c and 1 more'
@@ -228,5 +229,5 @@ def _some(entries: Collection[str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message on one line, cut where it gets long."""
+    """An error's message on one line, cut off if it is long."""
     return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Which model is meant, and how it is loaded: one value for every request that runs a model."""
+"""The choice of a model and how it is loaded: one value for every request that runs a model."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kndb.models.loading import EMBEDDED_MODELS, load_model, locate
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model by name, and how it is loaded and run.
+    """A model's name, and how the model is loaded and run.
 
     Attributes:
         name: a hub identifier, a folder, ``demo-masked`` or ``demo-causal``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
-        revision: branch, tag or commit of the hub.
+        revision: branch, tag or commit on the hub.
         memory: bytes for activations; the device's default when None.
     """
 
@@ -35,16 +35,16 @@ class ModelChoice:
 
     @property
     def folder(self) -> Path:
-        """Where the files are; from the hub they are fetched first.
+        """The folder with the files; those on the hub are downloaded first.
 
         Raises:
-            ModelError: neither a folder nor to be had from the hub.
+            ModelError: it is not a folder and cannot be downloaded from the hub.
         """
         return locate(self.name, self.revision)[0]
 
     @property
     def is_local(self) -> bool:
-        """Whether its files are on this machine without the hub."""
+        """Whether its files are on this machine, without the hub."""
         return self.name in EMBEDDED_MODELS or Path(self.name).is_dir()
 
     def load(self) -> LanguageModel[Any]:

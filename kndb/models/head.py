@@ -10,27 +10,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 IN_CACHE = 2**18
-"""Logits that are taken together on a CPU: they stay in a core's cache from the product that makes
-them to the product that uses them up."""
+"""Logits computed together on a CPU: they stay in a core's cache between the matrix product that
+produces them and the one that consumes them."""
 
 ON_DEVICE = 2**25
-"""The same elsewhere: enough to keep a device busy."""
+"""Logits computed together elsewhere: enough to keep a device busy."""
 
 FEWEST_WORDS = 1024
-"""Words are taken together in no smaller number: the products would be slow."""
+"""Least number of words taken together: with fewer, the products would be slow."""
 
 FEW_ROWS = 24
-"""Up to here the product with the embedding in front is quicker on a CPU, which would else repack
-the whole embedding: 26 against 52 ms for 12 rows of 119,547 by 768."""
+"""Up to this many rows, the product with the embedding on the left is faster on a CPU, which would
+otherwise repack the whole embedding: 26 instead of 52 ms for 12 rows and 119,547 by 768."""
 
 
 class AnswerProbability(torch.autograd.Function):
     """Softmax probability of one token per row, differentiable in the hidden state only.
 
     With logits ``z = W h + b`` and ``p = softmax(z)[y]``, ``dp/dh = p (W[y] - sum_v softmax(z)[v]
-    W[v])``. That sum is taken while the logits are at hand, so a part of the vocabulary is read
-    once for both, and no array of rows times vocabulary is kept; autograd keeps three. Softmax is
-    in float32, whatever the number format.
+    W[v])``. That sum is taken while the logits are available, so each part of the vocabulary is
+    read only once for both, and no array of rows by vocabulary is kept; autograd would keep three.
+    Softmax is in float32, whatever the number format.
     """
 
     @staticmethod
@@ -50,7 +50,7 @@ class AnswerProbability(torch.autograd.Function):
             weight: ``(vocabulary, width)`` output embedding.
             bias: ``(vocabulary,)`` or None.
             answers: ``(rows,)``.
-            cap: logits are ``cap * tanh(z / cap)`` where given (Gemma 2).
+            cap: if given, logits are ``cap * tanh(z / cap)`` (Gemma 2).
         """
         p, slope = _read(hidden, weight, bias, answers, cap, with_slope=ctx.needs_input_grad[0])
         ctx.save_for_backward(slope)
@@ -58,7 +58,7 @@ class AnswerProbability(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """Gradient in ``hidden``."""
+        """Gradient with respect to ``hidden``."""
         (slope,) = ctx.saved_tensors
         return grads[0][:, None].to(slope.dtype) * slope, None, None, None, None
 
@@ -72,7 +72,7 @@ def _read(
     *,
     with_slope: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """Probabilities ``(rows,)`` and their gradient ``(rows, width)``, without holding all logits.
+    """Probabilities ``(rows,)`` and their gradient ``(rows, width)``, without keeping all logits.
 
     The sum of exponentials, and the sum of embeddings weighted by them, are kept relative to the
     highest logit so far.

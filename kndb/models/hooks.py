@@ -1,4 +1,4 @@
-"""Hooks that never outlive their block, also when the block raises or is interrupted."""
+"""Hooks that never outlive their block, even if the block raises or is interrupted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 def capture_inputs(
     modules: Sequence[nn.Module], positions: Tensor, into: list[Tensor]
 ) -> Iterator[None]:
-    """Append to ``into`` each module's first input at the given positions, in calling order.
+    """Append to ``into`` each module's first input at the given positions, in call order.
 
     Args:
-        modules: called once each within the block, with inputs of shape ``(n, tokens, width)``.
-        positions: ``(n,)``, a token position for every sequence.
+        modules: each is called once within the block, with inputs of shape ``(n, tokens, width)``.
+        positions: ``(n,)``, a token position per sequence.
         into: receives one tensor ``(n, width)`` per module.
     """
 
@@ -35,9 +35,9 @@ def capture_inputs(
 def capture_calls(
     modules: Sequence[nn.Module], n: int, into: list[tuple[Tensor, dict[str, Any]]]
 ) -> Iterator[None]:
-    """Append to ``into`` each module's output and keyword arguments, in calling order.
+    """Append to ``into`` each module's output and keyword arguments, in call order.
 
-    Of the output only the first ``n`` sequences are kept.
+    Only the first ``n`` sequences of the output are kept.
     """
 
     def take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:

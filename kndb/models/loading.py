@@ -44,7 +44,7 @@ def load_model(
             ``demo-masked`` or ``demo-causal``.
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda`` or ``mps``.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
-        revision: branch, tag or commit of the hub.
+        revision: branch, tag or commit on the hub.
 
     Raises:
         ModelError: not found, not readable, of an unknown architecture, without safetensors, with
@@ -66,13 +66,13 @@ def load_model(
                 trust_remote_code=False,
                 dtype=DTYPES[dtype],
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # they are in the report, and refused
+                ignore_mismatched_sizes=True,  # check_loaded reports them instead
             )
         check_loaded(report, hf, name)
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except ModelError:
         raise
-    except Exception as error:  # of any kind: what the folder holds decides
+    except Exception as error:  # any exception: it depends on the folder's contents
         raise ModelError(f"The model {name} cannot be loaded: {one_line(error)}") from error
     names = checkpoint.names
     return adapt(hf.to(where), tokenizer, names, name, commit, weights_hash(folder))
@@ -80,7 +80,7 @@ def load_model(
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """No progress bar of Transformers for the length of a block: kndb shows its own."""
+    """Turn off Transformers' progress bars within a block: kndb shows its own."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -101,8 +101,8 @@ def adapt(
     """Wrap a loaded Transformers model. Its weights are frozen and it is put in evaluation mode.
 
     Raises:
-        ModelError: a weight is not a finite number, the tokenizer lacks the
-            token that baselines are made of, or there is no position for an answer.
+        ModelError: a weight is not a finite number, the tokenizer lacks the token that baselines
+            are made of, or there is no position for an answer.
     """
     _check_tokenizer(hf, tokenizer, names, name)
     check_window(hf.config, name)
@@ -134,14 +134,14 @@ def _check_tokenizer(hf: Any, tokenizer: Any, names: Encoder | Decoder, name: st
     )
     if token is None or token >= hf.get_input_embeddings().num_embeddings:
         raise ModelError(
-            f"The tokenizer of the model {name} has no {kind} token that the model knows, and "
-            f"baselines are made of it; give a {'masked' if masked else 'causal'} language model "
-            "with its own tokenizer."
+            f"The tokenizer of the model {name} has no {kind} token in the model's vocabulary, "
+            f"and baselines are made of it; give a {'masked' if masked else 'causal'} language "
+            "model with its own tokenizer."
         )
 
 
 def fuse_activations(hf: torch.nn.Module) -> None:
-    """Put PyTorch's one kernel in place of Transformers' five for the same GELU of GPT-2."""
+    """Replace Transformers' five kernels for GPT-2's GELU by PyTorch's single one."""
     for module in hf.modules():
         for name, part in module.named_children():
             if isinstance(part, NewGELUActivation):
@@ -153,10 +153,10 @@ def _first_down(hf: Any, names: Encoder | Decoder) -> Any:
 
 
 def pick_device(device: str) -> torch.device:
-    """The device of that name; ``auto`` takes the fastest there is.
+    """The device of that name; ``auto`` picks the fastest available.
 
     Raises:
-        UsageError: no such device, or not on this machine.
+        UsageError: there is no such device, or not on this machine.
     """
     if device not in DEVICES:
         raise UsageError(f"There is no device {device!r}; choose from {', '.join(DEVICES)}.")
@@ -165,7 +165,7 @@ def pick_device(device: str) -> torch.device:
         return torch.device(next((name for name, found in there.items() if found), "cpu"))
     if not there.get(device, True):
         raise UsageError(
-            f"The device {device} was asked for, but torch finds none on this machine."
+            f"The device {device} was requested, but torch finds none on this machine."
         )
     return torch.device(device)
 
@@ -176,16 +176,16 @@ def embedded_model(family: Literal["masked", "causal"]) -> Path:
 
 
 EMBEDDED_MODELS = tuple(sorted(folder.name for folder in _EMBEDDED.glob("demo-*")))
-"""Names of the models that kndb brings along."""
+"""Names of the models that come with kndb."""
 
 
 def locate(model: str | Path, revision: str | None = None) -> tuple[Path, str, str]:
-    """A local folder, the name, and the commit (empty for a folder given as such).
+    """The local folder, the name, and the commit (empty if ``model`` is a folder).
 
-    A demo model's name means that model, whatever folder of the same name is at hand.
+    A demo model's name always means that model, even if there is a folder of the same name.
 
     Raises:
-        ModelError: neither a folder nor to be had from the hub.
+        ModelError: it is not a folder and cannot be downloaded from the hub.
     """
     folder = _EMBEDDED / model if str(model) in EMBEDDED_MODELS else Path(model)
     if folder.is_dir():
@@ -196,16 +196,16 @@ def locate(model: str | Path, revision: str | None = None) -> tuple[Path, str, s
         found = Path(snapshot_download(str(model), revision=revision, allow_patterns=_FILES))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as e:
         raise ModelError(
-            f"There is no folder {model}, and no such model could be had from the hub: "
+            f"There is no folder {model}, and no such model could be downloaded from the hub: "
             f"{one_line(e)}"
         ) from e
     return found, str(model), found.name
 
 
 def weights_hash(folder: Path) -> str:
-    """SHA-256 over all tensors of a folder, by name, with their type and shape.
+    """SHA-256 of all tensors in a folder, ordered by name, with their type and shape.
 
-    Shards and file headers do not matter, so a model saved again has the same hash.
+    Sharding and file headers do not matter, so a model saved again has the same hash.
 
     Raises:
         ModelError: a file is damaged.

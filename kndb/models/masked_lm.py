@@ -22,7 +22,7 @@ from kndb.models.tokens import masked_targets
 
 
 class Layer:
-    """One post-norm encoder layer, by the names of :class:`Encoder`."""
+    """One post-norm encoder layer, with its modules named by :class:`Encoder`."""
 
     def __init__(self, module: nn.Module, names: Encoder, heads: int) -> None:
         self.module = module
@@ -41,7 +41,7 @@ class Layer:
 
         Args:
             asking: ``(rows, positions, width)``, some or all of ``hidden``.
-            hidden: ``(rows, length, width)``, what they attend to.
+            hidden: ``(rows, length, width)``, the states they attend to.
         """
         q, k, v = (
             self._split(part(x))
@@ -62,7 +62,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class ObservedSequences(Observed):
-    """Adds, per layer, what a row needs of it.
+    """Adds what a row needs of each layer.
 
     Attributes:
         hidden: ``(n, length, width)``, outputs of the layer.
@@ -187,13 +187,13 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         return self.read(hidden, answers)
 
     def _transformed(self, hidden: Tensor) -> Tensor:
-        """What the output embedding gets."""
+        """The output embedding's input."""
         for part in self.transform:
             hidden = part(hidden)
         return hidden
 
     def observed_rows(self, observed: ObservedSequences, layer: int, neurons: Tensor) -> Rows:
-        """See :meth:`LanguageModel.observed_rows`; ``hidden`` is not needed of the last layer."""
+        """See :meth:`LanguageModel.observed_rows`; the last layer's ``hidden`` is not used."""
         before = observed.attended[layer]
         last = layer == len(self.layers) - 1
         return Rows(before if last else observed.hidden[layer], before, neurons)
@@ -237,8 +237,8 @@ class MaskedLM(LanguageModel[ObservedSequences]):
     def row_bytes(self, length: int) -> tuple[int, int]:
         """See :meth:`LanguageModel.row_bytes`.
 
-        Kept are queries, keys, values, what comes of them, two norms, and what is activated; and
-        three quarters as much again: the process was measured to grow by more than the sum.
+        Autograd keeps queries, keys, values, the attention output, two norms and the activations.
+        Three quarters are added on top, as the process was measured to grow by more than the sum.
         """
         unit = length * self.dtype.itemsize * 7 // 4
         neurons, width = self.info.n_neurons, self.width

@@ -1,4 +1,4 @@
-"""Work in parts that fit a memory budget; halve the parts when memory runs out all the same."""
+"""Work in parts that fit a memory budget; halve the parts if memory runs out anyway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 CPU_BUDGET = 160 * 2**20
-"""Bytes for activations on the CPU. Twice as much is hardly faster there."""
+"""Bytes for activations on the CPU. Twice as much is hardly any faster."""
 
 
 def default_budget(device: torch.device) -> int:
@@ -28,18 +28,18 @@ def default_budget(device: torch.device) -> int:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether this error says that a device has no memory left."""
+    """Whether this error means that a device ran out of memory."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and "allocate memory" in str(error)
     )
 
 
 def release() -> None:
-    """Give freed memory back to the system.
+    """Return freed memory to the system.
 
-    The C library of Linux keeps it, and blocks of one length of prompts leave holes that those of
-    the next do not fit: without this, thousands of prompts of many lengths take several times the
-    memory of the first ones. Elsewhere it does nothing.
+    The C library on Linux keeps it, and blocks for prompts of one length leave holes that do not
+    fit those of the next: without this, thousands of prompts of many lengths take several times
+    the memory of the first ones. On other systems it does nothing.
     """
     if _TRIM:
         _TRIM(0)
@@ -52,7 +52,7 @@ class Budget:
         self.size = size
 
     def halve(self, at_least: int) -> None:
-        """Go on with half of it.
+        """Continue with half the budget.
 
         Raises:
             ModelError: even one item, ``at_least`` bytes, does not fit.
@@ -68,14 +68,14 @@ class Budget:
             torch.cuda.empty_cache()
 
     def run(self, costs: Sequence[int], work: Callable[[slice], Result]) -> Iterator[Result]:
-        """``work(slice)`` for consecutive items whose costs add up to at most the budget.
+        """Run ``work`` on slices of consecutive items whose costs add up to at most the budget.
 
-        When memory runs out, the budget is halved for good, and the same items are tried again in
-        smaller parts.
+        If memory runs out, the budget is halved for good, and the same items are retried in smaller
+        parts.
 
         Args:
             costs: bytes of each item.
-            work: gives anything but None for a slice of the items.
+            work: returns anything but None for a slice of the items.
 
         Raises:
             ModelError: a single item does not fit.

@@ -1,8 +1,8 @@
 """Attention of single-token rows to the keys and values of their prompts, which are never copied.
 
-The rows of several prompts are multiplied with the keys of all of them at once, and what belongs to
-another prompt is masked: for the few prompts of a part that is cheaper than a copy of the keys and
-values for every row, and than its gradient.
+The rows of several prompts are multiplied by the keys of all of them at once, and those of other
+prompts are masked: for the few prompts of a part, this is cheaper than copying the keys and values
+for every row, with the copy's gradient.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ NAME = "kndb_prefix"
 
 
 class Prefix:
-    """Keys and values of the prompts that rows belong to, the answer position's own left out.
+    """Keys and values of the prompts that rows belong to, without those of the answer position.
 
     Attributes:
         unique: the prompts, ascending.
-        place: ``(rows,)``, the place of each row's prompt among them.
+        place: ``(rows,)``, the index of each row's prompt in ``unique``.
     """
 
     def __init__(self, keys: list[Tensor], values: list[Tensor], prompts: Tensor) -> None:
@@ -41,7 +41,7 @@ class Prefix:
         return keys, values
 
     def mask(self, columns: int, like: Tensor) -> Tensor | None:
-        """Minus infinity where a column is another prompt's, ``(rows, columns)``."""
+        """Minus infinity where a column belongs to another prompt, ``(rows, columns)``."""
         if len(self.unique) == 1:
             return None
         if columns not in self._masks:
@@ -64,21 +64,21 @@ def attend(
     softcap: float | None = None,
     **unused: Any,
 ) -> tuple[Tensor, None]:
-    """What a layer's attention mixes for each row, as Transformers asks it of an implementation.
+    """A layer's attention output for each row, with the interface that Transformers expects.
 
     Args:
-        module: the attention module, which knows its layer.
+        module: the attention module, which has its layer's index.
         query: ``(rows, heads, 1, head width)``.
-        key: ``(rows, key heads, 1, head width)``, of the rows themselves.
+        key: ``(rows, key heads, 1, head width)``, the rows' own.
         value: likewise.
-        attention_mask: not looked at: a row sees its whole prefix and itself.
-        prefix: what is in front of the rows.
-        scaling: of the products.
-        softcap: products are ``softcap * tanh(product / softcap)`` where given (Gemma 2).
-        unused: dropout and the like.
+        attention_mask: ignored: a row sees its whole prefix and itself.
+        prefix: keys and values of the rows' prompts.
+        scaling: factor of the products.
+        softcap: if given, products are ``softcap * tanh(product / softcap)`` (Gemma 2).
+        unused: other arguments, such as dropout.
 
     Returns:
-        ``(rows, 1, heads, head width)``, and no weights.
+        ``(rows, 1, heads, head width)``, and None in place of the weights.
     """
     rows, heads, _, width = query.shape
     groups = key.shape[1]
@@ -104,7 +104,7 @@ AttentionInterface.register(NAME, attend)
 
 @contextmanager
 def prefix_attention(config: Any) -> Iterator[None]:
-    """Let the layers of this configuration attend to a prefix, for the length of a block."""
+    """Let the layers of this configuration attend to a prefix within a block."""
     before = config._attn_implementation
     config._attn_implementation = NAME
     try:

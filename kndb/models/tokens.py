@@ -1,8 +1,8 @@
-"""From a prompt's text to token sequences and answer positions. Knows tokenizers, no weights.
+"""From a prompt's text to token sequences and answer positions. Uses tokenizers, no weights.
 
-The answer is tokenized where it stands, so that it gets the leading space, the case and the word
-pieces that the model saw in training, and never a special token. The prompt's words are those of
-its text, whatever the tokenizer takes for a word.
+The answer is tokenized in place, so that it gets the leading space, the case and the word pieces
+that the model saw in training, and never a special token. The prompt's words are those of its text,
+whatever the tokenizer considers a word.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _END_OF_SENTENCE = re.compile(r"\s*[.。．।!！…]?\s*")
 
 
 class Unusable(Exception):
-    """A model cannot be asked this prompt. The message is the reason, in a few words."""
+    """A model cannot be asked this prompt. The message gives the reason in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Tokens:
 
     Attributes:
         ids: token identifiers.
-        spans: ``(start, end)`` characters of each token; None if the tokenizer gives none and the
-            tokens are not found in the text.
-        special: whether a token is a special one.
-        blank: whether a token is white space only.
+        spans: ``(start, end)`` characters of each token; None if the tokenizer gives no offsets and
+            the tokens are not found in the text.
+        special: whether each token is a special one.
+        blank: whether each token is white space only.
     """
 
     ids: list[int]
@@ -41,7 +41,7 @@ class Tokens:
     blank: list[bool]
 
     def until(self, end: int) -> Tokens:
-        """The first tokens."""
+        """The tokens before index ``end``."""
         spans = None if self.spans is None else self.spans[:end]
         return Tokens(self.ids[:end], spans, self.special[:end], self.blank[:end])
 
@@ -55,7 +55,7 @@ def tokenize(tokenizer: Any, text: str) -> Tokens:
         ids,
         spans,
         [bool(flag) or i in every_special for i, flag in zip(ids, added, strict=True)],
-        # The "▁" or "Ġ" put before a word has the span of the word's first letter.
+        # A "▁" or "Ġ" added before a word has the span of the word's first letter.
         [is_space(name) and name != seen for name, seen in zip(names, shown, strict=True)],
     )
 
@@ -63,7 +63,7 @@ def tokenize(tokenizer: Any, text: str) -> Tokens:
 def _encode(
     tokenizer: Any, text: str, *, special: bool
 ) -> tuple[list[int], list[Span] | None, list[str], list[int]]:
-    """Identifiers, positions, names, and 1 for each token that the tokenizer added."""
+    """Identifiers, spans, names, and 1 for each token that the tokenizer added."""
     if not tokenizer.is_fast:
         ids = tokenizer(text, add_special_tokens=special)["input_ids"]
         names = tokenizer.convert_ids_to_tokens(ids)
@@ -79,10 +79,10 @@ def _encode(
 
 
 def answer_tokens(tokenizer: Any, before: str, answer: str, after: str = "") -> list[int]:
-    """The answer's tokens as they stand between ``before`` and ``after``.
+    """The answer's tokens as they appear between ``before`` and ``after``.
 
-    Where a token reaches over the answer's border, or none has a position, the answer is tokenized
-    by itself, with the space in front of it.
+    If a token crosses the answer's border, or tokens have no spans, the answer is tokenized by
+    itself, with the space in front of it.
     """
     start, end = len(before), len(before) + len(answer)
     text = before + answer + after
@@ -100,9 +100,9 @@ def _within(text: str, span: Span, start: int, end: int) -> bool:
 
 
 def prompt_words(tokens: Tokens, text: str, hole: Span | None = None) -> list[tuple[int, ...]]:
-    """Positions of the tokens of each word, special tokens left out; see :func:`group_words`.
+    """Positions of each word's tokens, without special tokens; see :func:`group_words`.
 
-    Where the tokens have no positions in the text, each token is a word.
+    If the tokens have no spans in the text, each token is a word.
     """
     if tokens.spans is None:
         return [(i,) for i, special in enumerate(tokens.special) if not special]
@@ -116,7 +116,7 @@ def prompt_words(tokens: Tokens, text: str, hole: Span | None = None) -> list[tu
 
 
 def split_prompt(text: str, answer: str) -> tuple[str, str]:
-    """The text before and after the answer's place.
+    """The text before and after the answer's placeholder.
 
     Raises:
         Unusable: not exactly one ``[MASK]``, or an empty answer.
@@ -132,7 +132,7 @@ def split_prompt(text: str, answer: str) -> tuple[str, str]:
 
 
 def masked_targets(tokenizer: Any, text: str, answer: str, longest: int) -> tuple[Target, ...]:
-    """Targets for a masked model: as many masks as the answer has tokens, each read at its own.
+    """Targets for a masked model: one mask per answer token, each token read at its own mask.
 
     Raises:
         Unusable: see :func:`split_prompt`; also unknown tokens, a prompt too long or without words.
@@ -156,7 +156,7 @@ def masked_targets(tokenizer: Any, text: str, answer: str, longest: int) -> tupl
 
 
 def causal_targets(tokenizer: Any, text: str, answer: str, longest: int) -> tuple[Target, ...]:
-    """Targets for a causal model: each answer token after the prompt and the tokens before it.
+    """Targets for a causal model: each answer token follows the prompt and the tokens before it.
 
     Raises:
         Unusable: see :func:`masked_targets`; also an answer that is not last.
@@ -195,7 +195,7 @@ def _check(tokenizer: Any, prompt: list[int], answer: list[int], words: list[Any
         raise Unusable("the answer has unknown tokens")
     if special.intersection(answer):
         raise Unusable("the answer holds a special token")
-    # GPT-2's tokenizer names its end of text as the unknown token: it never stands for a word.
+    # GPT-2's tokenizer declares its end of text as the unknown token: it never replaces a word.
     if unknown is not None and unknown != tokenizer.eos_token_id and unknown in prompt:
         raise Unusable("the prompt has unknown tokens")
     if not words:

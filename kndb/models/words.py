@@ -1,7 +1,7 @@
-"""The words of a text, as groups of a tokenizer's tokens. Knows characters, no tokenizer.
+"""The words of a text, as groups of a tokenizer's tokens. Uses characters, no tokenizer.
 
-A word is a word of the text: the pre-tokenizers of Gemma, Llama 2 and others leave a whole sentence
-as one piece, and each has its own idea of a word.
+Words are defined by the text alone: the pre-tokenizers of Gemma, Llama 2 and others leave a whole
+sentence as one piece, and each has its own idea of a word.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _UNSPACED = re.compile(
 def group_words(
     text: str, spans: Sequence[Span | None], hole: Span | None = None
 ) -> list[tuple[int, ...]]:
-    """The numbers of each word's tokens, in the order of the text.
+    """The numbers of each word's tokens, in text order.
 
     The text is split at white space, and each punctuation mark is a piece by itself. A token
-    belongs to every piece that it touches; pieces that one token touches are one word. A token with
-    a letter of a script without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) is a word by
-    itself. A token of white space alone goes with the word after it, as the space in "Ġof" does,
-    or with none before a word of such a script.
+    belongs to every piece that it touches; pieces touched by the same token form one word. A token
+    with a letter of a script without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) is a
+    word by itself. A token of white space alone belongs to the word after it, like the space in
+    "Ġof", or to none before a word of such a script.
 
     Args:
-        text: what was tokenized.
+        text: the text that was tokenized.
         spans: ``(start, end)`` characters of each token, empty for white space that the tokenizer
-            made up; None for a token to leave out.
-        hole: characters that are not part of the text: the masks in the answer's place.
+            added; None for a token to leave out.
+        hole: span of characters that are not part of the text: the masks in place of the answer.
 
     >>> group_words("Paris, l'Inde", [(0, 3), (3, 5), (5, 6), (6, 9), (9, 13)])
     [(0, 1), (2,), (3,), (4,)]
@@ -71,13 +71,13 @@ def group_words(
     word_of = list(accumulate(begins_word))
     words: dict[int, list[int]] = {}
     for piece, tokens in parts:
-        # Words count from 1, so that negative numbers are free for tokens that stand alone.
+        # Words count from 1, so negative numbers are free for tokens that are words by themselves.
         words.setdefault(word_of[piece] if piece >= 0 else -1 - tokens[0], []).extend(tokens)
     return [tuple(tokens) for tokens in words.values()]
 
 
 def _pieces(text: str, hole: Span | None) -> list[int]:
-    """For each character the number of its piece; -1 for white space and in the hole."""
+    """The number of each character's piece; -1 for white space and in the hole."""
     piece_at = [-1] * len(text)
     number = 0
     for start, end in [(0, hole[0]), (hole[1], len(text))] if hole else [(0, len(text))]:

@@ -2,7 +2,7 @@
 
 It shares nothing with kndb's engine but the tokenization (its targets). It follows the released
 code of AMIG (heng840/AMIG, garns.py) and Dai et al. 2022 in its arithmetic, and is what
-``amig-code`` and ``ig-zero`` have to equal.
+``amig-code`` and ``ig-zero`` must equal.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def hooked(module: nn.Module, hook: Callable[..., Any], *, before: bool) -> Any:
 
 
 class Naive:
-    """One Transformers model with the modules that hold its neurons.
+    """One Transformers model with the modules that contain its neurons.
 
     ``sites`` are the modules per layer; with ``before`` the neurons are their input (a down
-    projection), else their output (an up projection: neurons before the activation).
+    projection), otherwise their output (an up projection: neurons before the activation).
     """
 
     def __init__(self, hf: Any, sites: Sequence[nn.Module], *, before: bool) -> None:
@@ -51,7 +51,7 @@ class Naive:
         return found[0]
 
     def probability(self, target: Target, layer: int, neurons: Tensor) -> Tensor:
-        """F with the layer's neurons put in place: ``(n_neurons,)`` → ``()``."""
+        """F with the layer's neurons replaced: ``(n_neurons,)`` → ``()``."""
         return self.probabilities(target, layer, neurons[None])[0]
 
     def probabilities(self, target: Target, layer: int, points: Tensor) -> Tensor:

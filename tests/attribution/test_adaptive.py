@@ -1,4 +1,4 @@
-"""Adaptive integration: exact scores on stiff paths, and a word when that cannot be had."""
+"""Adaptive integration: exact scores on stiff paths, and a report when they cannot be reached."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STIFF = ["bert", "llama", "gemma3_text"]
 def stiff(architecture: str) -> LanguageModel[Any]:
     """A model whose neurons write three times as much, and whose choice is sharp.
 
-    F bends along its paths, so that one node will not do.
+    F bends along its paths, so one node is not enough.
     """
     hf = hf_model(architecture)
     model = adapt(hf, tokenizer_of(architecture), ARCHITECTURES[architecture], "stiff")
@@ -37,7 +37,7 @@ def stiff(architecture: str) -> LanguageModel[Any]:
 
 
 def in_halves(model: LanguageModel[Any], nodes: int) -> Any:
-    """Scores of the first prompt, with this many Gauss-Legendre nodes in either half."""
+    """Scores of the first prompt, with this many Gauss-Legendre nodes in each half."""
     targets = model.targets(*PROMPTS[0])
     return torch.stack([target_in_halves(model, t, nodes) for t in targets]).mean(0).numpy()
 

@@ -1,4 +1,4 @@
-"""Hooks are gone whatever happens, memory that runs out costs nothing, and odd numbers."""
+"""Hooks are always removed, running out of memory changes no results, and odd numbers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def raising(error: type[BaseException]) -> Callable[..., None]:
 
 
 class Cramped:
-    """A hook that lets no more than so many rows through, as a device without memory would."""
+    """A hook that lets at most this many rows through, like a device short of memory."""
 
     def __init__(self, rows: int) -> None:
         self.rows = rows

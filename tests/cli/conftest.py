@@ -27,7 +27,7 @@ PROMPTS = [
     Prompt(PORTUGAL, "en", "The capital of [X] is [Y].", "Portugal", "Lisbon"),
 ]
 
-# (layer, neuron, score) of each prompt, in the order of PROMPTS; the last is skipped.
+# (layer, neuron, score) for each prompt, in the order of PROMPTS; the last is skipped.
 SCORES = [
     [(2, 117, 0.30), (1, 33, 0.10), (0, 5, 0.02)],
     [(2, 117, 0.20), (1, 34, 0.10)],

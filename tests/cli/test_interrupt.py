@@ -29,7 +29,7 @@ def test_an_interrupt_says_so_and_exits_130(database, tmp_path):
     started = subprocess.Popen(args, stderr=subprocess.PIPE)
     try:
         wait_for(mark, started)
-        time.sleep(0.5)  # most often the query runs by then; the answer is the same if not
+        time.sleep(0.5)  # the query usually runs by then; if not, the outcome is the same
         started.send_signal(signal.SIGINT)
         _, err = started.communicate(timeout=READY)
     finally:

@@ -34,7 +34,7 @@ def test_help_lists_every_command_and_imports_no_model_library(process):
 @pytest.mark.parametrize("args", [("query", "--fact", "France"), ("sql", "SELECT 1"), ("runs",)])
 def test_queries_import_nothing_heavy(process, args):
     modules, text = imported(process, *args)
-    assert ("duckdb" in modules) == (args[0] != "sql")  # a process of its own asks
+    assert ("duckdb" in modules) == (args[0] != "sql")  # it queries in a separate process
     assert not modules & (HEAVY | {"rich", "numpy"})
     assert text.count("\n") > 1
 

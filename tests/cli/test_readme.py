@@ -1,4 +1,4 @@
-"""The README against the program. ``tests/docs`` runs what it shows the output of."""
+"""The README against the program. ``tests/docs`` runs the commands with output."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def differences(session: Session, page: str) -> list[str]:
-    """The steps of a page that print something else than it shows; `make transcripts` mends it."""
+    """The steps of a page whose output differs from what it shows; `make transcripts` fixes it."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return [
         f"{line}: {found[1]!r} instead of {found[0]!r} in\n{printed}"
@@ -26,9 +26,9 @@ def differences(session: Session, page: str) -> list[str]:
 def test_pages_show_what_is_printed_and_their_python_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One test, as all of it asks the database that the tutorial makes."""
+    """A single test, since every step uses the database that the tutorial makes."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KNDB_DB", "")  # so that what a page exports is undone
+    monkeypatch.setenv("KNDB_DB", "")  # so that a page's exports are undone
     monkeypatch.syspath_prepend(ROOT / "docs")
     session = Session()
     assert differences(session, "docs/tutorial.md") == []

@@ -1,4 +1,4 @@
-"""An update pushes towards the new answer, whatever the sign of a neuron's activation."""
+"""An update pushes towards the new answer, regardless of the sign of a neuron's activation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tiny import CAUSAL, MASKED, PROMPTS, hf_model, tiny, tokenizer_of
 FRANCE, _, JAPAN, GERMANY = PROMPTS
 NEURON = Neuron(1, 17)
 STRENGTH = 4.0
-"""A model of three layers, 48 neurons each, wants a stronger push than the default."""
+"""A model of three layers of 48 neurons needs a stronger push than the default."""
 
 
 def p(model: LanguageModel[Any], text: str, *answers: str) -> list[float]:

@@ -109,11 +109,11 @@ def size(
 
 
 def test_no_change_is_smaller() -> None:
-    """SciPy, told nothing of gradients or duals in closed form, finds no smaller one."""
+    """SciPy, without closed-form gradients or duals, finds no smaller change."""
     model = trained_llama()
     tokens, targets, keep = kept(model, JAPAN), wanted(model), 3.0
     problem = fits._Problem(model, NEURONS, targets, tokens, keep)
-    # A near aim, for further off there are several minima.
+    # An aim close by, since there are several minima further away.
     near = float(problem.linearise(problem.no_change())[0].min()) + 1.0
     found = fit(model, NEURONS, targets, tokens, keep, near)
     aim = float(found.log_odds.min())

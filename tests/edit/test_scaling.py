@@ -1,4 +1,4 @@
-"""Suppressing and enhancing for the length of a block."""
+"""Suppressing and enhancing within a block."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_enhancing_doubles_what_the_projection_gets(architecture: str) -> None:
 
     def seen() -> Tensor:
         found: list[Tensor] = []
-        # Layer 0 gets the same input whatever the neurons of layer 0 do.
+        # The input of layer 0 does not depend on its own neurons.
         handle = model.down[0].register_forward_pre_hook(lambda m, args: found.append(args[0]))
         with torch.no_grad():
             model.hf(input_ids=tokens)

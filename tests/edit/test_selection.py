@@ -104,7 +104,7 @@ def test_other_facts_have_other_objects_and_are_near_or_far(source: EditSource) 
     # Neither the same object (Q3) nor the new one (Q4, Q7).
     assert others(same_relation=True) == {"P36:Q2"}
     assert others(same_relation=False) == {"P17:Q5", "P17:Q6"}
-    # Rome is a capital too; Oslo is none here.
+    # Rome is a capital too; Oslo is not one here.
     settings = EditSettings("erase", "0:1", unrelated=10)
     kinds = {probe.fact_key: probe.kind for probe in plan_edit(source, fact, settings).probes}
     assert kinds == {

@@ -1,4 +1,4 @@
-"""Edits of weights do what they say, and are undone bit for bit."""
+"""Edits of weights do what they promise, and are undone bit for bit."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def naive(
     factor: float,
     wanted: int,
 ) -> list[float]:
-    """The measures, prompt by prompt and whole run by whole run."""
+    """The measures, one prompt and one whole run at a time."""
     pairs = [
         (
             probability(folder, prompt.text, prompt.answer),

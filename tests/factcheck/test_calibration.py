@@ -1,4 +1,4 @@
-"""Calibration sees no test fact, and the check that follows from it says what it knows."""
+"""Calibration sees no test fact, and the resulting check gives its reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims find their fact whatever their form, and never another one."""
+"""Claims in any form find their fact, and never another one."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def facts(tmp_path: Path) -> Path:
 
 
 def table(path: Path, name: str) -> list[tuple[Any, ...]]:
-    """All rows of a table, but for times."""
+    """All rows of a table, except times."""
     columns = "* EXCLUDE (started_at, finished_at)" if name == "run" else "*"
     with kndb.open(path) as db:
         return sorted(db.sql(f"SELECT {columns} FROM {name}").rows(), key=repr)

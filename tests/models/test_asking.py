@@ -1,4 +1,4 @@
-"""What a model answers to prompts, against whole runs of the Transformers model."""
+"""A model's answers to prompts, against whole runs of the Transformers model."""
 
 from __future__ import annotations
 

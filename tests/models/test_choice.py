@@ -11,7 +11,7 @@ from kndb.models.loading import EMBEDDED_MODELS, embedded_model
 
 
 def test_a_demo_model_loads_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "demo-masked").mkdir()  # an empty folder of that name is not in the way
+    (tmp_path / "demo-masked").mkdir()  # an empty folder of that name does not matter
     monkeypatch.chdir(tmp_path)
     assert EMBEDDED_MODELS == ("demo-causal", "demo-masked")
     model = kndb.load_model("demo-masked", device="cpu")

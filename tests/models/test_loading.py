@@ -1,4 +1,4 @@
-"""Loading from folders: what is taken, what is refused, and in which words."""
+"""Loading from folders: what is accepted, what is rejected, and the messages."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_damaged_weights(folder: Path) -> None:
 def test_unknown_architecture(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "model_type": "t5"}))
-    with pytest.raises(ModelError, match="t5; kndb knows bert, roberta"):
+    with pytest.raises(ModelError, match="t5; kndb supports bert, roberta"):
         load_model(folder)
 
 
@@ -118,7 +118,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_a_hub_name_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match="no such model could be had from the hub"):
+    with pytest.raises(ModelError, match="no such model could be downloaded from the hub"):
         load_model("nobody/nothing")
 
 

@@ -1,4 +1,4 @@
-"""Words are the text's words, whatever the tokenizer: in eleven languages, on tokenizers of all
+"""Words depend on the text, not the tokenizer: in eleven languages, on tokenizers of all
 kinds, with the words written by hand, and against a slow implementation with sets.
 """
 
@@ -43,7 +43,7 @@ UNSPACED = {
     "th": "เมืองหลวงของไทยคือ",
 }
 BARE = str.maketrans("", "", " ▁#")
-BYTES = ("byte", "SentencePiece")  # kinds that know every character
+BYTES = ("byte", "SentencePiece")  # kinds that cover every character
 
 
 def words_of(tokenizer: Any, text: str) -> list[tuple[int, ...]]:
@@ -63,7 +63,7 @@ def shown(tokenizer: Any, text: str) -> list[str]:
 @pytest.mark.parametrize("kind", FAST)
 def test_words_between_spaces(kind: str, language: str) -> None:
     text, words = SPACED[language]
-    if "uncased" in kind:  # has no accents, nor Hindi's vowel signs that stand above or below
+    if "uncased" in kind:  # strips accents, and Hindi's vowel signs above or below
         assert [unaccented(word) for word in shown(fast(kind), text)] == unaccented(words).split(
             "|"
         )
@@ -93,7 +93,7 @@ def test_a_token_of_a_script_without_spaces_is_a_word(kind: str, language: str) 
     names = tokenizer.convert_ids_to_tokens(ids)
     letters = [i for i, name in enumerate(names) if name not in ("<s>", "▁")]
     assert words_of(tokenizer, text) == [(i,) for i in letters]
-    if language == "th":  # nothing learnt: three bytes a letter
+    if language == "th":  # nothing learnt: three bytes per letter
         assert len(letters) > 2 * len(text)
 
 

@@ -166,7 +166,7 @@ sys.stdin.readline()
 
 @contextmanager
 def held(path: Path, by: str) -> Iterator[int]:
-    """Another process holds the file for the length of the block; its number is given."""
+    """Another process locks the file within the block; yield its number."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path), by],
         stdin=subprocess.PIPE,

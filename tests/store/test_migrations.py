@@ -143,7 +143,7 @@ def upgrade() -> None:
 
 @pytest.fixture
 def next_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes this kndb know one revision more, which ends with the given statement."""
+    """Adds one more revision to this kndb, which ends with the given statement."""
     folder = tmp_path / "migrations"
     shutil.copytree(Path(kndb_migrations.__file__).parent, folder)
 

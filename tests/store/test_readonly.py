@@ -1,4 +1,4 @@
-"""People's SQL answers, and can neither change nor reach anything."""
+"""Users' SQL is answered, and can neither change nor reach anything."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_an_endless_query_can_be_interrupted(path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
-        time.sleep(0.5)  # most often the query runs by then; the answer is the same if not
+        time.sleep(0.5)  # the query usually runs by then; if not, the outcome is the same
         process.send_signal(signal.SIGINT)
         try:
             assert process.communicate(timeout=240)[0] == "interrupted\n"

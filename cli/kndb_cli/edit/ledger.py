@@ -38,13 +38,13 @@ def list_(
     output: options.Out = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """List the edits of the ledger, with how well each did."""
+    """List the edits in the ledger, and how well each did."""
     target = choose(format, json, output, quiet)
     emit_ledger(ledger_rows(db, None), target)
 
 
 def ledger_rows(db: Path, ids: Sequence[int] | None) -> Result:
-    """The ledger's rows of these edits, or of all."""
+    """The ledger's rows for these edits, or for all."""
     with kndb.open(db) as database:
         return database.sql(_LEDGER, {"ids": None if ids is None else list(ids)})
 
@@ -54,7 +54,7 @@ def show(
     db: options.Database = options.DATABASE,
     delta: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the weight change there, as safetensors."),
+        typer.Option(metavar="FILE", help="Write the weight change to this file, as safetensors."),
     ] = None,
     format: options.FormatOption = None,
     json: options.Json = False,
@@ -94,7 +94,7 @@ def summary_lines(rows: Sequence[Mapping[str, Any]], edit: Mapping[str, Any]) ->
 
 
 def _percent(share: float | None) -> str:
-    """A share for people.
+    """A share as a percentage.
 
     >>> _percent(0.5), _percent(None)
     ('50 %', 'unknown')
@@ -117,7 +117,7 @@ def undo(
     db: options.Database = options.DATABASE,
     model: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="An edited model, to take the edit out of."),
+        typer.Option(metavar="DIR", help="An edited model to remove the edit from."),
     ] = None,
     save: Annotated[
         Path | None,
@@ -168,4 +168,4 @@ def apply(
 
     record = apply_edits(db, edits, model, save, revision)
     n = len(record.edits)
-    note(f"{save} holds the model with {n} edit{'s'[: n > 1]} in its weights.", quiet)
+    note(f"Wrote the model with {n} edit{'s'[: n > 1]} in its weights to {save}.", quiet)

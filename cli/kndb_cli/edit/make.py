@@ -28,7 +28,7 @@ app.command()(edit_ledger.undo)
 app.command()(edit_ledger.apply)
 
 _REASONS = 20
-"""Reasons for skipping that a summary names."""
+"""The most reasons for skipping that a summary lists."""
 
 
 @app.callback()
@@ -86,7 +86,7 @@ def edit(
     from kndb.edit.scores import REWRITING
 
     rewriting = mode if mode in REWRITING else "update"
-    # Records of a file bring their own targets.
+    # Records in a file have their own targets.
     default = rewriting if target is not None else "erase"
     settings = EditSettings(
         mode=default if mode is None or (file and mode in REWRITING) else mode,  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ def _one(request: EditRequest, job: Job, where: Output) -> None:
     if done.skipped:
         raise NotFound(f"Nothing was edited: {next(iter(done.skipped))}.")
     if done.last is None:
-        note("This edit is in the ledger already.", where.quiet)
+        note("This edit is already in the ledger.", where.quiet)
         edit_ledger.show_edit(request.database, str(done.edit_ids[0]), where)
         return
     rows = [
@@ -137,7 +137,7 @@ def _one(request: EditRequest, job: Job, where: Output) -> None:
         for row in measure_rows(done.last.measured, done.last.settings)
     ]
     if not rows:
-        raise KndbError("The model could be asked none of the edit's prompts.")
+        raise KndbError("The model cannot be asked any of the edit's prompts.")
     emit_measured(_listing(rows), where)
     note("\n".join(edit_ledger.summary_lines(rows, _facts(done))), where.quiet)
     stored = "nothing was stored" if request.dry_run else f"edit {done.edit_ids[0]}"
@@ -169,7 +169,7 @@ def _facts(done: EditSummary) -> dict[str, Any]:
 
 
 def _many(request: EditRequest, jobs: Any, total: int, where: Output) -> None:
-    """Make the edits of a file, and show the ledger's rows of them."""
+    """Make the edits in a file, and show their rows in the ledger."""
     done = _edit(request, jobs, total, where.quiet)
     if not request.dry_run:
         emit_ledger(edit_ledger.ledger_rows(request.database, done.edit_ids), where)
@@ -188,6 +188,6 @@ def _edit(request: EditRequest, jobs: Any, total: int, quiet: bool) -> EditSumma
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb.edit.batch import edit as make
 
-    kept = "What was done is in the ledger; the same command goes on from there."
+    kept = "Finished work is stored; run the same command again to continue."
     with resumable(kept, quiet), reporting(request.model.label, "edits", quiet) as report:
         return make(request, jobs, total, report)

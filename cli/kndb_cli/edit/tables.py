@@ -1,4 +1,4 @@
-"""How edits look in a terminal: the columns that people need, which fit into 80 characters.
+"""Tables of edits for a terminal: the columns that people need, which fit into 80 characters.
 
 Files and pipes get every row and column; this draws tables only.
 """
@@ -55,7 +55,7 @@ def emit_ledger(rows: Rows, where: Output) -> None:
 
 
 def _measured(rows: Rows) -> RenderableType:
-    """A line for each prompt whatever the width: texts and answers are folded."""
+    """One line per prompt at any width: texts and answers are folded."""
     # Here, because only tables need it: saves the import of Rich, 0.05 s, in every pipe.
     from kndb_cli.output.tables import column_cells, empty_table
 

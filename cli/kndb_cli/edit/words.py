@@ -15,7 +15,7 @@ DISTANCES = {
 """Parts that are prompts of other facts, from near to far, in words."""
 
 MeasuredPrompt = Mapping[str, Any]
-"""A prompt's measurements, by the columns of ``Ledger.show``."""
+"""A prompt's measurements, keyed by the columns of ``Ledger.show``."""
 
 
 _REWRITING = ("update", "fit")
@@ -45,14 +45,14 @@ def _own(rows: Sequence[MeasuredPrompt], mode: str, target: str | None) -> Itera
         if row["success"] is not None:
             by_lang[row["lang"]].append(row["success"])
     if not by_lang:
-        yield f"Nothing can be said of the fact: {_unknown(mode)}."
+        yield f"Nothing can be said about the fact: {_unknown(mode)}."
         return
     won = [lang for lang, successes in sorted(by_lang.items()) if fmean(successes) > 0.5]
     which = f" ({', '.join(won)})" if won else ""
     yield f"In {len(won)} of {len(by_lang)} languages{which} {_claim(mode, target)}."
     silent = sorted({row["lang"] for row in rows} - set(by_lang))
     if silent:
-        yield f"Nothing can be said of {', '.join(silent)}: {_unknown(mode)}."
+        yield f"Nothing can be said about {', '.join(silent)}: {_unknown(mode)}."
     before, after = (fmean(row[f"p_old_{when}"] for row in rows) for when in ("before", "after"))
     yield f"The old answer's probability went from {before:.3f} to {after:.3f}."
     new = [row for row in rows if row["p_new_before"] is not None]

@@ -52,7 +52,8 @@ def all_(
     kndb evaluate all --model demo-masked --report report
 
     DIR/index.html is self-contained. If the database lacks something, such as a calibration, the
-    page names the command that makes it. The same command resumes where it stopped.
+    page names the command that creates it. Ctrl-C loses nothing: run the same command again to
+    continue.
     """
     choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
     # Deferred: imports PyTorch, which takes seconds and --help does not need.
@@ -71,7 +72,7 @@ def all_(
         seed=seed,
         fresh=fresh,
     )
-    with resumable("Finished work is kept; the same command resumes there.", quiet):
+    with resumable("Finished work is stored; run the same command again to continue.", quiet):
         written = write_report(request, progress)
     if written.kept:
         note(f"Kept tables made with the same settings: {', '.join(written.kept)}.", quiet)

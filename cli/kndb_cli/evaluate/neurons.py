@@ -41,7 +41,7 @@ def localisation(
     ] = 24,
     langs: Langs = None,
     unrelated: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Unrelated facts asked for each fact.")
+        int, typer.Option(metavar="N", min=1, help="Unrelated facts measured for each fact.")
     ] = 6,
     replicates: Replicates = 1000,
     seed: Seed = 0,

@@ -32,7 +32,7 @@ Relation = Annotated[
     str | None,
     typer.Option(
         metavar="RELATION",
-        help="Its relation, where the subject has several facts: P36, capital.",
+        help="Its relation, if the subject has several facts: P36, capital.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -40,7 +40,7 @@ File = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Many edits: one JSON object a line (fact, target, target_lang, mode, neurons, "
+        help="Many edits: one JSON object per line (fact, target, target_lang, mode, neurons, "
         "langs, lambda, labels), or CounterFact records.",
         rich_help_panel=_WHAT,
     ),
@@ -51,7 +51,7 @@ Mode = Annotated[
         metavar="MODE",
         help="suppress or enhance, at run time; on the weights: erase, update (push towards the "
         "target) or fit (the smallest change that makes the target the first choice and keeps "
-        "other facts). Default: update where there is a --target.",
+        "other facts). Default: update if --target is given.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -59,7 +59,7 @@ Target = Annotated[
     str | None,
     typer.Option(
         metavar="ANSWER",
-        help="The new answer, in one language; the data set has its names in the others.",
+        help="The new answer, in one language; its names in the others come from the data set.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -67,7 +67,7 @@ TargetLang = Annotated[
     str | None,
     typer.Option(
         metavar="LANG",
-        help="Its language, and the one to edit from. Default: one that has the target.",
+        help="The target's language, and the one to edit from. Default: one that has the target.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -75,7 +75,7 @@ Label = Annotated[
     list[str] | None,
     typer.Option(
         metavar="LANG=ANSWER",
-        help="The new answer's name in another language: zh=基加利. May be given again.",
+        help="The new answer's name in another language: zh=基加利. Can be repeated.",
         rich_help_panel=_WHAT,
     ),
 ]
@@ -85,7 +85,7 @@ Neurons = Annotated[
         metavar="WHICH",
         help="sequential: each language's neurons, for that language; one-language: the "
         "target language's, for all; language-independent: those in all; knowledge: those in "
-        "any; specific: as sequential, without those of many facts (specific:0.1: of more than "
+        "any; specific: like sequential, without those of many facts (specific:0.1: of more than "
         "10 % of other relations' facts); degenerate; all-layers:N: the N strongest; layer:N: all "
         "of layer N; or 2:117,3:5.",
         rich_help_panel=_WHAT,
@@ -130,7 +130,7 @@ HeldOut = Annotated[
     int,
     typer.Option(
         metavar="N",
-        help="Paraphrases per language that neurons are not found with.",
+        help="Paraphrases per language that are not used to find neurons.",
         rich_help_panel=_MEASURE,
     ),
 ]
@@ -138,8 +138,8 @@ Unrelated = Annotated[
     int,
     typer.Option(
         metavar="N",
-        help="Facts of other relations with other objects to measure, in every language, and half "
-        "as many of the same relation.",
+        help="Facts to measure, in every language, that have another relation and another object; "
+        "half as many of the same relation are added.",
         rich_help_panel=_MEASURE,
     ),
 ]

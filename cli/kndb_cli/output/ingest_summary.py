@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 MOST_RELATIONS = 3
-"""Relations and languages that a summary names as lacking usable prompts."""
+"""The most pairs of relation and language that a summary lists as lacking usable prompts."""
 
 
 def summary(done: IngestSummary) -> str:
@@ -54,7 +54,7 @@ def _unasked(done: IngestSummary) -> Iterator[tuple[str, str]]:
     if not done.unasked:
         return
     facts = sum(done.unasked.values())
-    yield "not asked", f"{facts:,} {'fact' if facts == 1 else 'facts'}, each language counted"
+    yield "not asked", f"{facts:,} {'fact' if facts == 1 else 'facts'}, counted once per language"
     most = list(done.unasked.items())[:MOST_RELATIONS]
     wanted = ", ".join(f"{relation} in {lang} ({n:,})" for (relation, lang), n in most)
     more = len(done.unasked) - len(most)

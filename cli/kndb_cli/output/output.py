@@ -1,4 +1,4 @@
-"""Decides where data goes and in which format. Knows no command and no query.
+"""Decides where data goes and in which format. Contains no commands or queries.
 
 By default a terminal gets a table, a pipe gets CSV, and a file gets the format of its suffix;
 ``--format`` overrides this. ``kndb.files`` writes the files.

@@ -1,4 +1,4 @@
-"""Tables for people, drawn with Rich. Imported only when a table is asked for.
+"""Tables for people, drawn with Rich. Imported only when a table is requested.
 
 Numbers are rounded only here; other formats have them in full.
 """

@@ -1,4 +1,4 @@
-"""``kndb edit --file``: interrupted and gone on with, and records of CounterFact."""
+"""``kndb edit --file``: interrupted and continued, and CounterFact records."""
 
 import json
 import signal
@@ -72,7 +72,7 @@ def test_an_interrupted_file_goes_on_where_it_stopped(folder, capfd):
         started.send_signal(signal.SIGINT)
         _, err = started.communicate(timeout=READY)
     assert started.returncode == 130, err
-    assert b"the same command goes on from there" in err
+    assert b"run the same command again to continue" in err
     assert b"Traceback" not in err
     first = stored(folder)
     assert len(ledger) == 4
@@ -85,7 +85,7 @@ def test_an_interrupted_file_goes_on_where_it_stopped(folder, capfd):
     assert f"{len(first)} were in the ledger" in err
     every = stored(folder)
     assert len(every) == MANY
-    # What was there is as it was, and nothing is there twice.
+    # Earlier edits are unchanged, and nothing is stored twice.
     assert set(first) <= set(every)
     measured = "SELECT edit_id, kind, count(*) FROM edit_measure GROUP BY ALL"
     neurons = "SELECT edit_id, kind, layer, neuron FROM edit_neuron"

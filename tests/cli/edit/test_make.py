@@ -25,7 +25,7 @@ TEMPLATES = {
 }
 OBJECTS = {"P36": {"Q142": "Paris", "Q17": "Tokyo"}, "P37": {"Q183": "German", "Q29": "euro"}}
 SUBJECTS = {"Q142": "France", "Q17": "Japan", "Q183": "Germany", "Q29": "Spain"}
-LANGS = ("en", "xx")  # the tokenizers know one language: the second one says the same
+LANGS = ("en", "xx")  # the tokenizers have one language: the second has the same texts
 
 
 def facts():
@@ -169,7 +169,7 @@ def test_facts_of_the_same_relation_are_told_apart(kndb):
     near = [r for r in rows(out) if r["part"] == "same-relation"]
     assert {r["fact_key"] for r in near} == {"P36:Q17"}
     assert "of 1 facts of the same relation changed" in err
-    # Locality is of other relations only.
+    # Locality covers other relations only.
     far = [r for r in rows(out) if r["part"] == "unrelated"]
     kept = sum(r["changed"] == "false" for r in far) / len(far)
     assert float(edit["locality"]) == pytest.approx(kept)
@@ -187,7 +187,7 @@ def test_specific_neurons_are_fewer(kndb):
 def test_the_same_edit_is_made_once(kndb):
     kndb(*UPDATE)
     code, out, err = kndb(*UPDATE)
-    assert (code, "in the ledger already" in err) == (0, True)
+    assert (code, "already in the ledger" in err) == (0, True)
     assert rows(out)
     assert len(ledger(kndb)) == 1
 
@@ -252,7 +252,7 @@ def load_weights(folder: Path):
 
 
 def loads(folder, names):
-    """``from_pretrained`` loads it, changed rows and all."""
+    """``from_pretrained`` loads it, including changed rows."""
     kind = AutoModelForMaskedLM if "dense" in names[0] else AutoModelForCausalLM
     weights = dict(kind.from_pretrained(folder, dtype=torch.bfloat16).named_parameters())
     stored = load_weights(folder)

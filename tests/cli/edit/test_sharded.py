@@ -1,4 +1,4 @@
-"""Edits of models whose weights lie in several files with an index."""
+"""Edits of models whose weights are in several files with an index."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def kind(request, here):
 
 
 def contents(folder):
-    """Each file's tensors, as the index says where they are; the index names all and no others."""
+    """Each file's tensors, at the places given by the index, which lists all and no others."""
     index = json.loads((Path(folder) / INDEX).read_text(encoding="utf-8"))["weight_map"]
     files = sorted(Path(folder).glob("*.safetensors"))
     assert {file.name for file in files} == set(index.values())
@@ -113,7 +113,7 @@ def test_an_edit_goes_into_the_right_files_and_out_again(kind, capsys):
 
 
 def test_edits_of_a_sharded_model_are_made_against_its_single_file_twin(kind, capsys):
-    """The weights hash does not see the files: an edit fits the same weights in one file."""
+    """The weights hash ignores the files: an edit also fits the same weights in one file."""
     asked = ("edit", "--model", "model", "--fact", "P36:Q142", "--mode", "erase")
     assert main([*asked, "--neurons", NEURONS]) == 0, capsys.readouterr().err
     kind.from_pretrained("model", dtype="auto").save_pretrained("whole")

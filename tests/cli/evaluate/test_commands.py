@@ -1,4 +1,4 @@
-"""``kndb evaluate crosslingual``, ``degenerate`` and ``all``: what goes where, in which form."""
+"""``kndb evaluate crosslingual``, ``degenerate`` and ``all``: where output goes, and its format."""
 
 import csv
 import io

@@ -209,7 +209,7 @@ def test_an_interrupt_of_all_evaluations_keeps_what_was_done(calibrated, tmp_pat
         started.kill()
     assert started.returncode == ExitCode.INTERRUPTED, err.decode()
     *_, said, last = err.decode().splitlines()
-    assert said == "Finished work is kept; the same command resumes there."
+    assert said == "Finished work is stored; run the same command again to continue."
     assert last == "Interrupted."
     assert first.exists()
     assert not (tmp_path / "report" / "index.html").exists()

@@ -1,4 +1,4 @@
-"""The progress bar in a real pseudo-terminal: it says no rate before it knows one."""
+"""The progress bar in a real pseudo-terminal: it shows no rate before there is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forms of data, read back by other programs' readers."""
+"""The output formats, read back by other programs' readers."""
 
 import csv
 import io

@@ -285,7 +285,7 @@ def test_which_run(tmp_path: Path) -> None:
 def test_a_mean_is_over_values_and_its_interval_draws_facts() -> None:
     values, facts = [1.0, 1.0, 1.0, 0.0, None], [1, 1, 1, 2, 2]
     mean, low, high = mean_of(values, facts, seed=0, replicates=2000)
-    # Of two facts, one in four draws holds fact 2 twice, one in four fact 1 twice.
+    # With two facts, one in four draws has fact 2 twice, and one in four fact 1 twice.
     assert (mean, low, high) == (0.75, 0.0, 1.0)
     one = mean_of([1.0, 0.0], [7, 7], seed=0, replicates=100)
     assert one[0] == 0.5

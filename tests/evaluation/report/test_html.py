@@ -1,4 +1,4 @@
-"""The page of a report and its charts: escaped, rounded, and in need of nothing else."""
+"""The page of a report and its charts: escaped, rounded and self-contained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: its files, what is kept, and what becomes of what is missing."""
+"""The report: its files, which tables are kept, and how missing ones are handled."""
 
 from __future__ import annotations
 

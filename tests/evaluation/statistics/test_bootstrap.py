@@ -1,4 +1,4 @@
-"""Bootstrap intervals against what they promise: they hold the truth as often as they say."""
+"""Bootstrap intervals contain the truth as often as they promise."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def test_intervals_of_means_hold_the_truth_as_often_as_they_say(level: float) ->
     generator = np.random.default_rng(10)
     ends = [mean_interval(generator.normal(1, 2, 100), seed, level) for seed in range(2000)]
     held = np.mean([low <= 1 <= high for low, high in ends])
-    # Three standard errors of 2000 tries, and what percentile intervals lack at 100 facts.
+    # Three standard errors for 2000 tries, plus the shortfall of percentile intervals at 100 facts.
     assert held == pytest.approx(level, abs=3 * (level * (1 - level) / 2000) ** 0.5 + 0.007)
 
 
 def test_intervals_of_facts_measured_several_times_hold_the_truth_too() -> None:
-    """Four languages of a fact alike: intervals that drew measurements would be half as wide."""
+    """Four equal languages a fact: intervals that resampled measurements would be half as wide."""
     generator = np.random.default_rng(1)
     facts = np.repeat(np.arange(50), 4)
     held, naive = [], []

@@ -85,7 +85,7 @@ def test_a_curve_counts_what_its_thresholds_let_pass() -> None:
 
 
 def test_intervals_cover_at_the_stated_rate() -> None:
-    """Facts share a mood, so claims about one are alike: drawing claims would be too narrow."""
+    """Facts share a mood, so claims about one are alike: resampling claims would be too narrow."""
 
     def draw(generator: np.random.Generator, n_facts: int) -> Judged:
         facts = np.repeat(np.arange(n_facts), 4)
@@ -101,7 +101,7 @@ def test_intervals_cover_at_the_stated_rate() -> None:
     for trial in range(trials):
         for name, (low, high) in intervals([draw(generator, 60)], trial, 300).items():
             covered[name] += low <= truths[name] <= high
-    # 95 % of 200, within three standard errors, and what percentile intervals lack at 60 facts.
+    # 95 % of 200, less three standard errors and the shortfall of percentile intervals at 60 facts.
     for name, n in covered.items():
         assert 0.89 <= n / trials <= 0.99, (name, n)
 

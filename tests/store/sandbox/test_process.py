@@ -112,7 +112,7 @@ HOSTILE = [
 def test_the_process_withstands_what_the_judge_would_let_pass(
     path: Path, tmp_path: Path, sql: str
 ) -> None:
-    """The second and third wall by themselves: the worker is given the statement unjudged."""
+    """The second and third walls alone: the worker gets the statement unjudged."""
     other = tmp_path / "other"
     files = sorted(path.parent.iterdir())
     before = hashlib.sha256(path.read_bytes()).digest()
