@@ -110,6 +110,12 @@ run = Table(
     _column("started_at", DateTime, "When it first started, UTC."),
     _optional("finished_at", DateTime, "When it finished, UTC."),
     _column("kndb_version", Text, "Version of kndb that started it."),
+    _optional(
+        "process",
+        Text,
+        "Machine, boot, container, number and start of the process that works on it; empty if none "
+        "does.",
+    ),
     comment="One model over one data set with one set of settings.",
 )
 
