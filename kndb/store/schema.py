@@ -124,8 +124,8 @@ prediction = Table(
     metadata,
     _column("run_id", BigInteger, "The run."),
     _column("prompt_id", BigInteger, "The prompt."),
-    _column("status", Text, "done or skipped."),
-    _optional("reason", Text, "Why the prompt was skipped; empty when done."),
+    _column("status", Text, "done, skipped or failed: the model's numbers were not finite."),
+    _optional("reason", Text, "Why the prompt was skipped, or what failed; empty when done."),
     _optional("p_answer", Double, "Probability of the answer; several tokens: their mean."),
     _optional("p_tokens", ARRAY(Double), "Probability of each token of the answer."),
     _optional(
