@@ -198,6 +198,19 @@ def run_of_model(path: str | Path, model_id: int, model: str, asked: str | None)
     return own[0]
 
 
+def named_run(path: str | Path, asked: str) -> StoredRun:
+    """The run of this id or these first digits, finished or not.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: several match.
+        DatabaseError: the database cannot be opened.
+    """
+    with connect(path) as connection:
+        (run,) = read_runs(connection, [find_run(connection, asked)])
+        return run
+
+
 def _finished(run: StoredRun) -> StoredRun:
     if not run.finished:
         raise UsageError(
