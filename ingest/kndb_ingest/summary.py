@@ -19,6 +19,7 @@ class IngestSummary:
         facts: facts with at least one prompt.
         prompts: by language, prompts attributed and prompts skipped.
         skipped: by reason, prompts skipped.
+        failed: by what was not finite, how many prompts failed, and one of them.
         unasked: by relation and language, facts none of whose prompts could be asked; most
             first.
         accuracy: share of the attributed prompts whose answer is the model's first choice; None
@@ -39,6 +40,7 @@ class IngestSummary:
     facts: int
     prompts: dict[str, tuple[int, int]]
     skipped: dict[str, int]
+    failed: dict[str, tuple[int, str]]
     unasked: dict[tuple[str, str], int]
     accuracy: float | None
     worst_completeness: float | None
@@ -74,6 +76,11 @@ _REASONS = """
     WHERE run_id = ? AND status = 'skipped'
     GROUP BY reason ORDER BY count(*) DESC, reason
 """
+_FAILED = """
+    SELECT reason, count(*), min(text) FROM prediction JOIN prompt USING (prompt_id)
+    WHERE run_id = ? AND status = 'failed'
+    GROUP BY reason ORDER BY count(*) DESC, reason
+"""
 _UNASKED = """
     WITH own AS (
         SELECT relation_id, lang, fact_id, bool_or(status = 'done') AS asked
@@ -105,6 +112,7 @@ def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> Inge
             facts,
             {lang: (done, skipped) for lang, done, skipped in rows(_LANGUAGES)},
             dict(rows(_REASONS)),
+            {reason: (n, text) for reason, n, text in rows(_FAILED)},
             {(relation, lang): n for relation, lang, n in rows(_UNASKED)},
             accuracy,
             residual,

@@ -14,6 +14,7 @@ import duckdb
 
 from kndb.facts import Fact, Prompt, Relation
 from kndb.store import ids
+from kndb.store.processes import this_process
 
 
 class ModelRow(Protocol):
@@ -116,6 +117,7 @@ def _run_row(
         "status": "running",
         "started_at": utc_now(),
         "kndb_version": version("kndb"),
+        "process": this_process(),
     }
 
 

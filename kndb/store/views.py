@@ -66,6 +66,7 @@ RUNS = View(
         "facts": "Facts with at least one prompt done.",
         "done": "Prompts done.",
         "skipped": "Prompts skipped.",
+        "failed": "Prompts for which the model's numbers were not finite.",
         "accuracy": "Share of the done prompts with the answer as the model's first choice.",
         "completeness": "Worst relative completeness residual.",
         "score_error": "Largest estimated relative L2 error of a prompt's scores.",
@@ -81,6 +82,7 @@ RUNS = View(
            count(DISTINCT prompt.fact_id) FILTER (prediction.status = 'done') AS facts,
            count(*) FILTER (prediction.status = 'done') AS done,
            count(*) FILTER (prediction.status = 'skipped') AS skipped,
+           count(*) FILTER (prediction.status = 'failed') AS failed,
            avg(CAST(prediction.rank = 1 AS INTEGER)) FILTER (prediction.status = 'done')
                AS accuracy,
            max(prediction.completeness) AS completeness,
@@ -113,8 +115,8 @@ PREDICTIONS = View(
         "n_answer_tokens": "Number of tokens of the answer.",
         "completeness": "Worst relative completeness residual.",
         "score_error": "Estimated relative L2 error of the scores.",
-        "status": "done or skipped.",
-        "reason": "Why the prompt was skipped.",
+        "status": "done, skipped or failed.",
+        "reason": "Why the prompt was skipped, or what failed.",
         **_RUN_COLUMNS,
     },
     """

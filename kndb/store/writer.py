@@ -26,6 +26,7 @@ from kndb.store.catalogue import (
     utc_now,
 )
 from kndb.store.database import transaction
+from kndb.store.processes import this_process
 from kndb.store.refine import REFINED, check_thresholds
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Writer:
         """Find or create the run with these settings, and store what the catalogue lacks.
 
         ``settings`` must be JSON, and must distinguish this run from others; they include the
-        selection of prompts. An interrupted run is set to running again.
+        selection of prompts. An unfinished run is set to running again, by this process.
 
         Raises:
             DatabaseError: the database cannot be opened for writing.
@@ -118,7 +119,9 @@ class Writer:
     def mark(self, run_id: int, status: str) -> None:
         """Set a run's status, for example to ``interrupted``."""
         with transaction(self.path, wait=self._wait) as connection:
-            connection.execute("UPDATE run SET status = ? WHERE run_id = ?", [status, run_id])
+            connection.execute(
+                "UPDATE run SET status = ?, process = NULL WHERE run_id = ?", [status, run_id]
+            )
 
 
 _FRESH = """
@@ -142,14 +145,15 @@ _REFINE = f"""
     ORDER BY fact_id, lang, layer, neuron
 """
 _FINISH = """
-    UPDATE run SET status = 'finished', finished_at = ?, tau = ?, share = ?
+    UPDATE run SET status = 'finished', finished_at = ?, tau = ?, share = ?, process = NULL
     WHERE run_id = ?
 """
 
 
 def _resume(connection: duckdb.DuckDBPyConnection, run_id: int) -> None:
     connection.execute(
-        "UPDATE run SET status = 'running' WHERE run_id = ? AND status = 'interrupted'", [run_id]
+        "UPDATE run SET status = 'running', process = ? WHERE run_id = ? AND status <> 'finished'",
+        [this_process(), run_id],
     )
 
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import kndb
 from kndb.errors import ModelError, UsageError
 from kndb.models import ModelChoice
+from kndb_cli.output.ingest_summary import summary
 from kndb_ingest import pipeline
 from kndb_ingest.pipeline import IngestRequest, ingest
 from kndb_ingest.rows import raw_scores
@@ -83,6 +85,39 @@ def test_masked_and_causal(models: dict[str, Path], facts: Path, tmp_path: Path)
             "SELECT DISTINCT status, p_answer IS NULL, completeness IS NULL FROM prediction"
         )
         assert sorted(status.rows()) == [("done", False, False), ("skipped", True, True)]
+
+
+class Overflowing(ModelChoice):
+    """A model whose numbers overflow for every prompt about Japan."""
+
+    def load(self) -> Any:
+        model = super().load()
+        token = model.tokenizer.convert_tokens_to_ids("Japan")
+        embedding = model.hf.get_input_embeddings()
+        weight = embedding.weight.clone()  # the output embedding may be the same tensor
+        weight[token] = torch.inf
+        embedding.weight = torch.nn.Parameter(weight, requires_grad=False)
+        return model
+
+
+def test_a_prompt_that_overflows_fails_and_the_run_goes_on(
+    models: dict[str, Path], facts: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "k.duckdb"
+    done = ingest(IngestRequest(database, Overflowing(str(models["bert"])), str(facts)))
+    reason = "the activations of layer 0 are not finite"
+    assert done.failed == {reason: (2, "The capital of Japan is [MASK] .")}
+    assert done.prompts == {"en": (4, 6)}
+    assert f"failed        2 {reason}, such as 'The capital of Japan" in summary(done)
+    with kndb.open(database) as db:
+        (run,) = db.runs().to_dicts()
+        rows = db.sql(
+            "SELECT DISTINCT lang, reason, p_answer FROM predictions WHERE status = 'failed'"
+        ).rows()
+        scores = db.sql("SELECT count(*) FROM attribution WHERE NOT isfinite(score)").rows()
+    assert (run["status"], run["done"], run["failed"], run["skipped"]) == ("finished", 4, 2, 6)
+    assert rows == [("en", reason, None)]
+    assert scores == [(0,)]
 
 
 def test_running_again_does_nothing(models: dict[str, Path], facts: Path, tmp_path: Path) -> None:
