@@ -48,9 +48,27 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "gemma": {"num_key_value_heads": 2, "head_dim": 8},
     "gemma2": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
     "gemma3_text": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
+    "electra": {"embedding_size": 24},
+    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
+    "phi3": {"num_key_value_heads": 2},
+    "olmo2": {"num_key_value_heads": 2},
+    "olmo3": {"num_key_value_heads": 2, "sliding_window": 4},
+    "stablelm": {"num_key_value_heads": 2, "use_parallel_residual": True},
+    "starcoder2": {"num_key_value_heads": 2, "sliding_window": 4},
+    "granite": {
+        **{"embedding_multiplier": 1.5, "attention_multiplier": 0.5},
+        **{"residual_multiplier": 0.7, "logits_scaling": 2.0},
+    },
+    "smollm3": {"num_key_value_heads": 2},
+    "cohere": {"num_key_value_heads": 2, "logit_scale": 0.5},
+    "cohere2": {"num_key_value_heads": 2, "logit_scale": 0.5, "sliding_window": 4},
 }
-MASKED = [name for name, row in ARCHITECTURES.items() if isinstance(row, Encoder)]
-CAUSAL = [name for name, row in ARCHITECTURES.items() if not isinstance(row, Encoder)]
+MASKED = ["bert", "roberta", "xlm-roberta", "distilbert"]
+CAUSAL = [
+    *("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3"),
+    *("gemma", "gemma2", "gemma3_text", "opt"),
+]
+"""Tested in every respect. The others are tested in ``tests/models/test_families.py``."""
 
 
 @cache
@@ -98,9 +116,14 @@ def byte_tokenizer(bos: bool = False) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", **names)
 
 
+def is_masked(architecture: str) -> bool:
+    """Whether an architecture is a masked language model."""
+    return isinstance(ARCHITECTURES[architecture], Encoder)
+
+
 def tokenizer_of(architecture: str) -> Any:
     """The tokenizer that goes with an architecture here."""
-    if architecture in MASKED:
+    if is_masked(architecture):
         return masked_tokenizer()
     return byte_tokenizer(architecture not in ("gpt2", "gpt_neox"))
 
@@ -115,7 +138,7 @@ def hf_model(architecture: str, seed: int = 0, **changes: Any) -> Any:
     config = AutoConfig.for_model(
         architecture, **sizes, pad_token_id=0, bos_token_id=1, eos_token_id=0
     )
-    kind = AutoModelForMaskedLM if architecture in MASKED else AutoModelForCausalLM
+    kind = AutoModelForMaskedLM if is_masked(architecture) else AutoModelForCausalLM
     torch.manual_seed(seed)
     model = kind.from_config(config).eval()
     generator = torch.Generator().manual_seed(seed)

@@ -30,7 +30,6 @@ from torch import Tensor
 from kndb.edit.activations import answer_activations, batches
 from kndb.edit.weight_rows import check_neurons, typical_length
 from kndb.models import LanguageModel, Target
-from kndb.models.masked_lm import MaskedLM
 from kndb.neurons import Neuron
 
 KEEP = 1000.0
@@ -193,7 +192,10 @@ class _Problem:
                 slopes = torch.autograd.grad(found.sum(), outputs)
             odds[batch] = found.detach().cpu()
             for layer, slope in zip(self.indices, slopes, strict=True):
-                a = added[layer][0].detach().to(slope.dtype)
+                a, slope = (
+                    part.view(len(batch), -1, part.shape[-1])
+                    for part in (added[layer][0].detach().to(slope.dtype), slope)
+                )
                 of_rows = torch.einsum("ptn,ptw->pnw", a, slope).float().cpu()
                 gradients[layer][batch] = of_rows * self.lengths[layer]
         return odds, gradients
@@ -257,11 +259,7 @@ def log_odds_of(model: LanguageModel[Any], targets: Sequence[Target]) -> Tensor:
     rows = torch.arange(len(targets), device=model.device)
     at = torch.tensor([target.position for target in targets], device=model.device)
     answers = torch.tensor([target.answer for target in targets], device=model.device)
-    # All tokens count, though one may be the padding token.
-    hidden = model.hf.base_model(input_ids=tokens, attention_mask=torch.ones_like(tokens))[0]
-    hidden = hidden[rows, at]
-    for part in model.transform if isinstance(model, MaskedLM) else ():
-        hidden = part(hidden)
+    hidden = model.last_hidden(tokens, rows, at)
     # Not model.logits: that works in place, which no gradient survives.
     head = model.unembedding
     logits = F.linear(hidden, head.weight, head.bias).float()

@@ -53,10 +53,10 @@ def scale(
     by_layer: dict[int, list[int]] = defaultdict(list)
     for neuron in neurons:
         by_layer[neuron.layer].append(neuron.index)
-    base = model.hf.base_model
     with ExitStack() as stack:
-        stack.callback(base.register_forward_pre_hook(places.find, with_kwargs=True).remove)
-        stack.callback(base.register_forward_hook(places.forget, always_call=True).remove)
+        for module in (model.hf, model.hf.base_model):  # OPT's head runs without its base model
+            stack.callback(module.register_forward_pre_hook(places.find, with_kwargs=True).remove)
+            stack.callback(module.register_forward_hook(places.forget, always_call=True).remove)
         for layer, indices in by_layer.items():
             hook = _scaler(places, torch.tensor(indices, device=model.device), factor)
             stack.callback(model.down[layer].register_forward_pre_hook(hook).remove)
@@ -124,7 +124,8 @@ def _scaler(places: _Places, indices: Tensor, factor: float) -> Any:
             return None
         values = args[0].clone()
         chosen = values[..., indices]
-        values[..., indices] = torch.where(places.now[..., None], chosen * factor, chosen)
+        now = places.now.view(*values.shape[:-1], 1)  # OPT's sequences are joined here
+        values[..., indices] = torch.where(now, chosen * factor, chosen)
         return (values, *args[1:])
 
     return hook

@@ -6,8 +6,9 @@ Names are attribute paths: of the whole model for ``layers``, ``transform`` and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,7 +20,8 @@ class Encoder:
 
     Each layer computes ``a = attention_norm(x + output(attention(x)))`` and
     ``norm(a + down(activation(up(a))))``. ``transform`` lists what comes between the last hidden
-    state and the output embedding, in order: modules, or functions.
+    state and the output embedding, in order: modules, or functions. With ``after_padding``, the
+    first token's position is the one after the padding index.
     """
 
     layers: str
@@ -33,6 +35,7 @@ class Encoder:
     down: str
     norm: str
     transform: tuple[str | Callable[[Tensor], Tensor], ...]
+    after_padding: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,10 @@ class Decoder:
     """A causal language model whose layers add the feed-forward output to the residual stream.
 
     ``down`` is the output projection of the feed-forward block; ``up`` and ``activation`` are
-    given for plain blocks and None for gated ones. ``after_down`` is a norm between the projection
-    and the residual stream.
+    given for plain blocks and None for gated ones. ``after_down`` stands between the projection
+    and the residual stream: a norm, or a number to multiply by. ``logit_scale`` computes the factor
+    of the logits from the configuration. A checkpoint whose configuration differs from ``requires``
+    has another structure than the row.
     """
 
     layers: str
@@ -50,6 +55,8 @@ class Decoder:
     up: str | None = None
     activation: str | None = None
     after_down: str | None = None
+    logit_scale: Callable[[Any], float] | None = None
+    requires: Mapping[str, Any] = field(default_factory=dict)
 
 
 BERT = Encoder(
@@ -77,6 +84,12 @@ ROBERTA = Encoder(
     down=BERT.down,
     norm=BERT.norm,
     transform=("lm_head.dense", F.gelu, "lm_head.layer_norm"),
+    after_padding=True,
+)
+ELECTRA = replace(
+    BERT,
+    layers="electra.encoder.layer",
+    transform=("generator_predictions",),
 )
 DISTILBERT = Encoder(
     layers="distilbert.transformer.layer",
@@ -106,18 +119,39 @@ GPT_NEOX = Decoder(
     activation="mlp.act",
 )
 LLAMA = Decoder(layers="model.layers", down="mlp.down_proj", norm="model.norm")
-GEMMA_2 = Decoder(
+GEMMA_2 = replace(LLAMA, after_down="post_feedforward_layernorm")
+GRANITE = replace(
+    LLAMA,
+    after_down="residual_multiplier",
+    logit_scale=lambda config: 1 / config.logits_scaling,
+)
+COHERE = replace(LLAMA, logit_scale=lambda config: config.logit_scale)
+OPT = Decoder(
+    layers="model.decoder.layers",
+    down="fc2",
+    norm="model.decoder.final_layer_norm",
+    up="fc1",
+    activation="activation_fn",
+    requires={"do_layer_norm_before": True},  # the 350M model is post-norm
+)
+PHI = Decoder(
     layers="model.layers",
-    down="mlp.down_proj",
-    norm="model.norm",
-    after_down="post_feedforward_layernorm",
+    down="mlp.fc2",
+    norm="model.final_layernorm",
+    up="mlp.fc1",
+    activation="mlp.activation_fn",
+)
+STARCODER_2 = Decoder(
+    layers="model.layers", down="mlp.c_proj", norm="model.norm", up="mlp.c_fc", activation="mlp.act"
 )
 
 ARCHITECTURES: dict[str, Encoder | Decoder] = {
     "bert": BERT,
     "roberta": ROBERTA,
     "xlm-roberta": ROBERTA,
+    "camembert": ROBERTA,
     "distilbert": DISTILBERT,
+    "electra": ELECTRA,
     "gpt2": GPT2,
     "gpt_neox": GPT_NEOX,
     "llama": LLAMA,
@@ -127,5 +161,17 @@ ARCHITECTURES: dict[str, Encoder | Decoder] = {
     "gemma": LLAMA,
     "gemma2": GEMMA_2,
     "gemma3_text": GEMMA_2,
+    "opt": OPT,
+    "phi": PHI,
+    "phi3": LLAMA,
+    "olmo": LLAMA,
+    "olmo2": GEMMA_2,
+    "olmo3": GEMMA_2,
+    "stablelm": LLAMA,
+    "starcoder2": STARCODER_2,
+    "granite": GRANITE,
+    "smollm3": LLAMA,
+    "cohere": COHERE,
+    "cohere2": COHERE,
 }
 """``config.model_type`` → where its modules are."""

@@ -163,7 +163,7 @@ class LanguageModel(ABC, Generic[ObservedT]):
             positions: ``(answers,)``, the position in that sequence.
 
         Returns:
-            ``(answers, width)``, without a gradient.
+            ``(answers, width)``, differentiable unless gradients are off.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Causal language models: GPT-2, GPT-NeoX, Llama, Mistral, Qwen, Gemma.
+"""Causal language models whose structure is in the table: GPT-2, Llama, Gemma and many others.
 
 Nothing before the answer position can change, so a row is a single token that attends to the
 observed run's keys and values. The layers themselves are those of Transformers.
@@ -25,6 +25,7 @@ from kndb.models.base import (
     Target,
     gradient_only,
 )
+from kndb.models.checkpoint import window
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.prefix_attention import Prefix, prefix_attention
 from kndb.models.tokens import causal_targets
@@ -74,10 +75,11 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         self.layers: list[nn.Module] = list(attrgetter(names.layers)(hf))
         self.down = [attrgetter(names.down)(layer) for layer in self.layers]
         self.norm = attrgetter(names.norm)(hf)
+        self.logit_scale = names.logit_scale(hf.config) if names.logit_scale else 1.0
 
     def targets(self, text: str, answer: str) -> tuple[Target, ...]:
         """See :meth:`LanguageModel.targets`: each token after the prompt and the tokens before."""
-        longest = self.hf.config.max_position_embeddings
+        longest = window(self.hf.config, self.names)
         return causal_targets(self.tokenizer, text, answer, longest)
 
     @torch.no_grad()
@@ -108,7 +110,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         ]
         observed = ObservedPrefix(
             positions[:n],
-            self.logits(last[:n, -1]),
+            self.logits(last[:n, -1] * self.logit_scale),
             residual,
             [self._visible(number, part.keys) for number, part in enumerate(cache.layers)],
             [self._visible(number, part.values) for number, part in enumerate(cache.layers)],
@@ -118,14 +120,13 @@ class CausalLM(LanguageModel[ObservedPrefix]):
             return observed, [module(x) for module, x in zip(up, before, strict=True)]
         return observed, neurons
 
-    @torch.no_grad()
     def last_hidden(self, tokens: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """See :meth:`LanguageModel.last_hidden`."""
         # No token counts as padding, even if it is the padding token.
         last = self.hf.base_model(
             input_ids=tokens, attention_mask=torch.ones_like(tokens), use_cache=False
         ).last_hidden_state
-        return last[rows, positions]  # type: ignore[no-any-return]
+        return last[rows, positions] * self.logit_scale  # type: ignore[no-any-return]
 
     def _visible(self, layer: int, states: Tensor) -> Tensor:
         """The part of the prompt that the answer position sees: all of it, or a sliding window."""
@@ -138,8 +139,10 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         return states[:, :, start:]
 
     def _after_down(self, layer: int, outputs: Tensor) -> Tensor:
-        name = self.names.after_down
-        return getattr(self.layers[layer], name)(outputs) if name else outputs
+        if self.names.after_down is None:
+            return outputs
+        part = getattr(self.layers[layer], self.names.after_down)
+        return part(outputs) if callable(part) else part * outputs  # type: ignore[no-any-return]
 
     def _up(self) -> list[nn.Module]:
         if self.names.up is None:
@@ -217,8 +220,8 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         self, observed: ObservedPrefix, prefix: Prefix, layer: int, hidden: Tensor
     ) -> Tensor:
         """Run one token per row, ``(rows, width)``, through one layer."""
-        with prefix_attention(self.hf.config):
-            out = self.layers[layer](hidden[:, None], prefix=prefix, **observed.calls[layer])
+        with prefix_attention(self.hf.config, prefix):
+            out = self.layers[layer](hidden[:, None], **observed.calls[layer])
         return (out[0] if isinstance(out, tuple) else out)[:, 0]  # type: ignore[no-any-return]
 
     def rejoin(self, layer: int, rows: Rows, positions: Tensor) -> Tensor:
@@ -227,7 +230,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
 
     def read(self, hidden: Tensor, answers: Tensor) -> Tensor:
         """See :meth:`LanguageModel.read`."""
-        return self.answer_probability(self.norm(hidden), answers)
+        return self.answer_probability(self.norm(hidden) * self.logit_scale, answers)
 
     def row_bytes(self, length: int) -> tuple[int, int]:
         """See :meth:`LanguageModel.row_bytes`.

@@ -203,18 +203,27 @@ def check_loaded(report: Mapping[str, Any], hf: Any, name: str) -> None:
     )
 
 
-def check_window(config: Any, name: str) -> None:
+def window(config: Any, names: Encoder | Decoder) -> int:
+    """The most tokens that a model takes."""
+    return int(config.max_position_embeddings) - _first_position(config, names)
+
+
+def _first_position(config: Any, names: Encoder | Decoder) -> int:
+    after_padding = isinstance(names, Encoder) and names.after_padding
+    return (config.pad_token_id or 0) + 1 if after_padding else 0
+
+
+def check_window(config: Any, names: Encoder | Decoder, name: str) -> None:
     """Reject a model whose position embeddings leave no room for an answer.
 
     Raises:
         ModelError: there is no position for a token.
     """
-    first = (config.pad_token_id or 0) + 1 if "roberta" in config.model_type else 0
-    if config.max_position_embeddings <= first:
+    if window(config, names) <= 0:
         raise ModelError(
             f"The model {name} has {config.max_position_embeddings} position embeddings and its "
-            f"first token is at position {first}, so no answer fits in its window; give the "
-            "config.json that belongs to the weights."
+            f"first token is at position {_first_position(config, names)}, so no answer fits in "
+            "its window; give the config.json that belongs to the weights."
         )
 
 

@@ -17,13 +17,15 @@ def capture_inputs(
     """Append to ``into`` each module's first input at the given positions, in call order.
 
     Args:
-        modules: each is called once within the block, with inputs of shape ``(n, tokens, width)``.
+        modules: each is called once within the block, with inputs of shape ``(n, tokens, width)``,
+            or ``(n * tokens, width)`` (OPT).
         positions: ``(n,)``, a token position per sequence.
         into: receives one tensor ``(n, width)`` per module.
     """
 
     def take(module: nn.Module, args: tuple[Any, ...]) -> None:
-        into.append(args[0][torch.arange(len(positions), device=positions.device), positions])
+        sequences = args[0].view(len(positions), -1, args[0].shape[-1])
+        into.append(sequences[torch.arange(len(positions), device=positions.device), positions])
 
     with ExitStack() as stack:
         for module in modules:

@@ -105,7 +105,7 @@ def adapt(
             are made of, or there is no position for an answer.
     """
     _check_tokenizer(hf, tokenizer, names, name)
-    check_window(hf.config, name)
+    check_window(hf.config, names, name)
     hf.eval().requires_grad_(False)
     fuse_activations(hf)
     for parameter, value in hf.named_parameters():

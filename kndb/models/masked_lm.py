@@ -1,4 +1,4 @@
-"""Masked language models: BERT, RoBERTa, XLM-R, DistilBERT.
+"""Masked language models of post-norm layers: BERT, RoBERTa, XLM-R, DistilBERT, ELECTRA.
 
 A row runs the whole sequence through the layers above the one it starts at, because every position
 attends to the changed one. In the last layer only the answer position is computed, and in a row's
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from kndb.models.architectures import Encoder
 from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target, gradient_only
+from kndb.models.checkpoint import window
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.tokens import masked_targets
 
@@ -78,6 +79,7 @@ class MaskedLM(LanguageModel[ObservedSequences]):
 
     def __init__(self, hf: Any, tokenizer: Any, info: ModelInfo, names: Encoder) -> None:
         super().__init__(hf, tokenizer, info)
+        self.names = names
         heads = hf.config.num_attention_heads
         self.layers = [Layer(m, names, heads) for m in attrgetter(names.layers)(hf)]
         self.down = [layer.down for layer in self.layers]
@@ -87,14 +89,8 @@ class MaskedLM(LanguageModel[ObservedSequences]):
 
     def targets(self, text: str, answer: str) -> tuple[Target, ...]:
         """See :meth:`LanguageModel.targets`: as many masks as the answer has tokens."""
-        # RoBERTa's positions start after the padding index.
-        first = (self.hf.config.pad_token_id or 0) + 1 if "roberta" in self._type else 0
-        longest = self.hf.config.max_position_embeddings - first
+        longest = window(self.hf.config, self.names)
         return masked_targets(self.tokenizer, text, answer, longest)
-
-    @property
-    def _type(self) -> str:
-        return str(self.hf.config.model_type)
 
     @torch.no_grad()
     def observe(
@@ -121,7 +117,6 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         )
         return observed, neurons
 
-    @torch.no_grad()
     def last_hidden(self, tokens: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """See :meth:`LanguageModel.last_hidden`."""
         last = self.hf.base_model(input_ids=tokens).last_hidden_state

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -52,6 +53,9 @@ class Prefix:
         return self._masks[columns]
 
 
+_prefix: ContextVar[Prefix] = ContextVar("prefix")
+
+
 def attend(
     module: nn.Module,
     query: Tensor,
@@ -59,7 +63,6 @@ def attend(
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    prefix: Prefix,
     scaling: float,
     softcap: float | None = None,
     **unused: Any,
@@ -72,7 +75,6 @@ def attend(
         key: ``(rows, key heads, 1, head width)``, the rows' own.
         value: likewise.
         attention_mask: ignored: a row sees its whole prefix and itself.
-        prefix: keys and values of the rows' prompts.
         scaling: factor of the products.
         softcap: if given, products are ``softcap * tanh(product / softcap)`` (Gemma 2).
         unused: other arguments, such as dropout.
@@ -80,6 +82,7 @@ def attend(
     Returns:
         ``(rows, 1, heads, head width)``, and None in place of the weights.
     """
+    prefix = _prefix.get()
     rows, heads, _, width = query.shape
     groups = key.shape[1]
     keys, values = prefix.layer(module.layer_idx)  # type: ignore[arg-type]
@@ -103,11 +106,13 @@ AttentionInterface.register(NAME, attend)
 
 
 @contextmanager
-def prefix_attention(config: Any) -> Iterator[None]:
+def prefix_attention(config: Any, prefix: Prefix) -> Iterator[None]:
     """Let the layers of this configuration attend to a prefix within a block."""
     before = config._attn_implementation
     config._attn_implementation = NAME
+    token = _prefix.set(prefix)  # not an argument of the layers: some pass none on
     try:
         yield
     finally:
+        _prefix.reset(token)
         config._attn_implementation = before

@@ -44,7 +44,8 @@ class Naive:
         found: list[Tensor] = []
 
         def take(module: nn.Module, inputs: Any, output: Any = None) -> None:
-            found.append((inputs[0] if self.before else output)[0, position].detach())
+            value = inputs[0] if self.before else output
+            found.append(value.flatten(0, -2)[position].detach())  # OPT's is flat already
 
         with hooked(self.sites[layer], take, before=self.before), torch.no_grad():
             self.hf(input_ids=torch.tensor([tokens]))
@@ -59,7 +60,7 @@ class Naive:
 
         def put(module: nn.Module, inputs: Any, output: Any = None) -> Any:
             value = (inputs[0] if self.before else output).clone()
-            value[:, target.position] = points
+            value.view(len(points), -1, value.shape[-1])[:, target.position] = points
             return (value,) if self.before else value
 
         with hooked(self.sites[layer], put, before=self.before):

@@ -30,7 +30,7 @@ def naive(
     def silence(neuron: Neuron) -> Any:
         def hook(module: Any, inputs: Any) -> Any:
             value = inputs[0].clone()
-            value[0, target.position, neuron.index] *= factor
+            value.flatten(0, -2)[target.position, neuron.index] *= factor
             return (value,)
 
         return hook

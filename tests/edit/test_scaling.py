@@ -15,7 +15,7 @@ from kndb.models import LanguageModel
 from kndb.neurons import Neuron
 from tiny import CAUSAL, MASKED, PROMPTS, tiny
 
-NEURONS = [Neuron(0, 3), Neuron(2, 47)]
+NEURONS = [Neuron(0, 3), Neuron(1, 21), Neuron(2, 47)]
 
 
 def p_answer(model: LanguageModel[Any], which: int = 0) -> float:

@@ -19,7 +19,7 @@ from kndb.models import Unusable, load_model
 from tiny import CAUSAL, MASKED, PROMPTS, hf_model, tokenizer_of
 
 ALL = [*MASKED, *CAUSAL]
-TIED = ["gpt2", "gemma", "gemma2", "gemma3_text"]  # the output embedding is the input's
+TIED = ["gpt2", "gemma", "gemma2", "gemma3_text", "opt"]  # the output embedding is the input's
 
 
 def save(architecture: str, folder: Path, model: Any = None, **options: Any) -> Path:
