@@ -45,8 +45,9 @@ class Attribution:
             tokens, the worst of their ranks.
         predicted: the model's own first choice.
         completeness: the worst relative residual among the prompt's paths.
-        score_error: the estimated L2 error of the scores relative to their L2 norm; NaN for a
-            fixed rule, which gives no estimate.
+        score_error: the larger of two estimates: the L2 error of the scores relative to their L2
+            norm, and the largest error of a neuron relative to the top score; NaN for a fixed rule,
+            which gives no estimate.
         scores: ``(n_layers, n_neurons)`` float32, the mean over the answer's tokens; empty if
             there is a ``reason``.
         failed: whether the model was asked, and gave numbers that are not finite; the reason names
