@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from kndb.attribution import Attribution, Settings, attribute, preset
+from kndb.errors import KndbError
 from kndb.facts import Prompt
 from kndb.models import LanguageModel, ModelChoice
 from kndb.progress import Report, silent
@@ -164,7 +166,8 @@ def _store(
                 batches.add(outcome)
                 progress(number, total)
     except BaseException:
-        writer.mark(run.run_id, "interrupted")
+        with suppress(KndbError):  # such as a full disk: the first error is the one to report
+            writer.mark(run.run_id, "interrupted")
         raise
 
 

@@ -23,6 +23,7 @@ from kndb.errors import (
     DatabaseLocked,
     DatabaseMissing,
     DatabaseVersion,
+    KndbError,
     first_line,
 )
 from kndb_migrations import HEAD, REVISIONS
@@ -109,6 +110,7 @@ def transaction(
 
     Raises:
         DatabaseError: as ``connect``, and if writing fails.
+        KndbError: the disk is full.
         KeyboardInterrupt: Ctrl-C was pressed during a query.
     """
     with connect(path, write=True, create=create, wait=wait) as connection:
@@ -116,8 +118,8 @@ def transaction(
         try:
             yield connection
             connection.commit()
-        except duckdb.IOException as error:
-            raise database_error(Path(path), error) from error
+        except (duckdb.IOException, duckdb.TransactionException) as error:
+            raise _write_error(path, error) from error
         except RuntimeError as error:
             if str(error) != INTERRUPTED:
                 raise
@@ -183,6 +185,18 @@ def database_error(path: str | Path, error: duckdb.Error) -> DatabaseError:
     if any(mark in text for mark in _DAMAGE):
         return DatabaseCorrupt(f"{path} is not a kndb database, or is damaged: {text}")
     return DatabaseError(f"{path} cannot be used: {text}")
+
+
+def _write_error(path: str | Path, error: duckdb.Error) -> KndbError:
+    """A failed write: most often a full disk, and what was stored before is safe."""
+    text = first_line(error)
+    if "Could not write" not in text and "No space left" not in text:
+        return database_error(path, error)
+    reason = text.rpartition(": ")[2]
+    return KndbError(
+        f"{path} cannot be written: {reason}; what was stored before is safe, so make room and run "
+        "the same command again."
+    )
 
 
 def _check_file(path: Path, *, create: bool) -> None:

@@ -22,6 +22,7 @@ from kndb.store.catalogue import (
     ModelRow,
     insert_facts,
     insert_run,
+    require,
     run_id_of,
     utc_now,
 )
@@ -95,8 +96,12 @@ class Writer:
                 ``predictions`` are not stored.
 
         Prompts that the run already has are not changed.
+
+        Raises:
+            DatabaseError: the file was replaced by one without the run.
         """
         with transaction(self.path, wait=self._wait) as connection:
+            require(connection, self.path, "run", run_id)
             connection.register("new_predictions", predictions)
             connection.register("new_attributions", attributions)
             connection.execute(_FRESH, [run_id])
@@ -112,6 +117,7 @@ class Writer:
         check_thresholds(tau, share)
         thresholds = {"runs": [run_id], "facts": None, "tau": tau, "share": share}
         with transaction(self.path, wait=self._wait) as connection:
+            require(connection, self.path, "run", run_id)
             connection.execute("DELETE FROM knowledge_neuron WHERE run_id = ?", [run_id])
             connection.execute(_REFINE, thresholds)
             connection.execute(_FINISH, [utc_now(), tau, share, run_id])
