@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from kndb.models import LanguageModel
-from kndb.models.architectures import ARCHITECTURES, Encoder
+from kndb.models.architectures import ARCHITECTURES, Encoder, Structure, Unlisted
 from kndb.models.loading import adapt
 
 TEXT = (
@@ -48,6 +48,20 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "gemma": {"num_key_value_heads": 2, "head_dim": 8},
     "gemma2": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
     "gemma3_text": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
+    "albert": {"embedding_size": 24},
+    "bloom": {"n_layer": 3, "n_head": 4},
+    "falcon": {"ffn_hidden_size": 48, "alibi": True},
+    "gpt_neo": {
+        "num_layers": 3,
+        "num_heads": 4,
+        "window_size": 4,
+        "attention_types": [[["local"], 3]],
+    },
+    "gptj": {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_inner": 48, "rotary_dim": 4},
+    "mpt": {"d_model": 32, "n_layers": 3, "n_heads": 4, "expansion_ratio": 2, "max_seq_len": 40},
+    "xglm": {"d_model": 32, "num_layers": 3, "attention_heads": 4, "ffn_dim": 48},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 6},
     "electra": {"embedding_size": 24},
     "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
     "phi3": {"num_key_value_heads": 2},
@@ -63,6 +77,19 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "cohere": {"num_key_value_heads": 2, "logit_scale": 0.5},
     "cohere2": {"num_key_value_heads": 2, "logit_scale": 0.5, "sliding_window": 4},
 }
+UNLISTED = {
+    "bloom": Unlisted("causal"),
+    "falcon": Unlisted("causal"),
+    "gpt_neo": Unlisted("causal"),
+    "gptj": Unlisted("causal"),
+    "mpt": Unlisted("causal"),
+    "xglm": Unlisted("causal"),
+    "deberta-v2": Unlisted("masked"),
+    "modernbert": Unlisted("masked"),
+    "mpnet": Unlisted("masked"),
+    "xlm-roberta-xl": Unlisted("masked"),
+}
+"""Architectures without a row."""
 MASKED = ["bert", "roberta", "xlm-roberta", "distilbert"]
 CAUSAL = [
     *("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3"),
@@ -118,7 +145,13 @@ def byte_tokenizer(bos: bool = False) -> Any:
 
 def is_masked(architecture: str) -> bool:
     """Whether an architecture is a masked language model."""
-    return isinstance(ARCHITECTURES[architecture], Encoder)
+    row = structure_of(architecture)
+    return isinstance(row, Encoder) or row == Unlisted("masked")
+
+
+def structure_of(architecture: str) -> Structure:
+    """Its row in the table, or how the general adapter runs it."""
+    return UNLISTED.get(architecture) or ARCHITECTURES[architecture]
 
 
 def tokenizer_of(architecture: str) -> Any:
@@ -166,4 +199,4 @@ def tiny(architecture: str, seed: int = 0) -> LanguageModel[Any]:
         if is_norm(name):
             noise = torch.empty_like(parameter).normal_(generator=generator)
             parameter.data.add_(0.1 * noise)
-    return adapt(hf, tokenizer_of(architecture), ARCHITECTURES[architecture], architecture)
+    return adapt(hf, tokenizer_of(architecture), structure_of(architecture), architecture)

@@ -15,6 +15,8 @@ class IngestSummary:
     Attributes:
         run_id: its id.
         model: the model's name.
+        adapter: what ran it: ``masked``, ``causal`` or, without a row in the table of
+            architectures, ``general``.
         dataset: the data set's name.
         facts: facts with at least one prompt.
         prompts: by language, prompts attributed and prompts skipped.
@@ -35,6 +37,7 @@ class IngestSummary:
 
     run_id: int
     model: str
+    adapter: str
     dataset: str
     facts: int
     prompts: dict[str, tuple[int, int]]
@@ -85,7 +88,9 @@ _UNASKED = """
 """
 
 
-def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> IngestSummary:
+def summarise(
+    path: Path, run_id: int, adapter: str, new_prompts: int, seconds: float
+) -> IngestSummary:
     """Summarise a run.
 
     Raises:
@@ -101,6 +106,7 @@ def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> Inge
         return IngestSummary(
             run_id,
             model,
+            adapter,
             dataset,
             facts,
             {lang: (done, skipped) for lang, done, skipped in rows(_LANGUAGES)},

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,20 +14,21 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoTokenizer
 from transformers.activations import NewGELUActivation
 from transformers.utils import logging
 
 from kndb.errors import ModelError, UsageError
-from kndb.models.architectures import Decoder, Encoder
+from kndb.models.architectures import Decoder, Encoder, Structure, Unlisted
 from kndb.models.base import LanguageModel, ModelInfo
 from kndb.models.causal_lm import CausalLM
 from kndb.models.checkpoint import check_loaded, check_window, one_line, read_checkpoint
+from kndb.models.general import General
 from kndb.models.masked_lm import MaskedLM
+from kndb.models.projections import count_neurons, find_down
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = ("auto", "cpu", "cuda", "mps")
-_CLASSES = {Encoder: AutoModelForMaskedLM, Decoder: AutoModelForCausalLM}
 _EMBEDDED = Path(__file__).parent / "embedded"
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken"]
 
@@ -56,10 +59,10 @@ def load_model(
         raise UsageError(f"There is no dtype {dtype!r}; choose from {', '.join(DTYPES)}.")
     where = pick_device(device)
     folder, name, commit = locate(model, revision)
-    checkpoint = read_checkpoint(folder, name, _CLASSES)
+    checkpoint = read_checkpoint(folder, name)
     try:
         with _without_bars():
-            hf, report = _CLASSES[type(checkpoint.names)].from_pretrained(
+            hf, report = checkpoint.model_class.from_pretrained(
                 folder,
                 config=checkpoint.config,
                 use_safetensors=True,
@@ -93,7 +96,7 @@ def _without_bars() -> Iterator[None]:
 def adapt(
     hf: Any,
     tokenizer: Any,
-    names: Encoder | Decoder,
+    names: Structure,
     name: str,
     revision: str = "",
     weights_sha256: str = "",
@@ -102,33 +105,55 @@ def adapt(
 
     Raises:
         ModelError: a weight is not a finite number, the tokenizer lacks the token that baselines
-            are made of, or there is no position for an answer.
+            are made of, there is no position for an answer, or the general adapter finds no
+            feed-forward blocks.
     """
-    _check_tokenizer(hf, tokenizer, names, name)
-    check_window(hf.config, names, name)
+    masked = isinstance(names, Encoder) or (isinstance(names, Unlisted) and names.kind == "masked")
+    _check_tokenizer(hf, tokenizer, name, masked=masked)
     hf.eval().requires_grad_(False)
     fuse_activations(hf)
     for parameter, value in hf.named_parameters():
         if not torch.stack(value.aminmax()).isfinite().all():  # needs no copy of the weights
             raise ModelError(f"The model {name} has weights that are not finite, in {parameter}.")
-    masked = isinstance(names, Encoder)
-    down = _first_down(hf, names)
+    if isinstance(names, Encoder) and names.shared:
+        unshare(hf, names.layers)
+    if isinstance(names, Unlisted):
+        down = find_down(hf, name)
+    else:
+        check_window(hf.config, names, name)
+        down = [attrgetter(names.down)(layer) for layer in attrgetter(names.layers)(hf)]
     info = ModelInfo(
         name=name,
         revision=revision,
         architecture=hf.config.model_type,
         family="masked_lm" if masked else "causal_lm",
-        n_layers=hf.config.num_hidden_layers,
-        n_neurons=down.in_features if isinstance(down, torch.nn.Linear) else down.weight.shape[0],
+        n_layers=len(down),
+        n_neurons=count_neurons(down[0]),
         weights_sha256=weights_sha256,
     )
     if isinstance(names, Encoder):
         return MaskedLM(hf, tokenizer, info, names)
-    return CausalLM(hf, tokenizer, info, names)
+    if isinstance(names, Decoder):
+        return CausalLM(hf, tokenizer, info, names)
+    return General(hf, tokenizer, info, down)
 
 
-def _check_tokenizer(hf: Any, tokenizer: Any, names: Encoder | Decoder, name: str) -> None:
-    masked = isinstance(names, Encoder)
+def unshare(hf: Any, layers: str) -> None:
+    """Give each layer of a model its own module, with the same weights.
+
+    ALBERT runs one module again and again; a hook would be for all layers. A neuron is known by the
+    layer at which it fires, and the weights of all of them are one.
+    """
+    groups, config = hf.get_submodule(layers), hf.config
+    each = config.num_hidden_layers // len(groups)
+    kept = {id(part): part for part in (config, *hf.parameters())}
+    copies = [deepcopy(groups[i // each], dict(kept)) for i in range(config.num_hidden_layers)]
+    parent, _, own = layers.rpartition(".")
+    setattr(hf.get_submodule(parent), own, torch.nn.ModuleList(copies))
+    config.num_hidden_groups = config.num_hidden_layers
+
+
+def _check_tokenizer(hf: Any, tokenizer: Any, name: str, *, masked: bool) -> None:
     kind, token = (
         ("mask", tokenizer.mask_token_id) if masked else ("end-of-sequence", tokenizer.eos_token_id)
     )
@@ -146,10 +171,6 @@ def fuse_activations(hf: torch.nn.Module) -> None:
         for name, part in module.named_children():
             if isinstance(part, NewGELUActivation):
                 setattr(module, name, torch.nn.GELU(approximate="tanh"))
-
-
-def _first_down(hf: Any, names: Encoder | Decoder) -> Any:
-    return hf.get_submodule(f"{names.layers}.0.{names.down}")
 
 
 def pick_device(device: str) -> torch.device:
