@@ -83,7 +83,7 @@ def read_checkpoint(folder: Path, name: str) -> Checkpoint:
     content = _read_config(folder, name)
     kind = content["model_type"]
     names = structure(content, name)
-    model_class = _class_of(names)
+    model_class = class_of(names)
     shapes = _stored_shapes(folder, name)
     if not any((folder / file).exists() for file in _TOKENIZERS):
         raise ModelError(f"The model {name} has no tokenizer beside it, such as tokenizer.json.")
@@ -149,7 +149,8 @@ def structure(content: Mapping[str, Any], name: str) -> Structure:
     )
 
 
-def _class_of(names: Structure) -> Any:
+def class_of(names: Structure) -> Any:
+    """The Transformers class that loads such a model."""
     if isinstance(names, Unlisted):
         return {
             "masked": AutoModelForMaskedLM,

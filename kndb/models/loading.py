@@ -1,4 +1,4 @@
-"""Loading a model from the hub or a folder: safetensors only, no code from the repository."""
+"""Loading a model from the hub, a folder or a GGUF file; no pickles, no code from a repository."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from kndb.models.base import LanguageModel, ModelInfo
 from kndb.models.causal_lm import CausalLM
 from kndb.models.checkpoint import check_loaded, check_window, one_line, read_checkpoint
 from kndb.models.general import General
+from kndb.models.gguf_file import SUFFIX, load_gguf
 from kndb.models.masked_lm import MaskedLM
 from kndb.models.projections import count_neurons, find_down
 
@@ -43,8 +44,8 @@ def load_model(
     """Load a model for attribution.
 
     Args:
-        model: a folder, a hub identifier such as ``bert-base-multilingual-cased``, or
-            ``demo-masked`` or ``demo-causal``.
+        model: a folder, a GGUF file, a hub identifier such as ``bert-base-multilingual-cased``,
+            or ``demo-masked`` or ``demo-causal``.
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda`` or ``mps``.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         revision: branch, tag or commit on the hub.
@@ -58,7 +59,14 @@ def load_model(
     if dtype not in DTYPES:
         raise UsageError(f"There is no dtype {dtype!r}; choose from {', '.join(DTYPES)}.")
     where = pick_device(device)
-    folder, name, commit = locate(model, revision)
+    path, name, commit = locate(model, revision)
+    load = load_gguf if path.is_file() else _load_folder
+    hf, tokenizer, names = load(path, name, DTYPES[dtype])
+    return adapt(hf.to(where), tokenizer, names, name, commit, weights_hash(path))
+
+
+def _load_folder(folder: Path, name: str, dtype: torch.dtype) -> tuple[Any, Any, Structure]:
+    """A model, its tokenizer, and where its modules are."""
     checkpoint = read_checkpoint(folder, name)
     try:
         with _without_bars():
@@ -67,7 +75,7 @@ def load_model(
                 config=checkpoint.config,
                 use_safetensors=True,
                 trust_remote_code=False,
-                dtype=DTYPES[dtype],
+                dtype=dtype,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # check_loaded reports them instead
             )
@@ -77,8 +85,7 @@ def load_model(
         raise
     except Exception as error:  # any exception: it depends on the folder's contents
         raise ModelError(f"The model {name} cannot be loaded: {one_line(error)}") from error
-    names = checkpoint.names
-    return adapt(hf.to(where), tokenizer, names, name, commit, weights_hash(folder))
+    return hf, tokenizer, checkpoint.names
 
 
 @contextmanager
@@ -201,16 +208,20 @@ EMBEDDED_MODELS = tuple(sorted(folder.name for folder in _EMBEDDED.glob("demo-*"
 
 
 def locate(model: str | Path, revision: str | None = None) -> tuple[Path, str, str]:
-    """The local folder, the name, and the commit (empty if ``model`` is a folder).
+    """The local folder or GGUF file, the name, and the commit (empty if ``model`` is a path).
 
     A demo model's name always means that model, even if there is a folder of the same name.
 
     Raises:
-        ModelError: it is not a folder and cannot be downloaded from the hub.
+        ModelError: it is not a folder or GGUF file and cannot be downloaded from the hub.
     """
     folder = _EMBEDDED / model if str(model) in EMBEDDED_MODELS else Path(model)
     if folder.is_dir():
         return folder, folder.resolve().name, ""
+    if folder.suffix == SUFFIX:
+        if not folder.is_file():
+            raise ModelError(f"There is no GGUF file {model}; give the path of one.")
+        return folder, folder.name, ""
     if folder.is_absolute() or str(model).startswith("."):
         raise ModelError(f"There is no model folder {model}; give a folder or a hub identifier.")
     try:
@@ -226,11 +237,15 @@ def locate(model: str | Path, revision: str | None = None) -> tuple[Path, str, s
 def weights_hash(folder: Path) -> str:
     """SHA-256 of all tensors in a folder, ordered by name, with their type and shape.
 
-    Sharding and file headers do not matter, so a model saved again has the same hash.
+    Sharding and file headers do not matter, so a model saved again has the same hash. That of a
+    GGUF file is the hash of the file.
 
     Raises:
         ModelError: a file is damaged.
     """
+    if folder.is_file():
+        with folder.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     where: dict[str, Path] = {}
     digest = hashlib.sha256()
     path = folder

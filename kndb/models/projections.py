@@ -46,9 +46,9 @@ def find_down(hf: Any, name: str) -> list[nn.Module]:
     found = [list(own.values()) for own in places.values() if sorted(own) == [*range(len(own))]]
     if len(found) != 1 or len(places) != 1:
         raise ModelError(
-            f"In the model {name}, an {hf.config.model_type}, kndb finds {len(places)} candidates "
-            "for the output projections of its feed-forward blocks, where it needs one in each "
-            "layer; give a model of another architecture."
+            f"The general adapter finds {len(places)} candidates for the output projections of the "
+            f"feed-forward blocks of the model {name} ({hf.config.model_type}), and needs exactly "
+            "one in each layer; give a model of another architecture."
         )
     if len({count_neurons(module) for module in found[0]}) > 1:
         raise ModelError(
