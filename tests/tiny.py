@@ -9,13 +9,12 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForMaskedLM,
     PreTrainedTokenizerFast,
 )
 
 from kndb.models import LanguageModel
 from kndb.models.architectures import ARCHITECTURES, Encoder, Structure, Unlisted
+from kndb.models.checkpoint import class_of
 from kndb.models.loading import adapt
 
 TEXT = (
@@ -37,6 +36,14 @@ _SIZES = {
     "num_attention_heads": 4,
     "intermediate_size": 48,
     "max_position_embeddings": 40,
+}
+_BART = {
+    **{"d_model": 32, "encoder_layers": 2, "decoder_layers": 3, "decoder_ffn_dim": 48},
+    **{"encoder_ffn_dim": 64, "encoder_attention_heads": 4, "decoder_attention_heads": 4},
+}
+_T5 = {
+    **{"d_model": 32, "d_kv": 8, "d_ff": 48, "num_heads": 4, "num_layers": 2},
+    "num_decoder_layers": 3,
 }
 _EXTRA: dict[str, dict[str, Any]] = {
     "distilbert": {"dim": 32, "hidden_dim": 48, "n_layers": 3, "n_heads": 4},
@@ -62,6 +69,10 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "xglm": {"d_model": 32, "num_layers": 3, "attention_heads": 4, "ffn_dim": 48},
     "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
     "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 6},
+    "bart": _BART,
+    "mbart": _BART,
+    "mt5": _T5,
+    "t5": {**_T5, "feed_forward_proj": "relu"},
     "electra": {"embedding_size": 24},
     "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
     "phi3": {"num_key_value_heads": 2},
@@ -89,6 +100,7 @@ UNLISTED = {
     "mpnet": Unlisted("masked"),
     "xlm-roberta-xl": Unlisted("masked"),
 }
+SEQ2SEQ = ["bart", "mbart", "mt5", "t5"]
 """Architectures without a row."""
 MASKED = ["bert", "roberta", "xlm-roberta", "distilbert"]
 CAUSAL = [
@@ -151,6 +163,8 @@ def is_masked(architecture: str) -> bool:
 
 def structure_of(architecture: str) -> Structure:
     """Its row in the table, or how the general adapter runs it."""
+    if architecture in SEQ2SEQ:
+        return Unlisted("seq2seq")
     return UNLISTED.get(architecture) or ARCHITECTURES[architecture]
 
 
@@ -167,11 +181,10 @@ def hf_model(architecture: str, seed: int = 0, **changes: Any) -> Any:
     The weights are large enough for probabilities to depend on the neurons visibly.
     """
     tokenizer = tokenizer_of(architecture)
-    sizes = {**_SIZES, "vocab_size": len(tokenizer), **_EXTRA.get(architecture, {}), **changes}
-    config = AutoConfig.for_model(
-        architecture, **sizes, pad_token_id=0, bos_token_id=1, eos_token_id=0
-    )
-    kind = AutoModelForMaskedLM if is_masked(architecture) else AutoModelForCausalLM
+    sizes = {**_SIZES, "vocab_size": len(tokenizer), **_EXTRA.get(architecture, {})}
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 0}
+    config = AutoConfig.for_model(architecture, **{**special, **sizes, **changes})
+    kind = class_of(structure_of(architecture))
     torch.manual_seed(seed)
     model = kind.from_config(config).eval()
     generator = torch.Generator().manual_seed(seed)

@@ -90,7 +90,7 @@ class General(LanguageModel[ObservedTokens]):
             logits = self.hf(**self._inputs(tokens)).logits
         finally:
             handle.remove()
-        return logits.view(len(rows), -1)  # type: ignore[no-any-return]
+        return logits.flatten(1)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """See :meth:`LanguageModel.logits`: ``hidden`` is what :meth:`last_hidden` returns."""

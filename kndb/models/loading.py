@@ -23,6 +23,7 @@ from kndb.models.architectures import Decoder, Encoder, Structure, Unlisted
 from kndb.models.base import LanguageModel, ModelInfo
 from kndb.models.causal_lm import CausalLM
 from kndb.models.checkpoint import check_loaded, check_window, one_line, read_checkpoint
+from kndb.models.encoder_decoder import SENTINEL, EncoderDecoder, mask_of
 from kndb.models.general import General
 from kndb.models.gguf_file import SUFFIX, load_gguf
 from kndb.models.masked_lm import MaskedLM
@@ -115,8 +116,8 @@ def adapt(
             are made of, there is no position for an answer, or the general adapter finds no
             feed-forward blocks.
     """
-    masked = isinstance(names, Encoder) or (isinstance(names, Unlisted) and names.kind == "masked")
-    _check_tokenizer(hf, tokenizer, name, masked=masked)
+    masked = isinstance(names, Encoder) or names == Unlisted("masked")
+    _check_tokenizer(hf, tokenizer, names, name)
     hf.eval().requires_grad_(False)
     fuse_activations(hf)
     for parameter, value in hf.named_parameters():
@@ -142,7 +143,7 @@ def adapt(
         return MaskedLM(hf, tokenizer, info, names)
     if isinstance(names, Decoder):
         return CausalLM(hf, tokenizer, info, names)
-    return General(hf, tokenizer, info, down)
+    return (EncoderDecoder if names.kind == "seq2seq" else General)(hf, tokenizer, info, down)
 
 
 def unshare(hf: Any, layers: str) -> None:
@@ -160,15 +161,19 @@ def unshare(hf: Any, layers: str) -> None:
     config.num_hidden_groups = config.num_hidden_layers
 
 
-def _check_tokenizer(hf: Any, tokenizer: Any, name: str, *, masked: bool) -> None:
-    kind, token = (
-        ("mask", tokenizer.mask_token_id) if masked else ("end-of-sequence", tokenizer.eos_token_id)
-    )
+def _check_tokenizer(hf: Any, tokenizer: Any, names: Structure, name: str) -> None:
+    if isinstance(names, Encoder) or names == Unlisted("masked"):
+        kind, wanted, token = "masked language model", "mask", tokenizer.mask_token_id
+    elif names == Unlisted("seq2seq"):
+        kind, wanted = "encoder-decoder", f"mask token or {SENTINEL}"
+        mask = mask_of(tokenizer)
+        token = None if mask is None else tokenizer.convert_tokens_to_ids(mask)
+    else:
+        kind, wanted, token = "causal language model", "end-of-sequence", tokenizer.eos_token_id
     if token is None or token >= hf.get_input_embeddings().num_embeddings:
         raise ModelError(
-            f"The tokenizer of the model {name} has no {kind} token in the model's vocabulary, "
-            f"and baselines are made of it; give a {'masked' if masked else 'causal'} language "
-            "model with its own tokenizer."
+            f"The tokenizer of the model {name} has no {wanted} token in the model's vocabulary, "
+            f"and baselines are made of it; give a {kind} with its own tokenizer."
         )
 
 
