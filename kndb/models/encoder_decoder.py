@@ -94,6 +94,9 @@ class EncoderDecoder(General):
             tuple(start + 1 + position for position in word) for word in words
         ]
 
+    def _few_tokens(self) -> Tensor:
+        return torch.tensor([[0, 0, 0, -1, -1]], device=self.device)
+
     def _inputs(self, tokens: Tensor) -> dict[str, Any]:
         """The arguments of a run; where borders differ, both parts are padded on the right."""
         border, length = _border(tokens)[:, None], tokens.shape[1]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kndb.errors import UsageError
+from kndb.errors import ModelError, UsageError
 from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target, gradient_only
 from kndb.models.checkpoint import general_window
 from kndb.models.hooks import capture_inputs
@@ -50,6 +50,31 @@ class General(LanguageModel[ObservedTokens]):
     def __init__(self, hf: Any, tokenizer: Any, info: ModelInfo, down: Sequence[nn.Module]) -> None:
         super().__init__(hf, tokenizer, info)
         self.down = list(down)
+
+    def check_runs(self) -> None:
+        """Check that a run calls each down projection once, with one vector for each token.
+
+        Raises:
+            ModelError: it does not.
+        """
+        seen: list[Tensor] = []
+        tokens, last = self._few_tokens(), torch.tensor([0], device=self.device)
+        at = self._read_at(tokens, last + tokens.shape[1] - 1)
+        with torch.no_grad(), ExitStack() as stack:
+            for module in self.down:
+                hook = module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+                stack.callback(hook.remove)
+            self.last_hidden(tokens, last[:0], last[:0])
+        if [x.numel() // x.shape[-1] for x in seen] != [int(at) + 1] * len(self.down):
+            raise ModelError(
+                f"The model {self.info.name} ({self.info.architecture}) does not run each of its "
+                "feed-forward blocks once on each token, as the general adapter needs; give a "
+                "model of another architecture."
+            )
+
+    def _few_tokens(self) -> Tensor:
+        """Any short sequence, ``(1, length)``."""
+        return torch.tensor([[0, 0, 0]], device=self.device)
 
     @property
     def width(self) -> int:

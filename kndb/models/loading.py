@@ -113,15 +113,15 @@ def adapt(
 
     Raises:
         ModelError: a weight is not a finite number, the tokenizer lacks the token that baselines
-            are made of, there is no position for an answer, or the general adapter finds no
-            feed-forward blocks.
+            are made of, there is no position for an answer, or the general adapter cannot run it.
     """
     masked = isinstance(names, Encoder) or names == Unlisted("masked")
     _check_tokenizer(hf, tokenizer, names, name)
     hf.eval().requires_grad_(False)
     fuse_activations(hf)
     for parameter, value in hf.named_parameters():
-        if not torch.stack(value.aminmax()).isfinite().all():  # needs no copy of the weights
+        # aminmax needs no copy of the weights.
+        if value.numel() and not torch.stack(value.aminmax()).isfinite().all():
             raise ModelError(f"The model {name} has weights that are not finite, in {parameter}.")
     if isinstance(names, Encoder) and names.shared:
         unshare(hf, names.layers)
@@ -143,7 +143,9 @@ def adapt(
         return MaskedLM(hf, tokenizer, info, names)
     if isinstance(names, Decoder):
         return CausalLM(hf, tokenizer, info, names)
-    return (EncoderDecoder if names.kind == "seq2seq" else General)(hf, tokenizer, info, down)
+    general = (EncoderDecoder if names.kind == "seq2seq" else General)(hf, tokenizer, info, down)
+    general.check_runs()
+    return general
 
 
 def unshare(hf: Any, layers: str) -> None:
@@ -170,7 +172,7 @@ def _check_tokenizer(hf: Any, tokenizer: Any, names: Structure, name: str) -> No
         token = None if mask is None else tokenizer.convert_tokens_to_ids(mask)
     else:
         kind, wanted, token = "causal language model", "end-of-sequence", tokenizer.eos_token_id
-    if token is None or token >= hf.get_input_embeddings().num_embeddings:
+    if token is None or token >= hf.get_input_embeddings().weight.shape[0]:
         raise ModelError(
             f"The tokenizer of the model {name} has no {wanted} token in the model's vocabulary, "
             f"and baselines are made of it; give a {kind} with its own tokenizer."

@@ -28,9 +28,15 @@ def find_down(hf: Any, name: str) -> list[nn.Module]:
         name: its name, for messages.
 
     Raises:
-        ModelError: there is none, several are possible, layers differ in size, or the blocks are
-            mixtures of experts.
+        ModelError: there is none, several are possible, layers differ in size, the blocks are
+            mixtures of experts, or there is no plain input or output embedding.
     """
+    head = hf.get_output_embeddings()
+    if not isinstance(head, nn.Linear) or not isinstance(hf.get_input_embeddings(), nn.Embedding):
+        raise ModelError(
+            f"The model {name} ({hf.config.model_type}) has no plain input and output embeddings, "
+            "which the general adapter needs; give a model of another architecture."
+        )
     body = hf.get_decoder() if hf.config.is_encoder_decoder else hf
     if any("expert" in path for path, _ in body.named_parameters()):
         raise ModelError(

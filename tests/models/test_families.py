@@ -99,6 +99,7 @@ def test_fewer_layers_declared_than_stored(tmp_path: Path) -> None:
     ("architecture", "message"),
     [
         ("mixtral", "mixtures of experts"),
+        ("cpmant", "does not run each of its feed-forward blocks once on each token"),
         ("mamba", "finds 0 candidates for the output projections"),
         ("vit", "is no language model"),
         ("unheard-of", "Transformers 5[0-9.]* does not know"),
@@ -107,7 +108,8 @@ def test_fewer_layers_declared_than_stored(tmp_path: Path) -> None:
 def test_what_the_general_adapter_refuses(architecture: str, message: str, tmp_path: Path) -> None:
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 330, "state_size": 4}
     sizes |= {"num_attention_heads": 4, "intermediate_size": 48, "num_key_value_heads": 2}
-    if architecture in ("mixtral", "mamba"):
+    sizes |= {"dim_head": 8, "dim_ff": 48}
+    if architecture in ("mixtral", "mamba", "cpmant"):
         config = AutoConfig.for_model(architecture, **sizes)
         AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
     else:
