@@ -9,13 +9,12 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForMaskedLM,
     PreTrainedTokenizerFast,
 )
 
 from kndb.models import LanguageModel
-from kndb.models.architectures import ARCHITECTURES, Encoder
+from kndb.models.architectures import ARCHITECTURES, Encoder, Structure, Unlisted
+from kndb.models.checkpoint import class_of
 from kndb.models.loading import adapt
 
 TEXT = (
@@ -38,6 +37,14 @@ _SIZES = {
     "intermediate_size": 48,
     "max_position_embeddings": 40,
 }
+_BART = {
+    **{"d_model": 32, "encoder_layers": 2, "decoder_layers": 3, "decoder_ffn_dim": 48},
+    **{"encoder_ffn_dim": 64, "encoder_attention_heads": 4, "decoder_attention_heads": 4},
+}
+_T5 = {
+    **{"d_model": 32, "d_kv": 8, "d_ff": 48, "num_heads": 4, "num_layers": 2},
+    "num_decoder_layers": 3,
+}
 _EXTRA: dict[str, dict[str, Any]] = {
     "distilbert": {"dim": 32, "hidden_dim": 48, "n_layers": 3, "n_heads": 4},
     "gpt2": {"n_inner": 48, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 40},
@@ -48,6 +55,24 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "gemma": {"num_key_value_heads": 2, "head_dim": 8},
     "gemma2": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
     "gemma3_text": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
+    "albert": {"embedding_size": 24},
+    "bloom": {"n_layer": 3, "n_head": 4},
+    "falcon": {"ffn_hidden_size": 48, "alibi": True},
+    "gpt_neo": {
+        "num_layers": 3,
+        "num_heads": 4,
+        "window_size": 4,
+        "attention_types": [[["local"], 3]],
+    },
+    "gptj": {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_inner": 48, "rotary_dim": 4},
+    "mpt": {"d_model": 32, "n_layers": 3, "n_heads": 4, "expansion_ratio": 2, "max_seq_len": 40},
+    "xglm": {"d_model": 32, "num_layers": 3, "attention_heads": 4, "ffn_dim": 48},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 6},
+    "bart": _BART,
+    "mbart": _BART,
+    "mt5": _T5,
+    "t5": {**_T5, "feed_forward_proj": "relu"},
     "electra": {"embedding_size": 24},
     "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
     "phi3": {"num_key_value_heads": 2},
@@ -63,6 +88,20 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "cohere": {"num_key_value_heads": 2, "logit_scale": 0.5},
     "cohere2": {"num_key_value_heads": 2, "logit_scale": 0.5, "sliding_window": 4},
 }
+UNLISTED = {
+    "bloom": Unlisted("causal"),
+    "falcon": Unlisted("causal"),
+    "gpt_neo": Unlisted("causal"),
+    "gptj": Unlisted("causal"),
+    "mpt": Unlisted("causal"),
+    "xglm": Unlisted("causal"),
+    "deberta-v2": Unlisted("masked"),
+    "modernbert": Unlisted("masked"),
+    "mpnet": Unlisted("masked"),
+    "xlm-roberta-xl": Unlisted("masked"),
+}
+SEQ2SEQ = ["bart", "mbart", "mt5", "t5"]
+"""Architectures without a row."""
 MASKED = ["bert", "roberta", "xlm-roberta", "distilbert"]
 CAUSAL = [
     *("gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3"),
@@ -118,7 +157,15 @@ def byte_tokenizer(bos: bool = False) -> Any:
 
 def is_masked(architecture: str) -> bool:
     """Whether an architecture is a masked language model."""
-    return isinstance(ARCHITECTURES[architecture], Encoder)
+    row = structure_of(architecture)
+    return isinstance(row, Encoder) or row == Unlisted("masked")
+
+
+def structure_of(architecture: str) -> Structure:
+    """Its row in the table, or how the general adapter runs it."""
+    if architecture in SEQ2SEQ:
+        return Unlisted("seq2seq")
+    return UNLISTED.get(architecture) or ARCHITECTURES[architecture]
 
 
 def tokenizer_of(architecture: str) -> Any:
@@ -134,11 +181,10 @@ def hf_model(architecture: str, seed: int = 0, **changes: Any) -> Any:
     The weights are large enough for probabilities to depend on the neurons visibly.
     """
     tokenizer = tokenizer_of(architecture)
-    sizes = {**_SIZES, "vocab_size": len(tokenizer), **_EXTRA.get(architecture, {}), **changes}
-    config = AutoConfig.for_model(
-        architecture, **sizes, pad_token_id=0, bos_token_id=1, eos_token_id=0
-    )
-    kind = AutoModelForMaskedLM if is_masked(architecture) else AutoModelForCausalLM
+    sizes = {**_SIZES, "vocab_size": len(tokenizer), **_EXTRA.get(architecture, {})}
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 0}
+    config = AutoConfig.for_model(architecture, **{**special, **sizes, **changes})
+    kind = class_of(structure_of(architecture))
     torch.manual_seed(seed)
     model = kind.from_config(config).eval()
     generator = torch.Generator().manual_seed(seed)
@@ -166,4 +212,4 @@ def tiny(architecture: str, seed: int = 0) -> LanguageModel[Any]:
         if is_norm(name):
             noise = torch.empty_like(parameter).normal_(generator=generator)
             parameter.data.add_(0.1 * noise)
-    return adapt(hf, tokenizer_of(architecture), ARCHITECTURES[architecture], architecture)
+    return adapt(hf, tokenizer_of(architecture), structure_of(architecture), architecture)

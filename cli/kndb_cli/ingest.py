@@ -29,7 +29,8 @@ def ingest(
         str,
         typer.Option(
             metavar="MODEL",
-            help="A Hugging Face id, a folder with safetensors, demo-masked or demo-causal.",
+            help="A Hugging Face id, a folder with safetensors, a GGUF file, demo-masked or "
+            "demo-causal.",
         ),
     ],
     dataset: Annotated[

@@ -129,7 +129,8 @@ def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
     _store(writer, run, outcomes, len(left), progress)
     if run.status != "finished" or (run.tau, run.share) != (request.tau, request.share):
         writer.finish(run.run_id, request.tau, request.share)
-    return summarise(request.database, run.run_id, len(left), time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return summarise(request.database, run.run_id, model.adapter, len(left), seconds)
 
 
 def _prompts_left(dataset: Dataset, run: Run) -> dict[int, Prompt]:

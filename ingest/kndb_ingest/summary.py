@@ -15,6 +15,8 @@ class IngestSummary:
     Attributes:
         run_id: its id.
         model: the model's name.
+        adapter: what ran it: ``masked``, ``causal`` or, without a row in the table of
+            architectures, ``general``.
         dataset: the data set's name.
         facts: facts with at least one prompt.
         prompts: by language, prompts attributed and prompts skipped.
@@ -36,6 +38,7 @@ class IngestSummary:
 
     run_id: int
     model: str
+    adapter: str
     dataset: str
     facts: int
     prompts: dict[str, tuple[int, int]]
@@ -92,7 +95,9 @@ _UNASKED = """
 """
 
 
-def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> IngestSummary:
+def summarise(
+    path: Path, run_id: int, adapter: str, new_prompts: int, seconds: float
+) -> IngestSummary:
     """Summarise a run.
 
     Raises:
@@ -108,6 +113,7 @@ def summarise(path: Path, run_id: int, new_prompts: int, seconds: float) -> Inge
         return IngestSummary(
             run_id,
             model,
+            adapter,
             dataset,
             facts,
             {lang: (done, skipped) for lang, done, skipped in rows(_LANGUAGES)},

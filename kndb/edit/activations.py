@@ -73,8 +73,8 @@ def token_activations(
         with torch.no_grad():
             for batch in batches(targets):
                 tokens = torch.tensor([targets[i].tokens for i in batch], device=model.device)
-                # All tokens count, though one may be the padding token.
-                model.hf.base_model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
+                nowhere = torch.empty(0, dtype=torch.long, device=model.device)
+                model.last_hidden(tokens, nowhere, nowhere)
     finally:
         for handle in handles:
             handle.remove()

@@ -42,7 +42,12 @@ def apply_edits(
         if edit.status != "active":
             raise UsageError(f"The edit {edit.edit_id} is {edit.status}; make it again first.")
     choice = ModelChoice(model, device="cpu", revision=revision)
-    return save_with(choice.folder, choice.load(), deltas, out, _about(database, edits))
+    folder = choice.folder
+    if folder is None:
+        raise ModelError(
+            f"Edits cannot be written to the GGUF file {model}; give a folder with safetensors."
+        )
+    return save_with(folder, choice.load(), deltas, out, _about(database, edits))
 
 
 def _about(database: Path, edits: Sequence[StoredDelta]) -> dict[int, dict[str, str | None]]:

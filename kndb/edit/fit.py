@@ -24,7 +24,6 @@ from math import sqrt
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from kndb.edit.activations import answer_activations, batches
@@ -259,11 +258,7 @@ def log_odds_of(model: LanguageModel[Any], targets: Sequence[Target]) -> Tensor:
     rows = torch.arange(len(targets), device=model.device)
     at = torch.tensor([target.position for target in targets], device=model.device)
     answers = torch.tensor([target.answer for target in targets], device=model.device)
-    hidden = model.last_hidden(tokens, rows, at)
-    # Not model.logits: that works in place, which no gradient survives.
-    head = model.unembedding
-    logits = F.linear(hidden, head.weight, head.bias).float()
-    logits = logits if model.cap is None else model.cap * torch.tanh(logits / model.cap)
+    logits = model.logits(model.last_hidden(tokens, rows, at))
     others = logits.clone()
     others[rows, answers] = -torch.inf
     return logits[rows, answers] - others.logsumexp(1)

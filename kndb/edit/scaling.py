@@ -87,7 +87,8 @@ class _Places:
         self.now: Tensor | None = None
 
     def find(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        tokens = kwargs.get("input_ids", args[0] if args else None)
+        decoder = "decoder_" if "decoder_input_ids" in kwargs else ""
+        tokens = kwargs.get(f"{decoder}input_ids", args[0] if args else None)
         shown = tokens if tokens is not None else kwargs.get("inputs_embeds")
         assert shown is not None
         if self.where == "all":
@@ -95,7 +96,7 @@ class _Places:
         elif self.masked:
             self.now = self._masks(tokens)
         else:
-            self.now = _last(shown, kwargs.get("attention_mask"))
+            self.now = _last(shown, kwargs.get(f"{decoder}attention_mask"))
 
     def _masks(self, tokens: Tensor | None) -> Tensor:
         if tokens is None:

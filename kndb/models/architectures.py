@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,7 +21,8 @@ class Encoder:
     Each layer computes ``a = attention_norm(x + output(attention(x)))`` and
     ``norm(a + down(activation(up(a))))``. ``transform`` lists what comes between the last hidden
     state and the output embedding, in order: modules, or functions. With ``after_padding``, the
-    first token's position is the one after the padding index.
+    first token's position is the one after the padding index. Layers that are ``shared`` are one
+    module, run again and again.
     """
 
     layers: str
@@ -36,6 +37,7 @@ class Encoder:
     norm: str
     transform: tuple[str | Callable[[Tensor], Tensor], ...]
     after_padding: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,19 @@ class Decoder:
     after_down: str | None = None
     logit_scale: Callable[[Any], float] | None = None
     requires: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A model without a row: the general adapter finds its down projections itself.
+
+    ``kind`` is ``masked``, ``causal``, or ``seq2seq`` for an encoder-decoder.
+    """
+
+    kind: Literal["masked", "causal", "seq2seq"]
+
+
+Structure = Encoder | Decoder | Unlisted
 
 
 BERT = Encoder(
@@ -90,6 +105,20 @@ ELECTRA = replace(
     BERT,
     layers="electra.encoder.layer",
     transform=("generator_predictions",),
+)
+ALBERT = Encoder(
+    layers="albert.encoder.albert_layer_groups",
+    query="albert_layers.0.attention.query",
+    key="albert_layers.0.attention.key",
+    value="albert_layers.0.attention.value",
+    output="albert_layers.0.attention.dense",
+    attention_norm="albert_layers.0.attention.LayerNorm",
+    up="albert_layers.0.ffn",
+    activation="albert_layers.0.activation",
+    down="albert_layers.0.ffn_output",
+    norm="albert_layers.0.full_layer_layer_norm",
+    transform=("predictions.dense", "predictions.activation", "predictions.LayerNorm"),
+    shared=True,
 )
 DISTILBERT = Encoder(
     layers="distilbert.transformer.layer",
@@ -146,6 +175,7 @@ STARCODER_2 = Decoder(
 )
 
 ARCHITECTURES: dict[str, Encoder | Decoder] = {
+    "albert": ALBERT,
     "bert": BERT,
     "roberta": ROBERTA,
     "xlm-roberta": ROBERTA,

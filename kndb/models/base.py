@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +84,8 @@ class Rows:
 
     Attributes:
         hidden: the input of the next layer: ``(rows, length, width)`` in a masked model;
-            ``(rows, width)``, the answer position, in a causal model and after the last layer.
+            ``(rows, width)``, the answer position, in a causal model and after the last layer. In
+            the general adapter, what rows are run from.
         before: ``(rows, width)``, the answer position without the feed-forward output.
         neurons: ``(rows, n_neurons)``, at the answer position.
     """
@@ -101,7 +102,12 @@ class LanguageModel(ABC, Generic[ObservedT]):
     """A loaded model, seen through its feed-forward blocks.
 
     Its parameters require no gradient, and it is in evaluation mode.
+
+    Attributes:
+        adapter: which implementation runs it: ``masked``, ``causal`` or ``general``.
     """
+
+    adapter: ClassVar[str]
 
     def __init__(self, hf: Any, tokenizer: Any, info: ModelInfo) -> None:
         self.hf = hf

@@ -69,6 +69,8 @@ class FirstPrompts(DynamicCache):  # type: ignore[misc]
 class CausalLM(LanguageModel[ObservedPrefix]):
     """A causal language model; see :class:`kndb.models.base.LanguageModel`."""
 
+    adapter = "causal"
+
     def __init__(self, hf: Any, tokenizer: Any, info: ModelInfo, names: Decoder) -> None:
         super().__init__(hf, tokenizer, info)
         self.names = names

@@ -9,18 +9,30 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+)
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
 
 from kndb.errors import ModelError
-from kndb.models.architectures import ARCHITECTURES, Decoder, Encoder
+from kndb.models.architectures import ARCHITECTURES, Decoder, Encoder, Structure, Unlisted
 
 _TOKENIZERS = (
     "tokenizer.json",
@@ -34,6 +46,11 @@ _TOKENIZERS = (
 # numbers; a small one may lack buffers, which are computed.
 _MOST_NUMBERS_PER_STORED = 2
 _MOST_BUFFERS = 10_000_000
+_CAUSAL = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+_MASKED = MODEL_FOR_MASKED_LM_MAPPING_NAMES
+_SEQ2SEQ = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+_LAYER = re.compile(r"(.+?)\.(\d+)\.")
+_WINDOWS = ("max_position_embeddings", "max_seq_len", "n_positions", "n_ctx")
 _NAMED = 3  # tensors listed in an error
 
 
@@ -44,27 +61,29 @@ class Checkpoint:
     Attributes:
         names: where the architecture keeps its modules.
         config: the configuration, as Transformers reads it.
+        model_class: the Transformers class that loads it.
     """
 
-    names: Encoder | Decoder
+    names: Structure
     config: Any
+    model_class: Any
 
 
-def read_checkpoint(folder: Path, name: str, model_class: Mapping[type, Any]) -> Checkpoint:
+def read_checkpoint(folder: Path, name: str) -> Checkpoint:
     """Check a folder's files without reading the weights.
 
     Args:
         folder: contains ``config.json``, safetensors and a tokenizer.
         name: the model's name, for messages.
-        model_class: for each kind of architecture, the Transformers class that loads it.
 
     Raises:
-        ModelError: a file is missing or damaged, the architecture is unknown, or the configuration
+        ModelError: a file is missing or damaged, it is no language model, or the configuration
             does not fit the tensors in the files.
     """
     content = _read_config(folder, name)
     kind = content["model_type"]
-    names = ARCHITECTURES[kind]
+    names = structure(content, name)
+    model_class = class_of(names)
     shapes = _stored_shapes(folder, name)
     if not any((folder / file).exists() for file in _TOKENIZERS):
         raise ModelError(f"The model {name} has no tokenizer beside it, such as tokenizer.json.")
@@ -72,7 +91,7 @@ def read_checkpoint(folder: Path, name: str, model_class: Mapping[type, Any]) ->
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         with torch.device("meta"):
-            model = model_class[type(names)].from_config(config)
+            model = model_class.from_config(config)
         needed = sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
     except Exception as error:  # any exception: Transformers trusts a configuration
         raise ModelError(
@@ -85,7 +104,7 @@ def read_checkpoint(folder: Path, name: str, model_class: Mapping[type, Any]) ->
             f"The config.json of the model {name} describes {needed:,} numbers, but its weights "
             f"have {held:,}; give the config.json that belongs to them."
         )
-    return Checkpoint(names, config)
+    return Checkpoint(names, config, model_class)
 
 
 def _read_config(folder: Path, name: str) -> dict[str, Any]:
@@ -96,12 +115,49 @@ def _read_config(folder: Path, name: str) -> dict[str, Any]:
         raise ModelError(
             f"The model {name} has no usable config.json: {one_line(error)}"
         ) from error
-    if not isinstance(kind, str) or kind not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         raise ModelError(
-            f"The model {name} has the architecture {str(kind)[:40]}; kndb supports {known}."
+            f"The model {name} has the architecture {str(kind)[:40]!r}, which Transformers "
+            f"{transformers.__version__} does not know; give another model, or update Transformers."
         )
     return content  # type: ignore[no-any-return]
+
+
+def structure(content: Mapping[str, Any], name: str) -> Structure:
+    """Where a model has its modules, by the contents of its ``config.json``.
+
+    Raises:
+        ModelError: it is no language model.
+    """
+    kind = content["model_type"]
+    row = ARCHITECTURES.get(kind)
+    if isinstance(row, Encoder):
+        return row
+    defaults = CONFIG_MAPPING[kind]().to_dict() if row and row.requires else {}
+    if row and all({**defaults, **content}[key] == due for key, due in row.requires.items()):
+        return row
+    saved_as = "".join(content.get("architectures") or [])
+    if kind in _SEQ2SEQ:
+        return Unlisted("seq2seq")
+    if kind in _MASKED and ("MaskedLM" in saved_as or kind not in _CAUSAL):
+        return Unlisted("masked")
+    if kind in _CAUSAL:
+        return Unlisted("causal")
+    raise ModelError(
+        f"The model {name} has the architecture {kind}, which is no language model that predicts "
+        "tokens of text; give a masked or causal language model."
+    )
+
+
+def class_of(names: Structure) -> Any:
+    """The Transformers class that loads such a model."""
+    if isinstance(names, Unlisted):
+        return {
+            "masked": AutoModelForMaskedLM,
+            "causal": AutoModelForCausalLM,
+            "seq2seq": AutoModelForSeq2SeqLM,
+        }[names.kind]
+    return AutoModelForMaskedLM if isinstance(names, Encoder) else AutoModelForCausalLM
 
 
 def _stored_shapes(folder: Path, name: str) -> dict[str, tuple[int, ...]]:
@@ -135,7 +191,7 @@ def _stored_shapes(folder: Path, name: str) -> dict[str, tuple[int, ...]]:
 
 def _check_layers(
     content: Mapping[str, Any],
-    names: Encoder | Decoder,
+    names: Structure,
     shapes: Collection[str],
     name: str,
 ) -> None:
@@ -144,6 +200,8 @@ def _check_layers(
     Raises:
         ModelError: it does not.
     """
+    if isinstance(names, Unlisted) or (isinstance(names, Encoder) and names.shared):
+        return
     key = CONFIG_MAPPING[content["model_type"]].attribute_map.get("num_hidden_layers", "")
     declared = content.get(key, content.get("num_hidden_layers"))
     base, _, layers = names.layers.partition(".")
@@ -182,6 +240,12 @@ def check_loaded(report: Mapping[str, Any], hf: Any, name: str) -> None:
             f"The weights of the model {name} do not fit its config.json: {_some(shapes)}; give "
             "the config.json that belongs to them."
         )
+    more = sorted(key for key in report["unexpected_keys"] if _of_another_layer(key, hf))
+    if more:
+        raise ModelError(
+            f"The weights of the model {name} have more layers than its config.json declares "
+            f"({_some(more)}); give the config.json that belongs to them."
+        )
     parameters = {key for key, _ in hf.named_parameters(remove_duplicate=False)}
     missing = sorted(parameters.intersection(report["missing_keys"]))  # buffers are computed
     if not missing:
@@ -203,9 +267,34 @@ def check_loaded(report: Mapping[str, Any], hf: Any, name: str) -> None:
     )
 
 
+def _of_another_layer(key: str, hf: Any) -> bool:
+    """Whether a tensor belongs to a layer beyond the model's last."""
+    match = _LAYER.match(key)
+    if match is None:
+        return False
+    modules = dict(hf.named_modules())
+    layers = modules.get(match[1], modules.get(f"{hf.base_model_prefix}.{match[1]}"))
+    return isinstance(layers, torch.nn.ModuleList) and int(match[2]) >= len(layers)
+
+
 def window(config: Any, names: Encoder | Decoder) -> int:
     """The most tokens that a model takes."""
     return int(config.max_position_embeddings) - _first_position(config, names)
+
+
+def general_window(hf: Any) -> int:
+    """The most tokens that a model takes, whatever its architecture; a large number if any."""
+    config = hf.config.get_text_config(decoder=True)
+    sizes = (getattr(config, key, None) for key in _WINDOWS)
+    longest = min((size for size in sizes if isinstance(size, int) and size > 0), default=None)
+    if longest is None:
+        return sys.maxsize
+    first = [
+        module.padding_idx + 1
+        for name, module in hf.named_modules()
+        if "position" in name and getattr(module, "padding_idx", None) is not None
+    ]
+    return longest - max(first, default=0)
 
 
 def _first_position(config: Any, names: Encoder | Decoder) -> int:

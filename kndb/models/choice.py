@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kndb.models.base import LanguageModel
+from kndb.models.gguf_file import SUFFIX
 from kndb.models.loading import EMBEDDED_MODELS, load_model, locate
 
 
@@ -15,7 +16,7 @@ class ModelChoice:
     """A model's name, and how the model is loaded and run.
 
     Attributes:
-        name: a hub identifier, a folder, ``demo-masked`` or ``demo-causal``.
+        name: a hub identifier, a folder, a GGUF file, ``demo-masked`` or ``demo-causal``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         revision: branch, tag or commit on the hub.
@@ -30,22 +31,37 @@ class ModelChoice:
 
     @property
     def label(self) -> str:
-        """The name, or the last part of a folder's path."""
+        """The name, or the last part of a path."""
         return Path(self.name).name
 
     @property
-    def folder(self) -> Path:
-        """The folder with the files; those on the hub are downloaded first.
+    def files(self) -> Path:
+        """The folder with the files, or the GGUF file; those on the hub are downloaded first.
 
         Raises:
-            ModelError: it is not a folder and cannot be downloaded from the hub.
+            ModelError: it is neither, and cannot be downloaded from the hub.
         """
         return locate(self.name, self.revision)[0]
 
     @property
+    def folder(self) -> Path | None:
+        """The folder with the safetensors files; None for a GGUF file.
+
+        Raises:
+            ModelError: it is neither, and cannot be downloaded from the hub.
+        """
+        files = self.files
+        return None if files.is_file() else files
+
+    @property
     def is_local(self) -> bool:
         """Whether its files are on this machine, without the hub."""
-        return self.name in EMBEDDED_MODELS or Path(self.name).is_dir()
+        here = Path(self.name)
+        return (
+            self.name in EMBEDDED_MODELS
+            or here.is_dir()
+            or (here.suffix == SUFFIX and here.is_file())
+        )
 
     def load(self) -> LanguageModel[Any]:
         """The model, ready to run.

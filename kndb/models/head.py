@@ -120,4 +120,4 @@ def capped_logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, cap: floa
         logits = logits if bias is None else logits.add_(bias)
     else:
         logits = F.linear(hidden, weight, bias).float()
-    return logits if cap is None else (logits / cap).tanh_().mul_(cap)
+    return logits if cap is None else cap * (logits / cap).tanh_()

@@ -1,10 +1,12 @@
-"""Loading a model from the hub or a folder: safetensors only, no code from the repository."""
+"""Loading a model from the hub, a folder or a GGUF file; no pickles, no code from a repository."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,20 +14,23 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
-from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoTokenizer
 from transformers.activations import NewGELUActivation
 from transformers.utils import logging
 
 from kndb.errors import ModelError, UsageError
-from kndb.models.architectures import Decoder, Encoder
+from kndb.models.architectures import Decoder, Encoder, Structure, Unlisted
 from kndb.models.base import LanguageModel, ModelInfo
 from kndb.models.causal_lm import CausalLM
 from kndb.models.checkpoint import check_loaded, check_window, one_line, read_checkpoint
+from kndb.models.encoder_decoder import SENTINEL, EncoderDecoder, mask_of
+from kndb.models.general import General
+from kndb.models.gguf_file import SUFFIX, load_gguf
 from kndb.models.masked_lm import MaskedLM
+from kndb.models.projections import count_neurons, find_down
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = ("auto", "cpu", "cuda", "mps")
-_CLASSES = {Encoder: AutoModelForMaskedLM, Decoder: AutoModelForCausalLM}
 _EMBEDDED = Path(__file__).parent / "embedded"
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken"]
 
@@ -40,8 +45,8 @@ def load_model(
     """Load a model for attribution.
 
     Args:
-        model: a folder, a hub identifier such as ``bert-base-multilingual-cased``, or
-            ``demo-masked`` or ``demo-causal``.
+        model: a folder, a GGUF file, a hub identifier such as ``bert-base-multilingual-cased``,
+            or ``demo-masked`` or ``demo-causal``.
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda`` or ``mps``.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         revision: branch, tag or commit on the hub.
@@ -55,16 +60,23 @@ def load_model(
     if dtype not in DTYPES:
         raise UsageError(f"There is no dtype {dtype!r}; choose from {', '.join(DTYPES)}.")
     where = pick_device(device)
-    folder, name, commit = locate(model, revision)
-    checkpoint = read_checkpoint(folder, name, _CLASSES)
+    path, name, commit = locate(model, revision)
+    load = load_gguf if path.is_file() else _load_folder
+    hf, tokenizer, names = load(path, name, DTYPES[dtype])
+    return adapt(hf.to(where), tokenizer, names, name, commit, weights_hash(path))
+
+
+def _load_folder(folder: Path, name: str, dtype: torch.dtype) -> tuple[Any, Any, Structure]:
+    """A model, its tokenizer, and where its modules are."""
+    checkpoint = read_checkpoint(folder, name)
     try:
         with _without_bars():
-            hf, report = _CLASSES[type(checkpoint.names)].from_pretrained(
+            hf, report = checkpoint.model_class.from_pretrained(
                 folder,
                 config=checkpoint.config,
                 use_safetensors=True,
                 trust_remote_code=False,
-                dtype=DTYPES[dtype],
+                dtype=dtype,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # check_loaded reports them instead
             )
@@ -74,8 +86,7 @@ def load_model(
         raise
     except Exception as error:  # any exception: it depends on the folder's contents
         raise ModelError(f"The model {name} cannot be loaded: {one_line(error)}") from error
-    names = checkpoint.names
-    return adapt(hf.to(where), tokenizer, names, name, commit, weights_hash(folder))
+    return hf, tokenizer, checkpoint.names
 
 
 @contextmanager
@@ -93,7 +104,7 @@ def _without_bars() -> Iterator[None]:
 def adapt(
     hf: Any,
     tokenizer: Any,
-    names: Encoder | Decoder,
+    names: Structure,
     name: str,
     revision: str = "",
     weights_sha256: str = "",
@@ -102,41 +113,69 @@ def adapt(
 
     Raises:
         ModelError: a weight is not a finite number, the tokenizer lacks the token that baselines
-            are made of, or there is no position for an answer.
+            are made of, there is no position for an answer, or the general adapter cannot run it.
     """
+    masked = isinstance(names, Encoder) or names == Unlisted("masked")
     _check_tokenizer(hf, tokenizer, names, name)
-    check_window(hf.config, names, name)
     hf.eval().requires_grad_(False)
     fuse_activations(hf)
     for parameter, value in hf.named_parameters():
-        if not torch.stack(value.aminmax()).isfinite().all():  # needs no copy of the weights
+        # aminmax needs no copy of the weights.
+        if value.numel() and not torch.stack(value.aminmax()).isfinite().all():
             raise ModelError(f"The model {name} has weights that are not finite, in {parameter}.")
-    masked = isinstance(names, Encoder)
-    down = _first_down(hf, names)
+    if isinstance(names, Encoder) and names.shared:
+        unshare(hf, names.layers)
+    if isinstance(names, Unlisted):
+        down = find_down(hf, name)
+    else:
+        check_window(hf.config, names, name)
+        down = [attrgetter(names.down)(layer) for layer in attrgetter(names.layers)(hf)]
     info = ModelInfo(
         name=name,
         revision=revision,
         architecture=hf.config.model_type,
         family="masked_lm" if masked else "causal_lm",
-        n_layers=hf.config.num_hidden_layers,
-        n_neurons=down.in_features if isinstance(down, torch.nn.Linear) else down.weight.shape[0],
+        n_layers=len(down),
+        n_neurons=count_neurons(down[0]),
         weights_sha256=weights_sha256,
     )
     if isinstance(names, Encoder):
         return MaskedLM(hf, tokenizer, info, names)
-    return CausalLM(hf, tokenizer, info, names)
+    if isinstance(names, Decoder):
+        return CausalLM(hf, tokenizer, info, names)
+    general = (EncoderDecoder if names.kind == "seq2seq" else General)(hf, tokenizer, info, down)
+    general.check_runs()
+    return general
 
 
-def _check_tokenizer(hf: Any, tokenizer: Any, names: Encoder | Decoder, name: str) -> None:
-    masked = isinstance(names, Encoder)
-    kind, token = (
-        ("mask", tokenizer.mask_token_id) if masked else ("end-of-sequence", tokenizer.eos_token_id)
-    )
-    if token is None or token >= hf.get_input_embeddings().num_embeddings:
+def unshare(hf: Any, layers: str) -> None:
+    """Give each layer of a model its own module, with the same weights.
+
+    ALBERT runs one module again and again; a hook would be for all layers. A neuron is known by the
+    layer at which it fires, and the weights of all of them are one.
+    """
+    groups, config = hf.get_submodule(layers), hf.config
+    each = config.num_hidden_layers // len(groups)
+    kept = {id(part): part for part in (config, *hf.parameters())}
+    copies = [deepcopy(groups[i // each], dict(kept)) for i in range(config.num_hidden_layers)]
+    parent, _, own = layers.rpartition(".")
+    setattr(hf.get_submodule(parent), own, torch.nn.ModuleList(copies))
+    config.num_hidden_groups = config.num_hidden_layers
+
+
+def _check_tokenizer(hf: Any, tokenizer: Any, names: Structure, name: str) -> None:
+    if isinstance(names, Encoder) or names == Unlisted("masked"):
+        kind, wanted, token = "masked language model", "mask", tokenizer.mask_token_id
+    elif names == Unlisted("seq2seq"):
+        kind, wanted = "encoder-decoder", f"mask token or {SENTINEL}"
+        mask = mask_of(tokenizer)
+        token = None if mask is None else tokenizer.convert_tokens_to_ids(mask)
+    else:
+        kind, wanted, token = "causal language model", "end-of-sequence", tokenizer.eos_token_id
+    if token is None or token >= hf.get_input_embeddings().weight.shape[0]:
         raise ModelError(
-            f"The tokenizer of the model {name} has no {kind} token in the model's vocabulary, "
-            f"and baselines are made of it; give a {'masked' if masked else 'causal'} language "
-            "model with its own tokenizer."
+            f"The tokenizer of the model {name} has no {wanted} token in the model's vocabulary, "
+            f"and baselines are made of it; give a {kind} with its own tokenizer."
         )
 
 
@@ -146,10 +185,6 @@ def fuse_activations(hf: torch.nn.Module) -> None:
         for name, part in module.named_children():
             if isinstance(part, NewGELUActivation):
                 setattr(module, name, torch.nn.GELU(approximate="tanh"))
-
-
-def _first_down(hf: Any, names: Encoder | Decoder) -> Any:
-    return hf.get_submodule(f"{names.layers}.0.{names.down}")
 
 
 def pick_device(device: str) -> torch.device:
@@ -180,16 +215,20 @@ EMBEDDED_MODELS = tuple(sorted(folder.name for folder in _EMBEDDED.glob("demo-*"
 
 
 def locate(model: str | Path, revision: str | None = None) -> tuple[Path, str, str]:
-    """The local folder, the name, and the commit (empty if ``model`` is a folder).
+    """The local folder or GGUF file, the name, and the commit (empty if ``model`` is a path).
 
     A demo model's name always means that model, even if there is a folder of the same name.
 
     Raises:
-        ModelError: it is not a folder and cannot be downloaded from the hub.
+        ModelError: it is not a folder or GGUF file and cannot be downloaded from the hub.
     """
     folder = _EMBEDDED / model if str(model) in EMBEDDED_MODELS else Path(model)
     if folder.is_dir():
         return folder, folder.resolve().name, ""
+    if folder.suffix == SUFFIX:
+        if not folder.is_file():
+            raise ModelError(f"There is no GGUF file {model}; give the path of one.")
+        return folder, folder.name, ""
     if folder.is_absolute() or str(model).startswith("."):
         raise ModelError(f"There is no model folder {model}; give a folder or a hub identifier.")
     try:
@@ -205,11 +244,15 @@ def locate(model: str | Path, revision: str | None = None) -> tuple[Path, str, s
 def weights_hash(folder: Path) -> str:
     """SHA-256 of all tensors in a folder, ordered by name, with their type and shape.
 
-    Sharding and file headers do not matter, so a model saved again has the same hash.
+    Sharding and file headers do not matter, so a model saved again has the same hash. That of a
+    GGUF file is the hash of the file.
 
     Raises:
         ModelError: a file is damaged.
     """
+    if folder.is_file():
+        with folder.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     where: dict[str, Path] = {}
     digest = hashlib.sha256()
     path = folder

@@ -77,6 +77,8 @@ class ObservedSequences(Observed):
 class MaskedLM(LanguageModel[ObservedSequences]):
     """A masked language model; see :class:`kndb.models.base.LanguageModel`."""
 
+    adapter = "masked"
+
     def __init__(self, hf: Any, tokenizer: Any, info: ModelInfo, names: Encoder) -> None:
         super().__init__(hf, tokenizer, info)
         self.names = names

@@ -157,8 +157,8 @@ def masked_targets(tokenizer: Any, text: str, answer: str, longest: int) -> tupl
     if len(positions) != len(ids):
         raise Unusable("the subject holds the mask token")
     words = prompt_words(tokens, filled, (len(before), len(before) + len(masks)))
-    _check(tokenizer, [t for i, t in enumerate(tokens.ids) if i not in positions], ids, words)
-    _check_length(len(tokens.ids), longest)
+    check_usable(tokenizer, [t for i, t in enumerate(tokens.ids) if i not in positions], ids, words)
+    check_length(len(tokens.ids), longest)
     return tuple(
         Target(tuple(tokens.ids), position, token, tuple(words), tokenizer.mask_token_id)
         for position, token in zip(positions, ids, strict=True)
@@ -175,10 +175,10 @@ def causal_targets(tokenizer: Any, text: str, answer: str, longest: int) -> tupl
     if not _END_OF_SENTENCE.fullmatch(after):
         raise Unusable("the object is not last")
     ids = answer_tokens(tokenizer, before, answer.strip(), space=True)
-    prompt = _without_special_end(tokenize(tokenizer, before.rstrip()))
+    prompt = without_special_end(tokenize(tokenizer, before.rstrip()))
     words = prompt_words(prompt, before)
-    _check(tokenizer, prompt.ids, ids, words)
-    _check_length(len(prompt.ids) + len(ids) - 1, longest)
+    check_usable(tokenizer, prompt.ids, ids, words)
+    check_length(len(prompt.ids) + len(ids) - 1, longest)
     return tuple(
         Target(
             (*prompt.ids, *ids[:t]),
@@ -191,14 +191,20 @@ def causal_targets(tokenizer: Any, text: str, answer: str, longest: int) -> tupl
     )
 
 
-def _without_special_end(tokens: Tokens) -> Tokens:
+def without_special_end(tokens: Tokens) -> Tokens:
+    """The tokens before the special ones at the end."""
     end = len(tokens.ids)
     while end and tokens.special[end - 1]:
         end -= 1
     return tokens.until(end)
 
 
-def _check(tokenizer: Any, prompt: list[int], answer: list[int], words: list[Any]) -> None:
+def check_usable(tokenizer: Any, prompt: list[int], answer: list[int], words: list[Any]) -> None:
+    """Check the tokens of a prompt and its answer.
+
+    Raises:
+        Unusable: unknown or special tokens, or a prompt without words.
+    """
     unknown = tokenizer.unk_token_id
     special = set(tokenizer.all_special_ids) - {unknown}
     if not answer or (unknown is not None and unknown in answer):
@@ -212,6 +218,11 @@ def _check(tokenizer: Any, prompt: list[int], answer: list[int], words: list[Any
         raise Unusable("the prompt has no words")
 
 
-def _check_length(length: int, longest: int) -> None:
+def check_length(length: int, longest: int) -> None:
+    """Check a prompt's length.
+
+    Raises:
+        Unusable: it is too long.
+    """
     if length > longest:
         raise Unusable(f"too long: {length} tokens, the model takes {longest}")

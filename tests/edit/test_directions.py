@@ -15,6 +15,7 @@ from kndb.edit.deltas import update
 from kndb.edit.directions import direction, pushes, shares
 from kndb.edit.editor import Editor
 from kndb.edit.weight_rows import read_rows, typical_length
+from kndb.errors import UsageError
 from kndb.models import LanguageModel
 from kndb.models.architectures import ARCHITECTURES
 from kndb.models.asking import Asker
@@ -137,6 +138,12 @@ def test_at_lambda_1_the_most_active_row_changes_by_a_typical_length(architectur
     assert float(lengths.max()) == pytest.approx(expected, rel=1e-5)
     linear = isinstance(model.down[1], nn.Linear)
     assert rows.shape == (model.down[1].weight.T if linear else model.down[1].weight).shape
+
+
+@pytest.mark.parametrize("architecture", ["albert", "electra"])
+def test_an_embedding_of_another_width_is_no_direction(architecture: str) -> None:
+    with pytest.raises(UsageError, match="is 24 wide and its residual stream 32"):
+        direction(tiny(architecture), [((5,), (6,))])
 
 
 def test_the_same_answer_is_no_direction() -> None:

@@ -1,21 +1,29 @@
-"""Every architecture of the table against whole runs of the Transformers model."""
+"""Every architecture, by its own adapter and the general one, against whole runs of the model."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from attribution.naive import Naive
-from kndb.attribution import PRESETS, attribute
+from kndb.attribution import PRESETS, Settings, attribute
 from kndb.attribution.suppression import Suppressor
-from kndb.models import LanguageModel
+from kndb.errors import ModelError, UsageError
+from kndb.models import LanguageModel, load_model
 from kndb.models.architectures import ARCHITECTURES
 from kndb.models.asking import Asker
+from kndb.models.general import General
+from kndb.models.projections import find_down
 from kndb.neurons import Neuron
-from tiny import PROMPTS, tiny
+from tiny import PROMPTS, UNLISTED, hf_model, tiny, tokenizer_of
 
 SETS = [
     (Neuron(0, 3),),
@@ -26,40 +34,118 @@ PROMPT = PROMPTS[2]  # its answer has several tokens
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_it_equals_whole_runs(architecture: str) -> None:
-    check(tiny(architecture))
+def test_a_row_of_the_table(architecture: str) -> None:
+    model = tiny(architecture)
+    assert model.adapter in ("masked", "causal")
+    check(model, expected(architecture))
 
 
-def check(model: LanguageModel[Any]) -> None:
-    """Answers, scores, scaled sets and gradients are those of an independent implementation."""
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_general_adapter_equals_the_special_one(architecture: str) -> None:
+    special = tiny(architecture)
+    down = find_down(special.hf, architecture)
+    assert down == special.down
+    general = General(special.hf, special.tokenizer, special.info, down)
+    assert general.targets(*PROMPT) == special.targets(*PROMPT)
+    check(general, expected(architecture))
+
+
+@pytest.mark.parametrize("architecture", UNLISTED)
+def test_an_architecture_without_a_row(architecture: str) -> None:
+    model = tiny(architecture)
+    assert model.adapter == "general"
+    check(model, expected(architecture))
+
+
+def test_another_structure_than_the_rows_is_left_to_the_general_adapter(tmp_path: Path) -> None:
+    hf_model("opt", do_layer_norm_before=False).save_pretrained(tmp_path)
+    tokenizer_of("opt").save_pretrained(tmp_path)
+    model = load_model(tmp_path)
+    assert model.adapter == "general"
+    (found,) = attribute(model, [PROMPT], PRESETS["ig-zero"].changed(nodes=2))
+    naive = Naive(model.hf, model.down, before=True)
+    due = torch.stack([naive.ig_zero(target, steps=2) for target in model.targets(*PROMPT)])
+    close(torch.from_numpy(found.scores), due.mean(0))
+
+
+def test_a_neuron_of_shared_layers_is_known_by_its_layer() -> None:
+    model = tiny("albert")
+    assert len(set(model.down)) == 3
+    assert len({id(down.weight) for down in model.down}) == 1
+
+
+@pytest.mark.parametrize("architecture", ["bloom", "modernbert"])
+def test_loading_a_folder_without_a_row(architecture: str, tmp_path: Path) -> None:
+    saved = hf_model(architecture)
+    saved.save_pretrained(tmp_path)
+    tokenizer_of(architecture).save_pretrained(tmp_path)
+    model = load_model(tmp_path)
+    assert (model.adapter, model.info.n_layers) == ("general", 3)
+    assert model.info.n_neurons == {"bloom": 128, "modernbert": 48}[architecture]
+    with pytest.raises(UsageError, match="general adapter, which has none"):
+        list(attribute(model, [PROMPT], Settings(hook="pre")))
+
+
+def test_fewer_layers_declared_than_stored(tmp_path: Path) -> None:
+    hf_model("bloom").save_pretrained(tmp_path)
+    tokenizer_of("bloom").save_pretrained(tmp_path)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "n_layer": 2}))
+    with pytest.raises(ModelError, match=r"more layers than its config\.json declares"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ("mixtral", "mixtures of experts"),
+        ("cpmant", "does not run each of its feed-forward blocks once on each token"),
+        ("mamba", "finds 0 candidates for the output projections"),
+        ("vit", "is no language model"),
+        ("unheard-of", "Transformers 5[0-9.]* does not know"),
+    ],
+)
+def test_what_the_general_adapter_refuses(architecture: str, message: str, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 330, "state_size": 4}
+    sizes |= {"num_attention_heads": 4, "intermediate_size": 48, "num_key_value_heads": 2}
+    sizes |= {"dim_head": 8, "dim_ff": 48}
+    if architecture in ("mixtral", "mamba", "cpmant"):
+        config = AutoConfig.for_model(architecture, **sizes)
+        AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    else:
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": architecture}))
+    tokenizer_of("llama").save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an independent implementation finds for the prompt, and for its first token."""
+
+    scores: Tensor
+    p: float
+    gradients: list[Tensor]
+    silenced: Tensor
+
+
+@cache
+def expected(architecture: str) -> Expected:
+    model = tiny(architecture)
     naive = Naive(model.hf, model.down, before=True)
     targets = model.targets(*PROMPT)
-    expected = torch.stack([naive.ig_zero(target, steps=3) for target in targets]).mean(0)
-    (found,) = attribute(model, [PROMPT], PRESETS["ig-zero"].changed(nodes=3))
-    close(torch.from_numpy(found.scores), expected)
-    (answer,) = Asker(model).ask([PROMPT])
-    assert not isinstance(answer, str)
-    assert answer.p_tokens == pytest.approx(found.p_tokens, rel=1e-4)
     target = targets[0]
-    observed, neurons = model.observe(
-        torch.tensor([target.tokens]), torch.tensor([target.position]), 1
+    own = [naive.read(target.tokens, layer, target.position)[None] for layer in range(3)]
+    return Expected(
+        torch.stack([naive.ig_zero(target, steps=2) for target in targets]).mean(0),
+        float(naive.probability(target, 0, own[0][0])),
+        [naive.gradients(target, layer, neurons) for layer, neurons in enumerate(own)],
+        torch.stack([silent(model, neurons) for neurons in SETS]),
     )
-    outputs = [
-        model.project(layer, own).detach().requires_grad_() for layer, own in enumerate(neurons)
-    ]
-    p = model.observed_probabilities(
-        observed, torch.tensor([0]), outputs, torch.tensor([target.answer])
-    )
-    assert float(p.detach()) == pytest.approx(found.p_tokens[0], rel=1e-4)
-    for layer, slope in enumerate(torch.autograd.grad(p.sum(), outputs)):
-        close(model.back_project(layer, slope), naive.gradients(target, layer, neurons[layer]))
-    suppressed = Suppressor(model, [target]).probabilities(SETS)[0]
-    silenced = torch.stack([silent(naive, model, SETS[i]) for i in range(len(SETS))])
-    torch.testing.assert_close(suppressed, silenced, rtol=1e-4, atol=1e-9)
-    assert float((silenced / p.detach() - 1).abs().max()) > 1e-3  # the neurons matter
 
 
-def silent(naive: Naive, model: LanguageModel[Any], neurons: tuple[Neuron, ...]) -> Tensor:
+def silent(model: LanguageModel[Any], neurons: tuple[Neuron, ...]) -> Tensor:
     """The answer's probability in a whole run with neurons set to 0."""
     (target, *_) = model.targets(*PROMPT)
 
@@ -84,5 +170,27 @@ def silent(naive: Naive, model: LanguageModel[Any], neurons: tuple[Neuron, ...])
     return p
 
 
-def close(found: Tensor, expected: Tensor) -> None:
-    assert float((found - expected).norm()) < 1e-4 * float(expected.norm())
+def check(model: LanguageModel[Any], due: Expected) -> None:
+    """Answers, scores, scaled sets and gradients are those expected."""
+    (found,) = attribute(model, [PROMPT], PRESETS["ig-zero"].changed(nodes=2))
+    close(torch.from_numpy(found.scores), due.scores)
+    assert found.p_tokens[0] == pytest.approx(due.p, rel=1e-4)
+    (answer,) = Asker(model).ask([PROMPT])
+    assert not isinstance(answer, str)
+    assert answer.p_tokens == pytest.approx(found.p_tokens, rel=1e-4)
+    (target, *_) = model.targets(*PROMPT)
+    tokens, at = torch.tensor([target.tokens]), torch.tensor([target.position])
+    observed, neurons = model.observe(tokens, at, 1)
+    outputs = [model.project(i, own).detach().requires_grad_() for i, own in enumerate(neurons)]
+    first, answers = torch.tensor([0]), torch.tensor([target.answer])
+    p = model.observed_probabilities(observed, first, outputs, answers)
+    assert float(p.detach()) == pytest.approx(due.p, rel=1e-4)
+    for layer, slope in enumerate(torch.autograd.grad(p.sum(), outputs)):
+        close(model.back_project(layer, slope), due.gradients[layer])
+    suppressed = Suppressor(model, [target]).probabilities(SETS)[0]
+    torch.testing.assert_close(suppressed, due.silenced, rtol=1e-4, atol=1e-9)
+    assert float((due.silenced / due.p - 1).abs().max()) > 1e-3  # the neurons matter
+
+
+def close(found: Tensor, due: Tensor) -> None:
+    assert float((found - due).norm()) < 1e-4 * float(due.norm())

@@ -16,7 +16,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL",
-        help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
+        help="The run's model: a Hugging Face id, a folder, a GGUF file, or a demo model.",
     ),
 ]
 Run = Annotated[str | None, run_option(_WHAT)]

@@ -18,7 +18,7 @@ Model = Annotated[
     str,
     typer.Option(
         metavar="MODEL",
-        help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
+        help="The run's model: a Hugging Face id, a folder, a GGUF file, or a demo model.",
     ),
 ]
 Device = Annotated[

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 MOST_RELATIONS = 3
 """The most pairs of relation and language that a summary lists as lacking usable prompts."""
 
+_ADAPTERS = {"general": "general: whole sequences, slower than an architecture of the table"}
+
 
 def summary(done: IngestSummary) -> str:
     """The figures of a run, one per line."""
@@ -31,6 +33,7 @@ def _headline(done: IngestSummary) -> str:
 
 
 def _lines(done: IngestSummary) -> Iterator[tuple[str, str]]:
+    yield "adapter", _ADAPTERS.get(done.adapter, done.adapter)
     yield "facts", f"{done.facts:,}"
     yield "prompts", ", ".join(f"{lang} {n:,}" for lang, (n, _) in done.prompts.items())
     for reason, n in done.skipped.items():

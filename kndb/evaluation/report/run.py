@@ -122,7 +122,7 @@ def _by_weights(connection: duckdb.DuckDBPyConnection, model: ModelChoice) -> li
     if not model.is_local:
         return None
     found = connection.execute(
-        "SELECT model_id FROM model WHERE weights_sha256 = ?", [weights_hash(model.folder)]
+        "SELECT model_id FROM model WHERE weights_sha256 = ?", [weights_hash(model.files)]
     ).fetchall()
     return [model_id for (model_id,) in found] or None
 
