@@ -1,6 +1,6 @@
 """Reads files of edits: kndb's own form and records of CounterFact. Makes no edits.
 
-kndb's form is one JSON object a line:
+kndb's form is one JSON object per line:
 
     {"fact": "P36:Q962", "target": "Kigali", "target_lang": "en"}
     {"fact": "Benin", "relation": "capital", "mode": "erase", "langs": ["en", "zh"]}
@@ -42,7 +42,7 @@ def count_edits(path: Path) -> int:
     """
     n = sum(1 for _ in _records(path))
     if not n:
-        raise DatasetError(f"There are no edits in {path}; write one JSON object a line.")
+        raise DatasetError(f"There are no edits in {path}; write one JSON object per line.")
     return n
 
 

@@ -57,7 +57,7 @@ class EditSettings:
         strength: lambda of an update.
         top: at most this many knowledge neurons of each language, the strongest; not for
             ``language-independent``.
-        held_out: paraphrases per language that neurons are not found with.
+        held_out: paraphrases per language, left out when neurons are found.
         unrelated: number of facts of other relations to measure; half as many are measured of
             the same relation.
         seed: for every random draw.

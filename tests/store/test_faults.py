@@ -99,7 +99,7 @@ STEPS = [append, search, edit, lambda path, run: Writer(path).finish(run.run_id,
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_deleted_file_is_not_made_anew(
+def test_a_deleted_file_is_not_made_again(
     working: tuple[Path, Run], step: Callable[[Path, Run], None]
 ) -> None:
     path, run = working
