@@ -101,8 +101,8 @@ def _is_about(path: Path, error: OSError) -> bool:
 
 @contextmanager
 def text_of(stream: BinaryIO) -> Iterator[TextIO]:
-    """The stream as UTF-8 text, for the duration of a block."""
-    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    """The stream as UTF-8 text, for the duration of a block; undecodable bytes become escapes."""
+    text = io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", newline="")
     try:
         yield text
     finally:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from kndb.errors import UsageError
 
+LONGEST = 18
+"""Digits of a number that a 64-bit integer can hold."""
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Neuron:
@@ -26,11 +29,13 @@ class Neuron:
         Neuron(layer=9, index=1024)
 
         Raises:
-            UsageError: the text is not two whole numbers joined by a colon.
+            UsageError: the text is not two whole numbers of at most 18 digits joined by a colon.
         """
         layer, _, index = text.partition(":")
-        if not (layer.isdecimal() and index.isdecimal()):
-            raise UsageError(f"{text!r} is not a neuron; write LAYER:INDEX, for example 9:1024.")
+        if not all(part.isdecimal() and len(part) <= LONGEST for part in (layer, index)):
+            raise UsageError(
+                f"{text!r:.40} is not a neuron; write LAYER:INDEX, for example 9:1024."
+            )
         return cls(int(layer), int(index))
 
     def __str__(self) -> str:

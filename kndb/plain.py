@@ -13,6 +13,15 @@ from typing import Any, TextIO
 Row = Sequence[Any]
 
 
+def is_text(text: str) -> bool:
+    r"""Whether UTF-8 can hold it; undecodable bytes of arguments and half surrogate pairs fail.
+
+    >>> is_text("Bénin"), is_text("\udcff")
+    (True, False)
+    """
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def plain(value: Any) -> Any:
     """A value of the database as JSON data: not-a-number is null, bytes are hexadecimal.
 

@@ -22,12 +22,13 @@ import duckdb
 
 from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
+from kndb.plain import is_text
 from kndb.store.database import connect
 from kndb.store.lookup import NEAREST, find_facts, find_model, find_relation
 from kndb.store.readonly import reading, run_sql
 from kndb.store.refine import REFINED, check_thresholds
 from kndb.store.result import Result
-from kndb.store.runs import chosen_runs
+from kndb.store.runs import chosen_runs, killed_runs
 
 _STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
 
@@ -124,6 +125,8 @@ class Database:
             UsageError: a value is out of range, or ``run`` matches several runs.
         """
         check_thresholds(tau, share)
+        if lang is not None and not is_text(lang):
+            raise UsageError(f"{lang!r} is not valid Unicode; give a language code, such as en.")
         if top is not None and top < 1:
             raise UsageError(f"top is {top}, but must be at least 1.")
         wanted = Neuron.parse(neuron) if isinstance(neuron, str) else neuron
@@ -163,8 +166,18 @@ class Database:
         return run_sql(self._connection, sql, params)
 
     def runs(self) -> Result:
-        """All runs, the newest last, from the view ``runs``."""
-        return self.sql("SELECT * FROM runs ORDER BY started_at, run_id")
+        """All runs, the newest last, from the view ``runs``.
+
+        A run whose process was killed is interrupted here; in the view it stays running.
+        """
+        found = self.sql("SELECT * FROM runs ORDER BY started_at, run_id")
+        killed = killed_runs(self._connection)
+        run_id, status = map(found.columns.index, ("run_id", "status"))
+        rows = [
+            (*row[:status], "interrupted", *row[status + 1 :]) if row[run_id] in killed else row
+            for row in found
+        ]
+        return Result(found.columns, found.types, rows)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,12 +1,14 @@
-"""``kndb db``: the state, upgrade and schema of the database file."""
+"""``kndb db``: the state, upgrade, check, backup and schema of the database file."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kndb_cli import options
+from kndb_cli.errors import ExitCode
 from kndb_cli.output import choose, emit
 from kndb_cli.output.rows import Listing
 from kndb_cli.output.terminal import note
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from kndb_cli.output.rows import Rows
 
 app = typer.Typer(
-    name="db", no_args_is_help=True, help="Manage the database file: status, upgrade, schema."
+    name="db",
+    no_args_is_help=True,
+    help="Manage the database file: status, upgrade, check, backup, schema.",
 )
 
 
@@ -57,6 +61,39 @@ def upgrade(db: options.Database = options.DATABASE, quiet: options.Quiet = Fals
         note(f"Nothing to do: {db} is at the newest revision, {before.head}.", quiet)
     else:
         note(f"Upgraded {db} from revision {before.revision} to {before.head}.", quiet)
+
+
+@app.command()
+def check(
+    db: options.Database = options.DATABASE,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Check every block, id, reference, range and count. One line per problem, and exit code 1."""
+    from kndb.store.check import Problem, check_database
+
+    target = choose(format, json, output, quiet)
+    problems = check_database(db)
+    if problems or target.path or target.format != "table":
+        emit(Listing(Problem._fields, problems), target)
+    if problems:
+        raise typer.Exit(ExitCode.FAILED)
+    note(f"{db} is sound.", quiet)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new file.", show_default=False)],
+    db: options.Database = options.DATABASE,
+    quiet: options.Quiet = False,
+) -> None:
+    """Copy the database to a new file, consistent even while others read it."""
+    from kndb.store.backup import backup as copy
+
+    size = copy(db, file)
+    note(f"Copied {db} to {file}, {size / 2**20:,.1f} MiB.", quiet)
 
 
 @app.command()

@@ -13,7 +13,7 @@ import typer
 import kndb
 from kndb.errors import KndbError
 from kndb_cli import options
-from kndb_cli.output.terminal import note, styled
+from kndb_cli.output.terminal import note, styled, visible
 
 app = typer.Typer()
 
@@ -134,6 +134,6 @@ def _show(*args: str, db: Path, quiet: bool = False) -> None:
     full = [*args, "--db", str(db), *(["--quiet"] if quiet else [])]
     if args[0] != "ingest" and "-o" not in args and not sys.stdout.isatty():
         full += ["--format", "table"]
-    print(styled(f"$ kndb {shlex.join(full)}", "dim", sys.stdout), flush=True)
+    print(styled(f"$ kndb {visible(shlex.join(full))}", "dim", sys.stdout), flush=True)
     application(full)(args=full, prog_name="kndb", standalone_mode=False)
     sys.stdout.flush()

@@ -15,7 +15,8 @@ from typing import TextIO
 import typer
 
 from kndb.errors import KndbError, NotFound
-from kndb_cli.output.terminal import note, styled
+from kndb.plain import is_text
+from kndb_cli.output.terminal import note, styled, visible
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -58,9 +59,9 @@ def explain(error: Exception, stream: TextIO | None = None) -> int:
     message, code = sentence(error)
     if not message:  # a command without arguments has just printed its help
         return code
-    print(styled("Error:", "red", stream), message, file=stream)
+    print(styled("Error:", "red", stream), visible(" ".join(message.splitlines())), file=stream)
     if isinstance(error, NotFound) and error.nearest:
-        print(_nearest(error.nearest), file=stream)
+        print(visible(_nearest(error.nearest)), file=stream)
     return code
 
 
@@ -73,6 +74,8 @@ def sentence(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.strerror:
         where = error.filename or "The output"
         return f"{where} cannot be used: {error.strerror}; fix this or choose another.", 1
+    if isinstance(error, UnicodeEncodeError) and not is_text(error.object):
+        return "An argument holds bytes that are not UTF-8 text; write it in UTF-8.", 2
     if isinstance(error, MemoryError):
         return "There is not enough memory; request less, or use a machine with more.", 1
     text = " ".join(str(error).split())

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from kndb_cli.errors import ExitCode, explain, is_interrupt
-from kndb_cli.output.terminal import let_go_of_stdout, note, use_utf8
+from kndb_cli.output.terminal import let_go_of_stdout, note, use_utf8, visible
 
 COMMANDS = (
     "demo",
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_interrupt(error):
             return _interrupted()
         if debug and not isinstance(error, typer.TyperException):
-            traceback.print_exception(error)
+            print(visible("".join(traceback.format_exception(error))), end="", file=sys.stderr)
         if isinstance(error, OSError):
             let_go_of_stdout()
         return explain(error)

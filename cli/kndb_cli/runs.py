@@ -1,18 +1,24 @@
-"""``kndb runs``: lists the runs."""
+"""``kndb runs``: lists the runs, and deletes one."""
 
 from __future__ import annotations
+
+import sys
+from typing import Annotated
 
 import typer
 
 import kndb
+from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.output import choose, emit
+from kndb_cli.output.terminal import note, visible
 
-app = typer.Typer()
+app = typer.Typer(name="runs", invoke_without_command=True)
 
 
-@app.command()
+@app.callback()
 def runs(
+    context: typer.Context,
     db: options.Database = options.DATABASE,
     format: options.FormatOption = None,
     json: options.Json = False,
@@ -20,7 +26,64 @@ def runs(
     quiet: options.Quiet = False,
 ) -> None:
     """List the runs: model, data set, preset, state and counts of prompts."""
+    if context.invoked_subcommand is not None:
+        return
     target = choose(format, json, output, quiet)
     with kndb.open(db) as database:
         found = database.runs()
     emit(found, target)
+
+
+@app.command()
+def delete(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A run's id, or its first digits; 'kndb runs' lists them.",
+            show_default=False,
+        ),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Delete without asking.")] = False,
+    db: options.Database = options.DATABASE,
+    quiet: options.Quiet = False,
+) -> None:
+    """Delete a run with its scores, searches, calibrations and edits, and shrink the file.
+
+    kndb runs delete 6125 --yes
+
+    The facts, prompts and model go too if no other run uses them. What would be deleted is shown
+    first.
+    """
+    # Deferred: listing runs does not need it.
+    from kndb.store.deletion import delete_run, rows_of_run
+    from kndb.store.runs import named_run
+
+    found = named_run(db, run)
+    rows = rows_of_run(db, found.run_id)
+    note(f"Run {found.run_id}: {found.model} on {found.dataset}, preset {found.preset}.", quiet)
+    for table, n in rows.items():
+        note(f"  {table:<22} {n:>12,}", quiet)
+    if not yes:
+        _confirm(sum(rows.values()), str(db))
+    before = db.stat().st_size
+    shrunk = delete_run(db, found.run_id)
+    note(f"Deleted run {found.run_id}; {_freed(before - db.stat().st_size, shrunk)}.", quiet)
+
+
+def _confirm(rows: int, db: str) -> None:
+    """Ask in a terminal.
+
+    Raises:
+        UsageError: nobody is there to answer, or the answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("Nothing was deleted; add --yes to delete these rows.")
+    if not typer.confirm(visible(f"Delete these {rows:,} rows from {db}?"), err=True):
+        raise UsageError("Nothing was deleted.")
+
+
+def _freed(size: int, shrunk: bool) -> str:
+    if shrunk:
+        return f"the file is {max(size, 0) / 2**20:,.1f} MiB smaller"
+    return "its space is used again by the next runs"

@@ -73,7 +73,12 @@ def sql(
 
 
 def _from_stdin() -> str:
-    text = "" if sys.stdin.isatty() else sys.stdin.read()
+    try:
+        text = "" if sys.stdin.isatty() else sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            "The query holds bytes that are not UTF-8 text; write it in UTF-8."
+        ) from error
     if not text.strip():
         raise UsageError("No SQL was given; write it after 'kndb sql', or pipe it in.")
     return text

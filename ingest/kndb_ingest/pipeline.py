@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from kndb.attribution import Attribution, Settings, attribute, preset
+from kndb.errors import KndbError
 from kndb.facts import Prompt
 from kndb.models import LanguageModel, ModelChoice
 from kndb.progress import Report, silent
@@ -26,7 +28,7 @@ from kndb.store.writer import Run, Writer
 from kndb_ingest.datasets import Dataset, dataset_facts, read_dataset
 from kndb_ingest.demo import facts_path
 from kndb_ingest.prompts import prompt_problem
-from kndb_ingest.rows import PREDICTIONS, attribution_rows, predicted, skipped
+from kndb_ingest.rows import PREDICTIONS, attribution_rows, failed, predicted, skipped
 from kndb_ingest.summary import IngestSummary, summarise
 
 Outcome = tuple[int, Attribution | str]
@@ -149,7 +151,7 @@ def _outcomes(
         else:
             usable.append(key)
     for found in attribute(model, (prompts[key] for key in usable), settings, memory=memory):
-        yield usable[found.index], found.reason or found
+        yield usable[found.index], found if found.failed else found.reason or found
 
 
 def _store(
@@ -165,15 +167,23 @@ def _store(
                 batches.add(outcome)
                 progress(number, total)
     except BaseException:
-        writer.mark(run.run_id, "interrupted")
+        with suppress(KndbError):  # such as a full disk: the first error is the one to report
+            writer.mark(run.run_id, "interrupted")
         raise
 
 
 def _commit(writer: Writer, run: Run, batch: Sequence[Outcome]) -> None:
-    rows = [
-        skipped(key, outcome) if isinstance(outcome, str) else predicted(key, outcome)
+    rows = [_prediction(*each) for each in batch]
+    found = [
+        (key, outcome)
         for key, outcome in batch
+        if not isinstance(outcome, str) and not outcome.failed
     ]
-    found = [(key, outcome) for key, outcome in batch if not isinstance(outcome, str)]
     predictions = pa.Table.from_pylist(rows, schema=PREDICTIONS)
     writer.append(run.run_id, predictions, attribution_rows(found))
+
+
+def _prediction(key: int, outcome: Attribution | str) -> dict[str, object]:
+    if isinstance(outcome, str):
+        return skipped(key, outcome)
+    return failed(key, outcome.reason) if outcome.failed else predicted(key, outcome)

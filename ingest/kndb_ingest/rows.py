@@ -44,6 +44,11 @@ def skipped(prompt_id: int, reason: str) -> dict[str, object]:
     return {"prompt_id": prompt_id, "status": "skipped", "reason": reason}
 
 
+def failed(prompt_id: int, reason: str | None) -> dict[str, object]:
+    """The prediction row of a prompt for which the model gave numbers that are not finite."""
+    return {"prompt_id": prompt_id, "status": "failed", "reason": reason}
+
+
 def predicted(prompt_id: int, found: Attribution) -> dict[str, object]:
     """The prediction row of an attributed prompt."""
     return {

@@ -21,6 +21,7 @@ class IngestSummary:
         facts: facts with at least one prompt.
         prompts: by language, prompts attributed and prompts skipped.
         skipped: by reason, prompts skipped.
+        failed: by what was not finite, how many prompts failed, and one of them.
         unasked: by relation and language, facts none of whose prompts could be asked; most
             first.
         accuracy: share of the attributed prompts whose answer is the model's first choice; None
@@ -42,6 +43,7 @@ class IngestSummary:
     facts: int
     prompts: dict[str, tuple[int, int]]
     skipped: dict[str, int]
+    failed: dict[str, tuple[int, str]]
     unasked: dict[tuple[str, str], int]
     accuracy: float | None
     worst_completeness: float | None
@@ -75,6 +77,11 @@ _LANGUAGES = """
 _REASONS = """
     SELECT reason, count(*) FROM prediction
     WHERE run_id = ? AND status = 'skipped'
+    GROUP BY reason ORDER BY count(*) DESC, reason
+"""
+_FAILED = """
+    SELECT reason, count(*), min(text) FROM prediction JOIN prompt USING (prompt_id)
+    WHERE run_id = ? AND status = 'failed'
     GROUP BY reason ORDER BY count(*) DESC, reason
 """
 _UNASKED = """
@@ -111,6 +118,7 @@ def summarise(
             facts,
             {lang: (done, skipped) for lang, done, skipped in rows(_LANGUAGES)},
             dict(rows(_REASONS)),
+            {reason: (n, text) for reason, n, text in rows(_FAILED)},
             {(relation, lang): n for relation, lang, n in rows(_UNASKED)},
             accuracy,
             residual,

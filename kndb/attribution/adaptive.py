@@ -6,15 +6,18 @@ end (:func:`kndb.attribution.quadrature.nested_radau`): first two nodes, one of 
 with two more new ones; then three panels. All nodes of a round are run together, for all paths.
 
 F is known at every node, so each panel has a completeness residual of its own, and only panels that
-miss the tolerance are refined. The error of a panel's scores is estimated as the L2 difference over
-neurons between its better and its worse rule, times the factor by which the residual fell from the
-worse to the better. Estimates are added within a layer, whose paths share their neurons; layers are
-orthogonal.
+miss the tolerance are refined. The error of a panel's scores is estimated as the difference between
+its better and its worse rule, times the factor by which the residual fell from the worse to the
+better: as L2 over neurons, and as the largest of any neuron. Estimates are added within a layer,
+whose paths share their neurons; L2 errors of layers are orthogonal. The first is relative to the L2
+norm of a target's scores, the second to its top score, and both are held to the tolerance: a prompt
+whose scores spread over many neurons can be within it as a vector, and not at the top.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +27,10 @@ from kndb.attribution.paths import Follower
 from kndb.attribution.quadrature import nested_radau
 from kndb.attribution.settings import Settings
 
+LEAST_TOP = 0.05
+"""A top score counts as no smaller than this share of the scores' L2 norm: where all that matters
+is negative, nearly nothing would be precise enough."""
+
 LEAST_GAIN = 0.05
 """A residual can be small by chance: no rule counts as more than 20 times better than another."""
 
@@ -32,6 +39,18 @@ NODES, TWO, FOUR = nested_radau()
 EARLY, THIRD, LATE, _ = NODES
 ONE = (0.0, 0.0, 0.0, 1.0)
 """The rule that the two-node rule is compared with: the gradient at the upper end alone."""
+
+
+class Sizes(NamedTuple):
+    """What errors are relative to.
+
+    Attributes:
+        norms: ``(targets,)``, L2 norms of the scores.
+        tops: ``(targets,)``, top scores.
+    """
+
+    norms: Tensor
+    tops: Tensor
 
 
 @dataclass(frozen=True)
@@ -47,6 +66,7 @@ class Panels:
             ``high``; the first and the third are -1 if the panel has only two.
         residual: ``(panels,)``, sum of attributions minus change in F.
         error: ``(panels,)``, estimated L2 error of the scores.
+        largest: ``(panels,)``, estimated largest error of a score.
     """
 
     path: Tensor
@@ -56,6 +76,7 @@ class Panels:
     nodes: Tensor
     residual: Tensor
     error: Tensor
+    largest: Tensor
 
     def __len__(self) -> int:
         return len(self.path)
@@ -86,14 +107,19 @@ def integrate_adaptive(follower: Follower, observed_p: Tensor, settings: Setting
     """
     work = _Refinement(follower, observed_p, settings)
     panels = work.first()
-    norms = work.norms(panels)
-    while len(chosen := work.to_refine(panels, norms)):
+    sizes = work.sizes(panels)
+    while True:
+        chosen = work.to_refine(panels, sizes)
+        if not len(chosen):
+            sizes = work.sizes(panels)  # refinement changed them
+            chosen = work.to_refine(panels, sizes)
+        if not len(chosen):
+            break
         rest = torch.ones(len(panels), dtype=torch.bool, device=chosen.device)
         rest[chosen] = False
         panels = Panels.join(panels[rest], work.refine(panels[chosen]))
     residual = torch.zeros_like(work.scale).index_add_(0, panels.path, panels.residual)
-    error = work.layer_errors(panels).view(-1, len(norms)).norm(dim=0)
-    return Integrals(work.totals(panels), residual.abs() / work.scale, error / work.norms(panels))
+    return Integrals(work.totals(panels), residual.abs() / work.scale, work.error(panels, sizes))
 
 
 class _Refinement:
@@ -164,12 +190,12 @@ class _Refinement:
     ) -> Panels:
         none = torch.full_like(third, -1)
         nodes = torch.stack([none, third, none, end], dim=1)
-        return self._compared(Panels(path, low, high, f_low, nodes, low, low), TWO, ONE)
+        return self._compared(Panels(path, low, high, f_low, nodes, *[low] * 3), TWO, ONE)
 
     def _with_four(self, panels: Panels, early: Tensor, late: Tensor) -> Panels:
         nodes = torch.stack([early, panels.nodes[:, 1], late, panels.nodes[:, 3]], dim=1)
         panels = Panels(
-            panels.path, panels.low, panels.high, panels.f_low, nodes, *[panels.low] * 2
+            panels.path, panels.low, panels.high, panels.f_low, nodes, *[panels.low] * 3
         )
         return self._compared(panels, FOUR, TWO)
 
@@ -182,10 +208,14 @@ class _Refinement:
         span = self.spans[panels.path]
         residual, lower = (high * span).sum(1) - change, (low * span).sum(1) - change
         gain = (residual.abs() / lower.abs().clamp(min=1e-30)).clamp(LEAST_GAIN, 1)
-        error = self.paths.norms(panels.path, high - low) * gain
+        differences = self.paths.sizes(panels.path, high - low)
+        scores = self.paths.sizes(panels.path, high)
         # A difference within the gradient's own rounding error is meaningless.
-        error = (error - self.rounding * self.paths.norms(panels.path, high)).clamp(min=0)
-        return replace(panels, residual=residual, error=error)
+        error, largest = (
+            (difference * gain - self.rounding * size).clamp(min=0)
+            for difference, size in zip(differences, scores, strict=True)
+        )
+        return replace(panels, residual=residual, error=error, largest=largest)
 
     def _integral(self, panels: Panels, rule: Rule) -> Tensor:
         """Integrals of the gradient over the panels under one rule, ``(panels, size)``."""
@@ -204,34 +234,42 @@ class _Refinement:
                 total.index_add_(0, part.path, self._integral(part, rule))
         return total
 
-    def norms(self, panels: Panels) -> Tensor:
-        """L2 norms of the scores, ``(targets,)``."""
+    def sizes(self, panels: Panels) -> Sizes:
+        """What the errors of these panels are relative to."""
         scores: Tensor = self.paths.summed_scores(self.totals(panels))
         norms: Tensor = torch.linalg.vector_norm(scores, dim=(1, 2))
-        return norms.clamp(min=torch.finfo(norms.dtype).tiny)
+        norms = norms.clamp(min=torch.finfo(norms.dtype).tiny)
+        return Sizes(norms, torch.maximum(scores.amax((1, 2)), LEAST_TOP * norms))
 
-    def layer_errors(self, panels: Panels) -> Tensor:
-        """Estimated L2 errors of each layer's scores, ``(layers * targets,)``."""
+    def error(self, panels: Panels, sizes: Sizes) -> Tensor:
+        """The larger of the two estimated errors of a target's scores, relative, ``(targets,)``."""
+        error = self._by_layer(panels, panels.error).norm(dim=0) / sizes.norms
+        return torch.maximum(error, self._by_layer(panels, panels.largest).amax(0) / sizes.tops)
+
+    def _by_layer(self, panels: Panels, errors: Tensor) -> Tensor:
+        """Errors of panels, added up for each layer, ``(layers, targets)``."""
         rows = self.paths.end_rows[panels.path]
-        return torch.zeros(len(self.paths.ends), device=rows.device).index_add_(
-            0, rows, panels.error
-        )
+        total = torch.zeros(len(self.paths.ends), device=rows.device).index_add_(0, rows, errors)
+        return total.view(-1, len(self.paths.answers))
 
-    def to_refine(self, panels: Panels, norms: Tensor) -> Tensor:
+    def to_refine(self, panels: Panels, sizes: Sizes) -> Tensor:
         """Numbers of the panels that keep their path or target from being exact."""
-        chosen = self._incomplete(panels) | self._inexact(panels, norms)
+        chosen = self._incomplete(panels) | self._inexact(panels, sizes.norms)
+        chosen |= self._wrong_at_the_top(panels, sizes.tops)
         next_nodes = torch.where(panels.full, 3, 2) * chosen
         after = self.used + torch.zeros_like(self.used).index_add_(0, panels.path, next_nodes)
         return (chosen & (after <= self.max_nodes)[panels.path]).nonzero()[:, 0]
 
     def _incomplete(self, panels: Panels) -> Tensor:
         """The larger residuals of paths whose residuals add up to more than the tolerance."""
-        size = panels.residual.abs()
-        count = torch.bincount(panels.path, minlength=len(self.scale))
-        total = torch.zeros_like(self.scale).index_add_(0, panels.path, size)
         limit = torch.maximum(self.tolerance * self.scale, self.noise)
-        share = torch.maximum(limit / (2 * count), self.noise)
-        return (total > limit)[panels.path] & (size > share[panels.path])
+        size = panels.residual.abs()
+        return _larger_parts(size, panels.path, limit) & (size > self.noise[panels.path])
+
+    def _wrong_at_the_top(self, panels: Panels, tops: Tensor) -> Tensor:
+        """The larger errors of layers whose largest errors add up to more than the tolerance."""
+        limit = (self.tolerance * tops).repeat(len(self.paths.neurons))
+        return _larger_parts(panels.largest, self.paths.end_rows[panels.path], limit)
 
     def _inexact(self, panels: Panels, norms: Tensor) -> Tensor:
         """The largest errors of targets whose scores miss the tolerance.
@@ -240,13 +278,28 @@ class _Refinement:
         shares left out add up to at most half of what is allowed.
         """
         targets = self.paths.targets[panels.path]
-        by_layer = self.layer_errors(panels)
-        shares = panels.error * by_layer[self.paths.end_rows[panels.path]]
+        by_layer = self._by_layer(panels, panels.error)
+        shares = panels.error * by_layer.flatten()[self.paths.end_rows[panels.path]]
         allowed = (self.tolerance * norms).square()
         chosen = torch.zeros_like(panels.full)
-        for target in (by_layer.view(-1, len(norms)).square().sum(0) > allowed).nonzero()[:, 0]:
+        for target in (by_layer.square().sum(0) > allowed).nonzero()[:, 0]:
             own = (targets == target).nonzero()[:, 0]
             order = shares[own].argsort()
             kept = shares[own][order].cumsum(0) <= allowed[target] / 2
             chosen[own[order[~kept]]] = True
         return chosen & (panels.error > 0)
+
+
+def _larger_parts(sizes: Tensor, groups: Tensor, limits: Tensor) -> Tensor:
+    """Which parts to make smaller, ``(parts,)``, where a group's parts exceed its limit together.
+
+    What is not chosen adds up to at most half of the limit.
+
+    Args:
+        sizes: ``(parts,)``.
+        groups: ``(parts,)``, the number of each one's group.
+        limits: ``(groups,)``.
+    """
+    count = torch.bincount(groups, minlength=len(limits))
+    total = torch.zeros_like(limits).index_add_(0, groups, sizes)
+    return (total > limits)[groups] & (sizes > (limits / (2 * count))[groups])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import exp
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from kndb.attribution.settings import Settings, preset
 from kndb.errors import ModelError
 from kndb.facts import Prompt
 from kndb.models import LanguageModel, Target, Unusable
+from kndb.models.asking import read_tokens
 from kndb.models.memory import Budget, default_budget, out_of_memory, release
 
 LARGEST_BATCH = 64
@@ -36,17 +38,20 @@ class Attribution:
 
     Attributes:
         index: the prompt's number in the input.
-        reason: why the model could not be asked, or None.
+        reason: why there are no scores, or None.
         p_answer: the answer's probability: the mean over its tokens.
         p_tokens: each token's probability.
         rank: rank of the answer among all tokens, 1 for the model's first choice; for several
             tokens, the worst of their ranks.
         predicted: the model's own first choice.
         completeness: the worst relative residual among the prompt's paths.
-        score_error: the estimated L2 error of the scores relative to their L2 norm; NaN for a
-            fixed rule, which gives no estimate.
+        score_error: the larger of two estimates: the L2 error of the scores relative to their L2
+            norm, and the largest error of a neuron relative to the top score; NaN for a fixed rule,
+            which gives no estimate.
         scores: ``(n_layers, n_neurons)`` float32, the mean over the answer's tokens; empty if
             there is a ``reason``.
+        failed: whether the model was asked, and gave numbers that are not finite; the reason names
+            the layer. Otherwise a reason says why it could not be asked.
     """
 
     index: int
@@ -58,6 +63,7 @@ class Attribution:
     completeness: float
     score_error: float
     scores: NDArray[np.float32]
+    failed: bool = False
 
     def top(self, n: int = 20) -> list[tuple[int, int, float]]:
         """The ``n`` neurons with the highest scores, as ``(layer, neuron, score)``."""
@@ -89,6 +95,7 @@ class _Answered:
     completeness: float
     score_error: float
     scores: Tensor
+    problem: str | None
 
 
 def attribute(
@@ -132,9 +139,9 @@ def attribute(
         yield from _batches(model, list(alike), settings, budget, alone=len(questions) == 1)
 
 
-def _skipped(index: int, reason: str) -> Attribution:
-    nothing = np.zeros((0, 0), dtype=np.float32)
-    return Attribution(index, reason, float("nan"), (), 0, "", float("nan"), float("nan"), nothing)
+def _skipped(index: int, reason: str, *, failed: bool = False) -> Attribution:
+    nothing, none = np.zeros((0, 0), dtype=np.float32), float("nan")
+    return Attribution(index, reason, none, (), 0, "", none, none, nothing, failed)
 
 
 def _batches(
@@ -189,6 +196,8 @@ def _answer(
 
 
 def _combine(model: LanguageModel[Any], index: int, parts: Sequence[_Answered]) -> Attribution:
+    if problem := next((part.problem for part in parts if part.problem), None):
+        return _skipped(index, problem, failed=True)
     scores = torch.stack([part.scores for part in parts]).mean(0)
     p_tokens = tuple(part.p for part in parts)
     return Attribution(
@@ -210,19 +219,22 @@ def _attribute_targets(
     """Attribute targets of equal length."""
     device = model.device
     sentences = [baseline_sentences(target, settings.baseline) for target in targets]
-    owners = torch.tensor([i for i, own in enumerate(sentences) for _ in own], device=device).long()
+    sources = torch.tensor(
+        [i for i, own in enumerate(sentences) for _ in own], device=device
+    ).long()
     tokens = [target.tokens for target in targets] + [s for own in sentences for s in own]
     positions = torch.tensor([target.position for target in targets], device=device)
     answers = torch.tensor([target.answer for target in targets], device=device)
     n, pre = len(targets), settings.hook == "pre"
     observed, neurons = model.observe(
-        torch.tensor(tokens, device=device), torch.cat([positions, positions[owners]]), n, pre=pre
+        torch.tensor(tokens, device=device), torch.cat([positions, positions[sources]]), n, pre=pre
     )
     ends = [layer[:n] for layer in neurons]
-    starts, owners = path_starts(ends, [layer[n:] for layer in neurons], owners, settings.baseline)
+    starts, owners = path_starts(ends, [layer[n:] for layer in neurons], sources, settings.baseline)
     space = (PreActivation if pre else PostActivation)(model)
     paths = straight_paths(space, starts, ends, owners, answers, settings.factor)
-    p = observed.logits.softmax(1).gather(1, answers[:, None])[:, 0]
+    read = read_tokens(observed.logits, answers)
+    p = torch.tensor([exp(token.log_p) for token in read], device=device)
     follower = Follower(model, observed, paths, len(targets[0].tokens), budget)
     integrate = integrate_fixed if settings.tolerance is None else integrate_adaptive
     integrals = integrate(follower, p, settings)
@@ -230,14 +242,31 @@ def _attribute_targets(
     if settings.normalise == "layer":
         scores = scores / scores.sum(2, keepdim=True)
     worst = torch.zeros_like(p).scatter_reduce_(0, paths.targets, integrals.residual, "amax")
-    rank = 1 + (observed.logits > observed.logits.gather(1, answers[:, None])).sum(1)
+    problems = _problems(neurons, torch.cat([torch.arange(n, device=device), sources]), scores)
     rows = zip(
-        p.tolist(),
-        rank.tolist(),
-        observed.logits.argmax(1).tolist(),
-        worst.tolist(),
-        integrals.error.tolist(),
-        scores.unbind(0),
-        strict=True,
+        read, worst.tolist(), integrals.error.tolist(), scores.unbind(0), problems, strict=True
     )
-    return [_Answered(*row) for row in rows]
+    return [
+        _Answered(exp(token.log_p), token.rank, token.first, *results) for token, *results in rows
+    ]
+
+
+def _problems(neurons: Sequence[Tensor], owners: Tensor, scores: Tensor) -> list[str | None]:
+    """For each target, the first layer whose numbers are not finite, in words, or None.
+
+    Args:
+        neurons: per layer, ``(sequences, n_neurons)``.
+        owners: ``(sequences,)``, the target of each sequence.
+        scores: ``(targets, n_layers, n_neurons)``.
+    """
+    wrong = torch.stack([~layer.isfinite().all(1) for layer in neurons], 1).int()
+    activations = wrong.new_zeros(scores.shape[:2]).index_add_(0, owners, wrong) > 0
+    return [
+        _first_layer("activations", asked) or _first_layer("scores", found)
+        for asked, found in zip(activations, ~scores.isfinite().all(2), strict=True)
+    ]
+
+
+def _first_layer(what: str, wrong: Tensor) -> str | None:
+    layers = wrong.nonzero().flatten().tolist()
+    return f"the {what} of layer {layers[0]} are not finite" if layers else None

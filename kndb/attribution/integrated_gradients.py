@@ -23,8 +23,8 @@ class Integrals:
     Attributes:
         gradients: ``(paths, size)``, the integral of the gradient over alpha in [0, 1], float32.
         residual: ``(paths,)``, the relative completeness residual.
-        error: ``(targets,)``, the estimated L2 error of a target's scores relative to their L2
-            norm; NaN if the rule gives no estimate.
+        error: ``(targets,)``, the estimated relative error of a target's scores; NaN if the rule
+            gives no estimate.
     """
 
     gradients: Tensor

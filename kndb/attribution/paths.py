@@ -133,8 +133,16 @@ class Paths:
         return torch.stack(sums, dim=1)
 
     @torch.no_grad()
-    def norms(self, chosen: Tensor, gradients: Tensor) -> Tensor:
-        """L2 norms ``(chosen,)`` of the scores from these integrals; ``chosen`` is ascending."""
+    def sizes(self, chosen: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
+        """L2 norms and largest absolute values of the scores from these integrals.
+
+        Args:
+            chosen: ``(chosen,)`` paths, ascending.
+            gradients: ``(chosen, size)``, integrals of the gradient in the path's space.
+
+        Returns:
+            Two tensors ``(chosen,)``.
+        """
         layers, counts = torch.unique_consecutive(
             chosen.div(len(self.owners), rounding_mode="floor"), return_counts=True
         )
@@ -144,8 +152,12 @@ class Paths:
             torch.split(gradients, counts.tolist()),
             strict=True,
         )
-        norms = [self.scores(layer, own, slopes).norm(dim=1) for layer, own, slopes in parts]
-        return torch.cat(norms) if norms else gradients.new_zeros(0)
+        norms, largest = [gradients.new_zeros(0)], [gradients.new_zeros(0)]
+        for layer, own, slopes in parts:
+            scores = self.scores(layer, own, slopes)
+            norms.append(scores.norm(dim=1))
+            largest.append(scores.abs().amax(1))
+        return torch.cat(norms), torch.cat(largest)
 
 
 @torch.no_grad()

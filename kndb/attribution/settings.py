@@ -29,9 +29,10 @@ class Settings:
         quadrature: a rule of :mod:`kndb.attribution.quadrature`; with a ``tolerance``, Gauss rules
             with a node at the end of the path.
         nodes: the number of nodes of a fixed rule.
-        tolerance: refine paths until the estimated L2 error of a prompt's scores, relative to
-            their L2 norm, and the completeness residual of each path are within it (see
-            :mod:`kndb.attribution.adaptive`); None for a fixed rule.
+        tolerance: refine paths until the estimated errors of a prompt's scores, as L2 relative to
+            their L2 norm and of any neuron relative to the top score, and the completeness residual
+            of each path are within it (see :mod:`kndb.attribution.adaptive`); None for a fixed
+            rule.
         max_nodes: the maximum number of nodes at which the model is run on one path, over all its
             panels; a path that would need more is left as it is.
         normalise: ``layer``: divide by the layer's sum of scores (Eq. 5); ``none``: do not.

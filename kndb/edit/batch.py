@@ -1,7 +1,7 @@
 """Makes edits over a stored run, one after the other, and keeps them in the ledger.
 
 The model is loaded once and is as before after each edit. An edit is made of run, fact and
-settings; those in the ledger are left alone, so an interrupted batch goes on where it stopped.
+settings; those in the ledger are left alone, so an interrupted batch can be continued.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads files of edits: kndb's own form and records of CounterFact. Makes no edits.
 
-kndb's form is one JSON object a line:
+kndb's form is one JSON object per line:
 
     {"fact": "P36:Q962", "target": "Kigali", "target_lang": "en"}
     {"fact": "Benin", "relation": "capital", "mode": "erase", "langs": ["en", "zh"]}
@@ -27,6 +27,9 @@ from kndb.errors import DatasetError, UsageError
 REWRITE = "requested_rewrite"
 COUNTERFACT_LANG = "en"
 
+_UNREADABLE = (ValueError, RecursionError)
+_TOO_MUCH = "too long a number, or too deep a list"
+
 _FIELDS = ("mode", "neurons", "target", "target_lang", "labels")
 _KNOWN = {*_FIELDS, "fact", "relation", "langs", "lambda"}
 
@@ -39,7 +42,7 @@ def count_edits(path: Path) -> int:
     """
     n = sum(1 for _ in _records(path))
     if not n:
-        raise DatasetError(f"There are no edits in {path}; write one JSON object a line.")
+        raise DatasetError(f"There are no edits in {path}; write one JSON object per line.")
     return n
 
 
@@ -81,6 +84,8 @@ def _records(path: Path) -> Iterator[tuple[str, Any]]:
         raise DatasetError(f"{path} is not UTF-8 text: {error}.") from error
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path} is not JSON: {error}.") from error
+    except _UNREADABLE as error:
+        raise DatasetError(f"{path} is not JSON that can be read: {_TOO_MUCH}.") from error
 
 
 def _is_list(path: Path) -> bool:
@@ -96,6 +101,11 @@ def _parsed(path: Path, number: int, line: str) -> Any:
             f"{path} line {number} is not JSON: {error.msg} at column {error.colno}; correct "
             "it. No edit of the file has been made."
         ) from error
+    except _UNREADABLE as error:
+        raise DatasetError(
+            f"{path} line {number} is not JSON that can be read: {_TOO_MUCH}; correct it. No edit "
+            "of the file has been made."
+        ) from error
 
 
 def _job(record: Any, settings: EditSettings, rewriting: Mode) -> Job:
@@ -109,31 +119,51 @@ def _own(record: dict[str, Any], settings: EditSettings, rewriting: Mode) -> Job
     unknown = sorted(record.keys() - _KNOWN)
     if unknown:
         raise UsageError(f"unknown field {unknown[0]!r}")
+    texts = ("fact", "relation", "mode", "neurons", "target", "target_lang")
+    for name in texts:
+        _text(record.get(name, ""), name)
     said: dict[str, Any] = {name: record[name] for name in _FIELDS if name in record}
+    if "labels" in record:
+        said["labels"] = _labels(record["labels"])
     if "lambda" in record:
         said["strength"] = _number(record["lambda"])
     if "langs" in record:
         said["langs"] = _languages(record["langs"])
     if "target" in record:
         said.setdefault("mode", rewriting)
-    return Job(str(record["fact"]), replace(settings, **said), record.get("relation"))
+    return Job(record["fact"], replace(settings, **said), record.get("relation"))
 
 
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"lambda is not a number: {value!r}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"lambda is not a number: {value!r:.40}") from error
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str | None) or (name == "fact" and value is None):
+        raise UsageError(f"{name} is not a text: {value!r:.40}")
+    return value or ""
+
+
+def _labels(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise UsageError(f"labels is not an object: {value!r:.40}")
+    return {lang: _text(label, "a label") for lang, label in value.items()}
 
 
 def _languages(value: Any) -> tuple[str, ...]:
     """A list, or as on the command line: ``en,zh``."""
     parts = value.split(",") if isinstance(value, str) else value
-    return tuple(part.strip() for part in parts)
+    if not isinstance(parts, list):
+        raise UsageError(f"langs is not a list: {value!r:.40}")
+    return tuple(_text(part, "a language").strip() for part in parts)
 
 
 def _counterfact(record: dict[str, Any], settings: EditSettings, rewriting: Mode) -> Job:
     rewrite = record[REWRITE]
-    target = rewrite["target_new"]["str"].strip()
+    target = _text(rewrite["target_new"]["str"], "target_new").strip()
     said = replace(settings, mode=rewriting, target=target, target_lang=COUNTERFACT_LANG)
-    return Job(rewrite["subject"], said, rewrite["relation_id"])
+    subject, relation = (_text(rewrite[name], name) for name in ("subject", "relation_id"))
+    return Job(subject, said, relation)

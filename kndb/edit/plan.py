@@ -15,6 +15,7 @@ from kndb.edit.selection import Part, parse_selection, select_parts
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
 from kndb.neurons import Neuron
+from kndb.plain import is_text
 from kndb.store.edit_source import EditSource, Labels, StoredFact
 from kndb.store.prompts import StoredPrompt
 
@@ -56,7 +57,7 @@ class EditSettings:
         strength: lambda of an update.
         top: at most this many knowledge neurons of each language, the strongest; not for
             ``language-independent``.
-        held_out: paraphrases per language that neurons are not found with.
+        held_out: paraphrases per language, left out when neurons are found.
         unrelated: number of facts of other relations to measure; half as many are measured of
             the same relation.
         seed: for every random draw.
@@ -97,6 +98,9 @@ class EditSettings:
             raise UsageError(f"At least 1 neuron is needed; --top {self.top} was given.")
         if min(self.held_out, self.unrelated) < 0:
             raise UsageError("The numbers of paraphrases and of other facts cannot be negative.")
+        for text in (self.target, self.target_lang, *self.langs, *self.labels.values()):
+            if text is not None and not is_text(text):
+                raise UsageError(f"{text!r} is not valid Unicode; give it in UTF-8.")
         parse_selection(self.neurons)
 
     def as_dict(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kndb.errors import UsageError
-from kndb.neurons import Neuron
+from kndb.neurons import LONGEST, Neuron
 from kndb.store.edit_source import EditSource, Neurons, StoredFact
 from kndb.store.prompts import StoredPrompt
 
@@ -69,15 +69,15 @@ def parse_selection(text: str) -> Selection:
         return Selection(text)
     if name in ("all-layers", "layer"):
         least = 1 if name == "all-layers" else 0
-        if not number.isdecimal() or int(number) < least:
+        if not number.isdecimal() or len(number) > LONGEST or int(number) < least:
             example = "all-layers:20" if least else "layer:5"
-            raise UsageError(f"{text!r} has no valid number; write for example {example}.")
+            raise UsageError(f"{text!r:.40} has no valid number; write for example {example}.")
         return Selection(name, int(number))
     try:
         named = {Neuron.parse(part.strip()) for part in text.split(",")}
     except UsageError as error:
         raise UsageError(
-            f"{text!r} names no neurons; choose from {', '.join(NAMES)}, {_FORMS}."
+            f"{text!r:.40} names no neurons; choose from {', '.join(NAMES)}, {_FORMS}."
         ) from error
     return Selection("named", named=tuple(sorted(named)))
 
@@ -89,7 +89,7 @@ def _share(text: str, number: str) -> float:
         share = -1
     if not 0 <= share < 1:
         raise UsageError(
-            f"{text!r} has no valid share; write a number from 0 and below 1, for example "
+            f"{text!r:.40} has no valid share; write a number from 0 and below 1, for example "
             f"specific:{SPECIFIC_SHARE:g}."
         )
     return share

@@ -20,10 +20,10 @@ from kndb.evaluation.statistics.per_fact import layer_rows, mean_of, named, rati
 from kndb.evaluation.stored import StoredRequest, stored_run, with_search
 from kndb.evaluation.table import ALL, Table
 from kndb.graph.chance import Floats
-from kndb.store.calibrations import newest_search
 from kndb.store.database import connect
 from kndb.store.readonly import reading
 from kndb.store.runs import StoredRun
+from kndb.store.which_search import finished_search
 
 TABLES = ("rates", "sizes", "layers")
 """The tables, by the ends of their names."""
@@ -66,7 +66,7 @@ def evaluate(request: StoredRequest) -> list[Table]:
         request, asked = with_search(connection, request)
         run = stored_run(connection, request)
         try:
-            search_id = asked or newest_search(request.database, run.run_id)
+            search_id = asked or finished_search(connection, run.run_id)
         except NotFound as error:
             return [_empty(name, run, request, str(error)) for name in TABLES]
         settings = {

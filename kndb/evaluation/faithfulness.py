@@ -75,7 +75,7 @@ def evaluate(request: FaithfulnessRequest, progress: Report = silent) -> Table:
     top = sorted({k for k in request.top if k <= size})
     if not top:
         raise UsageError(
-            f"A top of {min(request.top)} neurons was asked for, but {model.info.name} has {size}; "
+            f"A top of {min(request.top)} neurons was given, but {model.info.name} has {size}; "
             "give a smaller one with --top."
         )
     sample = only_askable(model, draw_sample(request, run.run_id))

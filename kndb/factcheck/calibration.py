@@ -28,11 +28,12 @@ from kndb.store import ids
 from kndb.store.calibrations import (
     degenerate_neurons,
     knowledge_neurons,
-    newest_search,
     write_calibration,
 )
 from kndb.store.catalogue import utc_now
+from kndb.store.database import connect
 from kndb.store.prompts import RelationLang, StoredPrompt, read_prompts
+from kndb.store.which_search import finished_search
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ def calibrate(request: CalibrationRequest, progress: Report = silent) -> Calibra
         KndbError: the split leaves no claims to choose a threshold on.
     """
     model, run = model_and_run(request)
-    search_id = newest_search(request.database, run.run_id)
+    with connect(request.database) as connection:
+        search_id = finished_search(connection, run.run_id)
     prompts = read_prompts(request.database, run.run_id)
     splits = {
         prompt.fact_key: split_of(prompt.fact_key, request.split, request.seed)

@@ -35,14 +35,18 @@ def parse_split(text: str) -> tuple[int, int, int]:
         UsageError: not three whole numbers above 0 that add up to 100.
     """
     parts = text.split("/")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+    if len(parts) != 3 or not all(_is_share(part) for part in parts):
         raise UsageError(
-            f"{text!r} is not a valid split; write train/validation/test, for example 60/20/20."
+            f"{text!r:.40} is not a valid split; write train/validation/test, for example 60/20/20."
         )
     train, validation, test = map(int, parts)
     if train + validation + test != 100:
         raise UsageError(f"The shares of the split {text} must add up to 100.")
     return train, validation, test
+
+
+def _is_share(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 3 and int(text) > 0
 
 
 def split_of(fact_key: str, shares: tuple[int, int, int], seed: int) -> str:

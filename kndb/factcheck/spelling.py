@@ -65,7 +65,7 @@ def name_problem(answer: str) -> str | None:
     """
     if not any(character.isalnum() for character in answer):
         return "the answer has no letter"
-    if _MARKUP.search(answer) or any(unicodedata.category(c) in ("Cc", "Cf") for c in answer):
+    if _MARKUP.search(answer) or any(unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in answer):
         return "the answer holds markup"
     if _SEVERAL_CLAUSES.search(answer):
         return "the answer is more than a name"

@@ -78,21 +78,31 @@ def _encode(
     return encoded["input_ids"], spans, encoded.tokens(), added
 
 
-def answer_tokens(tokenizer: Any, before: str, answer: str, after: str = "") -> list[int]:
+def answer_tokens(
+    tokenizer: Any, before: str, answer: str, after: str = "", *, space: bool = False
+) -> list[int]:
     """The answer's tokens as they appear between ``before`` and ``after``.
 
     If a token crosses the answer's border, or tokens have no spans, the answer is tokenized by
     itself, with the space in front of it.
+
+    Args:
+        tokenizer: of the model.
+        before: text in front of the answer.
+        answer: without white space around it.
+        after: text behind the answer.
+        space: count a token for the white space at the end of ``before`` as the answer's.
     """
     start, end = len(before), len(before) + len(answer)
+    first = len(before.rstrip()) if space else start
     text = before + answer + after
     ids, spans, _, _ = _encode(tokenizer, text, special=False)
     spans = spans or []
-    inside = [i for i, (a, b) in enumerate(spans) if a < end and b > start and a < b]
+    inside = [i for i, (a, b) in enumerate(spans) if a < end and b > first and a < b]
     if inside and all(_within(text, spans[i], start, end) for i in inside):
         return [ids[i] for i in inside]
-    space = " " if before[-1:].isspace() else ""
-    return _encode(tokenizer, space + answer, special=False)[0]
+    blank = " " if before[-1:].isspace() else ""
+    return _encode(tokenizer, blank + answer, special=False)[0]
 
 
 def _within(text: str, span: Span, start: int, end: int) -> bool:
@@ -164,7 +174,7 @@ def causal_targets(tokenizer: Any, text: str, answer: str, longest: int) -> tupl
     before, after = split_prompt(text, answer)
     if not _END_OF_SENTENCE.fullmatch(after):
         raise Unusable("the object is not last")
-    ids = answer_tokens(tokenizer, before, answer.strip())
+    ids = answer_tokens(tokenizer, before, answer.strip(), space=True)
     prompt = without_special_end(tokenize(tokenizer, before.rstrip()))
     words = prompt_words(prompt, before)
     check_usable(tokenizer, prompt.ids, ids, words)

@@ -15,26 +15,9 @@ from kndb.errors import NotFound
 from kndb.store.database import connect, transaction
 from kndb.store.prompts import RelationLang
 from kndb.store.runs import find_run, read_runs
-from kndb.store.which_search import newest_search as newest_of_all
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-def newest_search(path: str | Path, run_id: int) -> int:
-    """The newest finished search for degenerate neurons of a run.
-
-    Raises:
-        NotFound: no search of the run is finished.
-    """
-    with connect(path) as connection:
-        found = newest_of_all(connection, run_id)
-    if found is None or not found.finished:
-        raise NotFound(
-            f"No search for degenerate neurons of the run {run_id} is finished; "
-            "`kndb graph degenerate` makes one."
-        )
-    return found.search_id
 
 
 NeuronOfFact = tuple[int, RelationLang, int, int]

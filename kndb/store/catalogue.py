@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
 
+from kndb.errors import DatabaseError
 from kndb.facts import Fact, Prompt, Relation
 from kndb.store import ids
+from kndb.store.processes import this_process
 
 
 class ModelRow(Protocol):
@@ -116,6 +119,7 @@ def _run_row(
         "status": "running",
         "started_at": utc_now(),
         "kndb_version": version("kndb"),
+        "process": this_process(),
     }
 
 
@@ -130,6 +134,26 @@ def insert_run(
     _insert_missing(connection, "model", "model_id", [_model_row(model)])
     _insert_missing(connection, "dataset", "dataset_id", [_dataset_row(dataset)])
     _insert_missing(connection, "run", "run_id", [_run_row(model, dataset, preset, settings)])
+
+
+def require(connection: duckdb.DuckDBPyConnection, path: str | Path, table: str, key: int) -> None:
+    """Refuse to write what would belong to nothing: the file may have been replaced meanwhile.
+
+    Args:
+        connection: to the database.
+        path: its path, for the message.
+        table: ``run`` or ``degenerate_search``.
+        key: the id that must be in the table.
+
+    Raises:
+        DatabaseError: it is not there.
+    """
+    name = {"run": "run_id", "degenerate_search": "search_id"}[table]
+    if not connection.execute(f"FROM {table} WHERE {name} = ?", [key]).fetchall():
+        raise DatabaseError(
+            f"{path} no longer has what this command is working on: the file was replaced, or a "
+            "run deleted; run the same command again to start over."
+        )
 
 
 def insert_facts(

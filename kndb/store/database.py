@@ -23,6 +23,7 @@ from kndb.errors import (
     DatabaseLocked,
     DatabaseMissing,
     DatabaseVersion,
+    KndbError,
     first_line,
 )
 from kndb_migrations import HEAD, REVISIONS
@@ -46,6 +47,22 @@ INTERRUPTED = "Query interrupted"
 """Message of the RuntimeError that DuckDB raises on Ctrl-C during a query."""
 
 _DAMAGE = ("not a valid DuckDB", "Corrupt", "checksum", "read enough bytes", "deserializ")
+_TABLES = "SELECT table_name FROM duckdb_tables()"
+_FIRST_TABLES = frozenset(
+    (
+        *("model", "dataset", "relation", "fact", "prompt", "run"),
+        *("prediction", "attribution", "knowledge_neuron"),
+    )
+)
+"""Tables that every revision has."""
+
+_BLOCKS = """
+    SELECT block_size, used_blocks, (SELECT coalesce(max(block_id), -1) FROM pragma_metadata_info())
+    FROM pragma_database_size()
+"""
+_HEADERS = 3 * 4096
+"""Bytes of a DuckDB file before its blocks: the main header and two that take turns."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two tries of a locked file
 
 
@@ -93,6 +110,7 @@ def transaction(
 
     Raises:
         DatabaseError: as ``connect``, and if writing fails.
+        KndbError: the disk is full.
         KeyboardInterrupt: Ctrl-C was pressed during a query.
     """
     with connect(path, write=True, create=create, wait=wait) as connection:
@@ -100,8 +118,8 @@ def transaction(
         try:
             yield connection
             connection.commit()
-        except duckdb.IOException as error:
-            raise database_error(Path(path), error) from error
+        except (duckdb.IOException, duckdb.TransactionException) as error:
+            raise _write_error(path, error) from error
         except RuntimeError as error:
             if str(error) != INTERRUPTED:
                 raise
@@ -126,6 +144,9 @@ def upgrade(path: str | Path, *, wait: float = 10.0) -> None:
         DatabaseError: as ``connect``.
     """
     path = Path(path)
+    with connect_as_it_is(path, wait=wait) as connection:
+        if _current(connection, path) == HEAD:
+            return
     try:
         connect(path, write=True, wait=wait).close()
     except DatabaseError as error:
@@ -141,14 +162,18 @@ def revision(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
     """The revision of an open database; None if it is empty.
 
     Raises:
-        DatabaseCorrupt: it is a database, but not one of kndb's.
+        DatabaseCorrupt: it is a database, but not one of kndb's, or it lacks tables.
     """
-    tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    tables = {name for (name,) in connection.execute(_TABLES).fetchall()}
     if not tables:
         return None
-    if ("alembic_version",) not in tables:
+    if "alembic_version" not in tables:
         raise DatabaseCorrupt(f"{path} is a DuckDB database, but not a kndb database.")
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    if missing := sorted(_FIRST_TABLES - tables):
+        raise DatabaseCorrupt(
+            f"{path} is not a kndb database, or is damaged: it lacks the table {missing[0]}."
+        )
     return None if row is None else str(row[0])
 
 
@@ -162,6 +187,18 @@ def database_error(path: str | Path, error: duckdb.Error) -> DatabaseError:
     return DatabaseError(f"{path} cannot be used: {text}")
 
 
+def _write_error(path: str | Path, error: duckdb.Error) -> KndbError:
+    """A failed write: most often a full disk, and what was stored before is safe."""
+    text = first_line(error)
+    if "Could not write" not in text and "No space left" not in text:
+        return database_error(path, error)
+    reason = text.rpartition(": ")[2]
+    return KndbError(
+        f"{path} cannot be written: {reason}; what was stored before is safe, so make room and run "
+        "the same command again."
+    )
+
+
 def _check_file(path: Path, *, create: bool) -> None:
     if path.is_dir():
         raise DatabaseError(f"{path} is a folder; give the path of a database file.")
@@ -171,6 +208,8 @@ def _check_file(path: Path, *, create: bool) -> None:
         raise DatabaseMissing(
             f"There is no database at {path}; `kndb ingest` or `kndb demo` makes one."
         )
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise DatabaseError(f"{path} is a pipe or a device; give the path of a database file.")
 
 
 def _connect_writer(path: Path, create: bool, wait: float) -> duckdb.DuckDBPyConnection:
@@ -227,7 +266,8 @@ def _open(
             config: dict[str, Any] = dict(_WRITER if write else _READER)
             if memory is not None:
                 config["memory_limit"] = f"{memory}B"
-            return duckdb.connect(str(path), read_only=not write, config=config)
+            connection = duckdb.connect(str(path), read_only=not write, config=config)
+            return _whole(connection, path)
         except duckdb.Error as error:
             if (holder := _holder(error)) is None:
                 raise database_error(path, error) from error
@@ -237,6 +277,23 @@ def _open(
                 ) from error
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _whole(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyConnection:
+    """The connection, if the file is as long as its blocks in use need it to be.
+
+    DuckDB notices a missing block only when a query needs it. The blocks that its header counts
+    are no measure: it leaves out free ones at the end of the file. ``kndb.store.check`` reads all.
+    """
+    ((size, used, last),) = connection.execute(_BLOCKS).fetchall()
+    needed = _HEADERS + size * max(used, last + 1)
+    if (found := path.stat().st_size) < needed:
+        connection.close()
+        raise DatabaseCorrupt(
+            f"{path} is damaged: it is cut short, at {found} of {needed} bytes or more; copy it "
+            "again, or use a backup."
+        )
+    return connection
 
 
 def _holder(error: duckdb.Error) -> str | None:

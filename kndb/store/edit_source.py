@@ -15,6 +15,7 @@ from kndb.neurons import Neuron
 from kndb.store.lookup import find_facts, find_relation
 from kndb.store.prompts import StoredPrompt, prompts_of
 from kndb.store.refine import REFINED
+from kndb.store.which_search import newest_search
 
 Neurons = dict[str, list[Neuron]]
 """Neurons by language, the strongest first."""
@@ -66,7 +67,7 @@ _STRONGEST = """
 _DEGENERATE = """
     SELECT DISTINCT lang, layer, neuron
     FROM degenerate_set JOIN degenerate_member USING (search_id, set_id)
-    WHERE run_id = ? AND fact_id = ? AND kind = 'degenerate' AND is_degenerate
+    WHERE search_id = ? AND fact_id = ? AND kind = 'degenerate' AND is_degenerate
     ORDER BY lang, layer, neuron
 """
 _OBJECTS = """
@@ -198,10 +199,12 @@ class EditSource:
         return _by_lang(self._connection.execute(_STRONGEST, [self.run_id, ids, n]).fetchall())
 
     def degenerate(self, fact: StoredFact) -> Neurons:
-        """The neurons of the fact's degenerate sets, as ``kndb graph degenerate`` found them."""
-        return _by_lang(
-            self._connection.execute(_DEGENERATE, [self.run_id, fact.fact_id]).fetchall()
-        )
+        """The neurons of the fact's degenerate sets, as the run's newest search found them."""
+        search = newest_search(self._connection, self.run_id)
+        if search is None:
+            return {}
+        rows = self._connection.execute(_DEGENERATE, [search.search_id, fact.fact_id]).fetchall()
+        return _by_lang(rows)
 
     def object_named(self, label: str, lang: str, relation_id: str) -> str | None:
         """The object of that label in that language, of the relation first; None: unknown."""

@@ -16,7 +16,7 @@ import duckdb
 
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
-from kndb.store.catalogue import utc_now
+from kndb.store.catalogue import require, utc_now
 from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
 from kndb.store.result import Result
@@ -72,6 +72,8 @@ class Ledger:
         """
         made = {"created_at": utc_now(), "kndb_version": version("kndb")}
         with transaction(self.path, wait=self._wait) as connection:
+            for run_id in {edit["run_id"] for edit in edits}:
+                require(connection, self.path, "run", run_id)
             connection.execute(
                 "DELETE FROM edit WHERE list_contains(?, edit_id) AND status = 'skipped'",
                 [[edit["edit_id"] for edit in edits]],

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from kndb.errors import NotFound, UsageError
+from kndb.plain import is_text
 
 NEAREST = 5
 """Number of near matches offered when nothing is found."""
@@ -93,9 +94,9 @@ def find_facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
 
     Raises:
         NotFound: nothing matches; the error lists the nearest subjects, keys and prompts.
-        UsageError: ``asked`` has no letter or digit.
+        UsageError: ``asked`` has no letter or digit, or is not valid Unicode.
     """
-    if not any(character.isalnum() for character in asked):
+    if not any(character.isalnum() for character in asked) or not is_text(asked):
         raise UsageError(f"{asked!r} is not a fact; give a key, a prompt or words of a subject.")
     by_words = _BY_PART if _UNSPACED.search(asked) else _BY_WORDS
     for sql in (_BY_KEY, _BY_PROMPT, by_words):

@@ -16,7 +16,7 @@ import duckdb
 
 from kndb.errors import DatabaseCorrupt, KndbError, UsageError, first_line
 from kndb.store.database import INTERRUPTED
-from kndb.store.result import Result
+from kndb.store.result import UNREPRESENTABLE, Result
 from kndb.store.sandbox.judge import judge
 
 
@@ -46,7 +46,7 @@ def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
     Raises:
         KndbError: the query needs more memory than a reader may use.
-        UsageError: the database is closed.
+        UsageError: the database is closed, or a value of the answer is too large for Python.
         DatabaseCorrupt: the file turns out to be damaged.
     """
     try:
@@ -57,6 +57,8 @@ def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         ) from error
     except duckdb.ConnectionException as error:
         raise UsageError("The database is closed; open it again.") from error
+    except OverflowError as error:
+        raise UsageError(UNREPRESENTABLE) from error
     except duckdb.IOException as error:
         raise DatabaseCorrupt(f"The database is damaged: {first_line(error)}") from error
     except RuntimeError as error:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+UNREPRESENTABLE = (
+    "The answer holds a value that is too large for Python, such as an interval; cast it to "
+    "VARCHAR."
+)
+"""For the OverflowError that DuckDB raises when it turns such a value into Python's."""
+
+
 class Result:
     """Rows with named columns.
 

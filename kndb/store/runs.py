@@ -15,6 +15,7 @@ import duckdb
 
 from kndb.errors import NotFound, UsageError
 from kndb.store.database import connect
+from kndb.store.processes import is_gone
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,12 @@ def read_runs(
     names = [field.name for field in fields(StoredRun)]
     values = [dict(zip(names, row, strict=True)) for row in rows]
     return [StoredRun(**{**each, "settings": json.loads(each["settings"])}) for each in values]
+
+
+def killed_runs(connection: duckdb.DuckDBPyConnection) -> frozenset[int]:
+    """Runs that are stored as running, but whose process has ended without a word."""
+    rows = connection.execute("SELECT run_id, process FROM run WHERE status = 'running'").fetchall()
+    return frozenset(run_id for run_id, process in rows if is_gone(process))
 
 
 def find_run(
@@ -189,6 +196,19 @@ def run_of_model(path: str | Path, model_id: int, model: str, asked: str | None)
             list(dict.fromkeys(run.model for run in finished)),
         )
     return own[0]
+
+
+def named_run(path: str | Path, asked: str) -> StoredRun:
+    """The run of this id or these first digits, finished or not.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: several match.
+        DatabaseError: the database cannot be opened.
+    """
+    with connect(path) as connection:
+        (run,) = read_runs(connection, [find_run(connection, asked)])
+        return run
 
 
 def _finished(run: StoredRun) -> StoredRun:

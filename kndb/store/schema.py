@@ -110,6 +110,12 @@ run = Table(
     _column("started_at", DateTime, "When it first started, UTC."),
     _optional("finished_at", DateTime, "When it finished, UTC."),
     _column("kndb_version", Text, "Version of kndb that started it."),
+    _optional(
+        "process",
+        Text,
+        "Machine, boot, container, number and start of the process that works on it; empty if none "
+        "does.",
+    ),
     comment="One model over one data set with one set of settings.",
 )
 
@@ -118,8 +124,8 @@ prediction = Table(
     metadata,
     _column("run_id", BigInteger, "The run."),
     _column("prompt_id", BigInteger, "The prompt."),
-    _column("status", Text, "done or skipped."),
-    _optional("reason", Text, "Why the prompt was skipped; empty when done."),
+    _column("status", Text, "done, skipped or failed: the model's numbers were not finite."),
+    _optional("reason", Text, "Why the prompt was skipped, or what failed; empty when done."),
     _optional("p_answer", Double, "Probability of the answer; several tokens: their mean."),
     _optional("p_tokens", ARRAY(Double), "Probability of each token of the answer."),
     _optional(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
 from kndb.neurons import Neuron
-from kndb.store.catalogue import utc_now
+from kndb.store.catalogue import require, utc_now
 from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
 from kndb.store.lookup import find_facts, find_relation
@@ -158,6 +158,7 @@ class SearchWriter:
         """
         tables = {"facts": facts, "sets": sets, "members": members, "subsets": subsets}
         with transaction(self.path, wait=self._wait) as connection:
+            require(connection, self.path, "degenerate_search", self.search_id)
             for name, table in tables.items():
                 connection.register(f"new_{name}", table)
             for sql in _APPEND:

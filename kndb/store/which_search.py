@@ -38,6 +38,21 @@ def newest_search(connection: duckdb.DuckDBPyConnection, run_id: int) -> Search 
     return None if row is None else Search(*row)
 
 
+def finished_search(connection: duckdb.DuckDBPyConnection, run_id: int) -> int:
+    """The run's search that finished last.
+
+    Raises:
+        NotFound: no search of the run is finished.
+    """
+    found = newest_search(connection, run_id)
+    if found is None or not found.finished:
+        raise NotFound(
+            f"No search for degenerate neurons of the run {run_id} is finished; "
+            "`kndb graph degenerate` makes one."
+        )
+    return found.search_id
+
+
 def find_search(
     connection: duckdb.DuckDBPyConnection,
     asked: str | int,

@@ -22,10 +22,12 @@ from kndb.store.catalogue import (
     ModelRow,
     insert_facts,
     insert_run,
+    require,
     run_id_of,
     utc_now,
 )
 from kndb.store.database import transaction
+from kndb.store.processes import this_process
 from kndb.store.refine import REFINED, check_thresholds
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ class Writer:
         """Find or create the run with these settings, and store what the catalogue lacks.
 
         ``settings`` must be JSON, and must distinguish this run from others; they include the
-        selection of prompts. An interrupted run is set to running again.
+        selection of prompts. An unfinished run is set to running again, by this process.
 
         Raises:
             DatabaseError: the database cannot be opened for writing.
@@ -94,8 +96,12 @@ class Writer:
                 ``predictions`` are not stored.
 
         Prompts that the run already has are not changed.
+
+        Raises:
+            DatabaseError: the file was replaced by one without the run.
         """
         with transaction(self.path, wait=self._wait) as connection:
+            require(connection, self.path, "run", run_id)
             connection.register("new_predictions", predictions)
             connection.register("new_attributions", attributions)
             connection.execute(_FRESH, [run_id])
@@ -111,6 +117,7 @@ class Writer:
         check_thresholds(tau, share)
         thresholds = {"runs": [run_id], "facts": None, "tau": tau, "share": share}
         with transaction(self.path, wait=self._wait) as connection:
+            require(connection, self.path, "run", run_id)
             connection.execute("DELETE FROM knowledge_neuron WHERE run_id = ?", [run_id])
             connection.execute(_REFINE, thresholds)
             connection.execute(_FINISH, [utc_now(), tau, share, run_id])
@@ -118,7 +125,9 @@ class Writer:
     def mark(self, run_id: int, status: str) -> None:
         """Set a run's status, for example to ``interrupted``."""
         with transaction(self.path, wait=self._wait) as connection:
-            connection.execute("UPDATE run SET status = ? WHERE run_id = ?", [status, run_id])
+            connection.execute(
+                "UPDATE run SET status = ?, process = NULL WHERE run_id = ?", [status, run_id]
+            )
 
 
 _FRESH = """
@@ -142,14 +151,15 @@ _REFINE = f"""
     ORDER BY fact_id, lang, layer, neuron
 """
 _FINISH = """
-    UPDATE run SET status = 'finished', finished_at = ?, tau = ?, share = ?
+    UPDATE run SET status = 'finished', finished_at = ?, tau = ?, share = ?, process = NULL
     WHERE run_id = ?
 """
 
 
 def _resume(connection: duckdb.DuckDBPyConnection, run_id: int) -> None:
     connection.execute(
-        "UPDATE run SET status = 'running' WHERE run_id = ? AND status = 'interrupted'", [run_id]
+        "UPDATE run SET status = 'running', process = ? WHERE run_id = ? AND status <> 'finished'",
+        [this_process(), run_id],
     )
 
 

@@ -52,6 +52,22 @@ def test_completeness_and_the_integral(model: LanguageModel[Any]) -> None:
         assert error < crude
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        ("基里巴斯的国家语言是[MASK]。", "英语"),
+        ("Валюта [MASK] — денежная единица страны Финляндия.", "евро"),
+    ],
+    ids=["scores-become-smaller", "one-neuron-is-off"],
+)
+def test_refining_goes_on_where_it_was_once_given_up(prompt: tuple[str, str]) -> None:
+    model = load_model(embedded_model("masked"), device="cpu")
+    (found,) = attribute(model, [prompt])
+    (exact,) = attribute(model, [prompt], Settings(nodes=31, tolerance=None))
+    assert found.score_error <= 0.01
+    assert np.abs(found.scores - exact.scores).max() <= 0.01 * exact.scores.max()
+
+
 def test_it_recalls_these_facts(model: LanguageModel[Any]) -> None:
     for found in attribute(model, PROMPTS):
         assert found.rank == 1

@@ -9,7 +9,7 @@ from planting import plant, quiet_model
 from tiny import PROMPTS
 
 ARCHITECTURES = ["bert", "gpt2", "llama"]  # masked, plain causal, gated causal
-TWO_TOKENS = {"bert": "New Tokyo", "gpt2": "New", "llama": "New"}
+TWO_TOKENS = {"bert": "New Tokyo", "gpt2": "The", "llama": "The"}
 FRANCE, _, JAPAN, GERMAN = PROMPTS
 
 

@@ -150,4 +150,4 @@ def test_the_head_in_parts_of_a_large_vocabulary(cap: float | None) -> None:
     torch.testing.assert_close(found, with_gradient, rtol=1e-4, atol=0)
     (slope,) = torch.autograd.grad(with_gradient.log().sum(), hidden)
     (expected_slope,) = torch.autograd.grad(expected.log().sum(), hidden)
-    torch.testing.assert_close(slope, expected_slope, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(slope, expected_slope, rtol=1e-3, atol=1e-4)  # sums of 100,000 words

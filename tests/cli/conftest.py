@@ -133,13 +133,13 @@ class Processes:
     def shell(self, line):
         return self._run(["bash", "-c", line])
 
-    def start(self, *args, env=None, stdout=subprocess.PIPE):
+    def start(self, *args, env=None, stdout=subprocess.PIPE, stderr=subprocess.PIPE):
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *args],
             env={**self._env, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
         )
 
     def _run(self, command, env=None, **options):

@@ -95,6 +95,39 @@ def test_usage_errors_are_one_sentence(kndb, args, says):
     assert says in err
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("query", "--fact", "\udcff"),
+        ("query", "--fact", "P36:\udcff"),
+        ("query", "--lang", "\udcff"),
+        ("query", "--neuron", "9" * 5000 + ":1"),
+        ("query", "--relation", "\udcff"),
+        ("query", "--model", "\udcff"),
+        ("runs", "--db", "\udcff"),
+        ("sql", "SELECT '\udcff'"),
+        ("sql", "SELECT INTERVAL '2147483647 months'"),
+        ("export", "\udcff"),
+        ("\udcff",),
+    ],
+)
+def test_bytes_that_are_no_text_and_endless_numbers_are_one_sentence(kndb, args):
+    code, out, err = kndb(*args)
+    assert code in (2, 3, 4)
+    assert out == ""
+    sentence, *nearest = err.splitlines()
+    assert sentence.startswith("Error: ")
+    assert "Unexpected" not in sentence
+    assert not nearest or code == 4
+
+
+def test_sql_from_stdin_that_is_no_text(process):
+    for encoding in ("utf-8", "utf-8:surrogateescape"):
+        done = process("sql", input=b"SELECT '\xff'", env={"PYTHONIOENCODING": encoding})
+        assert done.returncode == 2
+        assert done.stderr.startswith(b"Error: The query holds bytes that are not UTF-8"), encoding
+
+
 def test_missing_database(kndb, tmp_path):
     path = tmp_path / "none.duckdb"
     code, _, err = kndb("runs", "--db", str(path))

@@ -149,7 +149,7 @@ def test_what_makes_no_sense(bert: Run, tmp_path: Path) -> None:
         FaithfulnessRequest(database, ModelChoice(str(folder)), top=(0, 5))
     with pytest.raises(UsageError, match="nothing was given"):
         FaithfulnessRequest(database, ModelChoice(str(folder)), top=())
-    with pytest.raises(UsageError, match="top of 145 neurons was asked for, but tiny-bert has 144"):
+    with pytest.raises(UsageError, match="top of 145 neurons was given, but tiny-bert has 144"):
         faithfulness.evaluate(
             FaithfulnessRequest(database, ModelChoice(str(folder)), top=(200, 145))
         )

@@ -166,7 +166,7 @@ def test_answers_are_stored_and_the_same_question_replaces_them(tmp_path: Path) 
     assert (row["n_shared"], row["relation"], row["model"]) == (2, "capital", "tiny")
 
 
-def test_thresholds_select_anew(tmp_path: Path) -> None:
+def test_other_thresholds_select_other_neurons(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     finished_run(path)
     (row,) = overlap(path, fact="P36:Q142", relation="capital", tau=0.1).to_dicts()

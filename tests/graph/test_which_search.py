@@ -16,9 +16,9 @@ from kndb.graph.groups import groups
 from kndb.graph.measures import measures
 from kndb.graph.selection import Selection
 from kndb.plotting.plot import plot
-from kndb.store.calibrations import newest_search
 from kndb.store.database import connect
 from kndb.store.searches import SearchWriter
+from kndb.store.which_search import finished_search
 from kndb_cli.main import main
 from planted_store import plant
 from small_store import Model
@@ -59,6 +59,11 @@ def keys(path: Path, asked: int | str | None = None) -> list[str]:
     return [row["fact_key"] for row in groups(path, Selection(search=asked)).to_dicts()]
 
 
+def finished(path: Path, run: int) -> int:
+    with connect(path) as connection:
+        return finished_search(connection, run)
+
+
 def evaluated(path: Path, asked: str | None = None) -> object:
     return degenerate.evaluate(StoredRequest(path, replicates=100, search=asked))[0].settings.get(
         "search_id"
@@ -76,7 +81,7 @@ def test_the_search_that_finished_last_counts_though_it_started_first(path: Path
             [early],
         )
     assert keys(path) == [FIRST]
-    assert newest_search(path, run) == evaluated(path) == early != late
+    assert finished(path, run) == evaluated(path) == early != late
 
 
 def test_an_unfinished_search_counts_where_none_is_finished_and_never_in_tables(path: Path) -> None:
@@ -85,13 +90,13 @@ def test_an_unfinished_search_counts_where_none_is_finished_and_never_in_tables(
     assert keys(path) == [FIRST]
     assert evaluated(path) is None
     with pytest.raises(NotFound, match="`kndb graph degenerate` makes one"):
-        newest_search(path, run)
+        finished(path, run)
     with pytest.raises(UsageError, match=f"search {half} is not finished"):
         evaluated(path, str(half))
     whole = search(path, run, SECOND)
     search(path, run, FIRST, "running")
     assert keys(path) == [SECOND]
-    assert newest_search(path, run) == evaluated(path) == whole
+    assert finished(path, run) == evaluated(path) == whole
 
 
 def test_another_search_is_asked_for(path: Path, tmp_path: Path) -> None:

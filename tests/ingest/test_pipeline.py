@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import kndb
 from kndb.errors import ModelError, UsageError
 from kndb.models import ModelChoice
+from kndb_cli.output.ingest_summary import summary
 from kndb_ingest import pipeline
 from kndb_ingest.pipeline import IngestRequest, ingest
 from kndb_ingest.rows import raw_scores
@@ -85,6 +87,39 @@ def test_masked_and_causal(models: dict[str, Path], facts: Path, tmp_path: Path)
         assert sorted(status.rows()) == [("done", False, False), ("skipped", True, True)]
 
 
+class Overflowing(ModelChoice):
+    """A model whose numbers overflow for every prompt about Japan."""
+
+    def load(self) -> Any:
+        model = super().load()
+        token = model.tokenizer.convert_tokens_to_ids("Japan")
+        embedding = model.hf.get_input_embeddings()
+        weight = embedding.weight.clone()  # the output embedding may be the same tensor
+        weight[token] = torch.inf
+        embedding.weight = torch.nn.Parameter(weight, requires_grad=False)
+        return model
+
+
+def test_a_prompt_that_overflows_fails_and_the_run_goes_on(
+    models: dict[str, Path], facts: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "k.duckdb"
+    done = ingest(IngestRequest(database, Overflowing(str(models["bert"])), str(facts)))
+    reason = "the activations of layer 0 are not finite"
+    assert done.failed == {reason: (2, "The capital of Japan is [MASK] .")}
+    assert done.prompts == {"en": (4, 6)}
+    assert f"failed        2 {reason}, such as 'The capital of Japan" in summary(done)
+    with kndb.open(database) as db:
+        (run,) = db.runs().to_dicts()
+        rows = db.sql(
+            "SELECT DISTINCT lang, reason, p_answer FROM predictions WHERE status = 'failed'"
+        ).rows()
+        scores = db.sql("SELECT count(*) FROM attribution WHERE NOT isfinite(score)").rows()
+    assert (run["status"], run["done"], run["failed"], run["skipped"]) == ("finished", 4, 2, 6)
+    assert rows == [("en", reason, None)]
+    assert scores == [(0,)]
+
+
 def test_running_again_does_nothing(models: dict[str, Path], facts: Path, tmp_path: Path) -> None:
     request = IngestRequest(tmp_path / "k.duckdb", ModelChoice(str(models["bert"])), str(facts))
     first = ingest(request)
@@ -107,6 +142,10 @@ def test_other_thresholds_refine_the_same_run(
     assert strict.knowledge_neurons < loose.knowledge_neurons
 
 
+FIXED = "ig-zero"
+"""No path is refined, so that rounding in batches of another size decides nothing."""
+
+
 def killed(broken: Path, model: Path, facts: Path) -> None:
     """A process that ingests, killed without warning once eight prompts are done."""
     code = f"""
@@ -114,7 +153,9 @@ from kndb.models import ModelChoice
 from kndb.progress import silent
 from kndb_ingest import pipeline
 pipeline.COMMIT_PROMPTS = 1
-request = pipeline.IngestRequest({str(broken)!r}, ModelChoice({str(model)!r}), {str(facts)!r})
+request = pipeline.IngestRequest(
+    {str(broken)!r}, ModelChoice({str(model)!r}), {str(facts)!r}, preset={FIXED!r}
+)
 pipeline.ingest(request, pausing(silent, 8))
 """
     with paused(code, broken.with_name("some-are-stored")) as child:
@@ -130,7 +171,7 @@ def interrupted(broken: Path, model: Path, facts: Path) -> None:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        ingest(IngestRequest(broken, ModelChoice(str(model)), str(facts)), press)
+        ingest(IngestRequest(broken, ModelChoice(str(model)), str(facts), preset=FIXED), press)
 
 
 @pytest.mark.parametrize("stop", [killed, interrupted])
@@ -138,11 +179,11 @@ def test_an_interrupted_run_goes_on(
     stop: Callable[[Path, Path, Path], None], models: dict[str, Path], facts: Path, tmp_path: Path
 ) -> None:
     whole, broken = tmp_path / "whole.duckdb", tmp_path / "broken.duckdb"
-    ingest(IngestRequest(whole, ModelChoice(str(models["bert"])), str(facts)))
+    ingest(IngestRequest(whole, ModelChoice(str(models["bert"])), str(facts), preset=FIXED))
     stop(broken, models["bert"], facts)
     partly = len(table(broken, "prediction"))
     assert 0 < partly < 12
-    rest = ingest(IngestRequest(broken, ModelChoice(str(models["bert"])), str(facts)))
+    rest = ingest(IngestRequest(broken, ModelChoice(str(models["bert"])), str(facts), preset=FIXED))
     assert rest.new_prompts == 12 - partly
     tables = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
     assert_same_rows(broken, whole, tables)

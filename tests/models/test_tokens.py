@@ -44,9 +44,14 @@ def test_masked_words_leave_out_specials_and_masks_but_not_punctuation() -> None
     assert found == [["The"], ["capital"], ["of"], ["France"], ["is"], ["."]]
 
 
-def test_causal_answer_has_its_space_and_its_case() -> None:
-    targets = causal(FRANCE, "Paris")
-    assert byte_tokenizer().decode([t.answer for t in targets]) == " Paris"
+@pytest.mark.parametrize(
+    ("answer", "first"), [("Paris", "ĠP"), ("New", "Ġ")], ids=["in-a-token", "a-token-by-itself"]
+)
+def test_causal_answer_has_its_space_and_its_case(answer: str, first: str) -> None:
+    targets = causal(FRANCE, answer)
+    assert byte_tokenizer().decode([t.answer for t in targets]) == f" {answer}"
+    assert byte_tokenizer().convert_ids_to_tokens([targets[0].answer]) == [first]
+    assert byte_tokenizer().decode(targets[0].tokens) == "The capital of France is"
 
 
 def test_causal_tokens_are_conditioned_on_the_gold_prefix() -> None:

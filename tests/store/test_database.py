@@ -21,11 +21,11 @@ from kndb.errors import (
     DatabaseMissing,
     DatabaseVersion,
 )
-from kndb.store.database import connect, transaction
+from kndb.store.database import connect, transaction, upgrade
 from kndb.store.describe import database_status
 from kndb.store.writer import Writer
 from kndb_migrations import HEAD
-from small_store import begin, finished_run
+from small_store import attributions, begin, finished_run, predictions
 
 
 def a_text_file(path: Path) -> None:
@@ -42,6 +42,22 @@ def half_a_database(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
+def nine_tenths_of_a_database(path: Path) -> None:
+    finished_run(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 9 // 10])
+
+
+def only_a_version(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"CREATE TABLE alembic_version AS SELECT '{HEAD}' AS version_num")
+
+
+def an_empty_version(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR)")
+
+
 def a_database_of_something_else(path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE sales AS SELECT 1 AS amount")
@@ -49,7 +65,16 @@ def a_database_of_something_else(path: Path) -> None:
 
 @pytest.mark.parametrize("write", [False, True])
 @pytest.mark.parametrize(
-    "make", [a_text_file, an_empty_file, half_a_database, a_database_of_something_else]
+    "make",
+    [
+        a_text_file,
+        an_empty_file,
+        half_a_database,
+        nine_tenths_of_a_database,
+        only_a_version,
+        an_empty_version,
+        a_database_of_something_else,
+    ],
 )
 def test_a_wrong_file_is_refused_and_untouched(
     tmp_path: Path, make: Callable[[Path], None], write: bool
@@ -57,7 +82,7 @@ def test_a_wrong_file_is_refused_and_untouched(
     path = tmp_path / "k.duckdb"
     make(path)
     before = path.read_bytes()
-    with pytest.raises(DatabaseCorrupt, match="not a kndb database"):
+    with pytest.raises(DatabaseCorrupt, match=r"not a kndb database|is damaged"):
         connect(path, write=write, create=write)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["k.duckdb"]
@@ -74,6 +99,36 @@ def test_a_missing_database_is_named_and_not_made(tmp_path: Path, write: bool) -
 def test_a_folder_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="is a folder"):
         connect(tmp_path)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_pipe_and_a_device_are_no_databases(tmp_path: Path, write: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(DatabaseError, match="is a pipe or a device"):
+            connect(path, write=write, create=write)
+        with pytest.raises(DatabaseError, match="is a pipe or a device"):
+            database_status(path)
+
+
+def test_a_database_is_whole_after_every_write(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    writer = Writer(path)
+    for seed in range(4):  # DuckDB leaves free blocks at the end out of the file, and counts them
+        run = begin(writer, seed=seed)
+        many = list(range(seed, 40_000, 2))
+        scores = attributions([(key, 0, key % 8, 1 / (key + 1)) for key in many])
+        writer.append(run.run_id, predictions(many), scores)
+        connect(path).close()
+        writer.finish(run.run_id, 0.2, 0.5)
+        connect(path).close()
+
+
+def test_a_current_database_is_upgraded_without_writing(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    with held(path, "reader"):  # so nobody may write, as in a read-only folder
+        upgrade(path, wait=0)
 
 
 def test_a_database_needs_its_folder(tmp_path: Path) -> None:

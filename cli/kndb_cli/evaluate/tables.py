@@ -15,7 +15,7 @@ from kndb_cli.options.evaluation import Replicates, Seed
 from kndb_cli.options.graph import Search
 from kndb_cli.output import Output, choose, emit
 from kndb_cli.output.rows import Listing
-from kndb_cli.output.terminal import note, styled
+from kndb_cli.output.terminal import note, styled, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -107,7 +107,7 @@ def show(tables: Sequence[Table], name: str | None, target: Output) -> None:
     several = target.path is None and target.format == "table"
     for table in chosen if several else chosen[:1]:
         if several and len(chosen) > 1:
-            print(f"\n{styled(table.title, 'bold', sys.stdout)}", flush=True)
+            print(f"\n{styled(visible(table.title), 'bold', sys.stdout)}", flush=True)
         if table.rows or not several:
             emit(Listing(table.columns, [tuple(row) for row in table.rows]), target, _layout(table))
         for sentence in table.notes:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from kndb.errors import UsageError
+from kndb.plain import is_text
 
 COLUMN = "claim"
 
@@ -44,7 +45,10 @@ def opened(path: Path) -> Iterator[Iterator[str]]:
 def _naming(claims: Iterator[str], name: str) -> Iterator[str]:
     """The same claims; errors name the file."""
     try:
-        yield from claims
+        for claim in claims:
+            if not is_text(claim):  # standard input lets undecodable bytes through in some locales
+                raise UsageError(f"{name} is not UTF-8 text; convert it.")
+            yield claim
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is not UTF-8 text; convert it.") from error
     except _Malformed as error:
@@ -88,7 +92,7 @@ def _of_jsonl(lines: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # also too long a number, too deep a list
             raise _Malformed(f"line {number} is not JSON.") from error
         claim = value.get(COLUMN) if isinstance(value, dict) else value
         if not isinstance(claim, str):
@@ -98,11 +102,16 @@ def _of_jsonl(lines: Iterable[str]) -> Iterator[str]:
 
 def _of_csv(lines: Iterable[str]) -> Iterator[str]:
     rows = csv.reader(lines)
-    header = [name.strip().lower() for name in next(rows)]
-    if COLUMN not in header:
-        raise _Malformed(f"there is no column {COLUMN!r}; rename the column that has the claims.")
-    at = header.index(COLUMN)
-    for number, row in enumerate(rows, 2):
-        if len(row) <= at:
-            raise _Malformed(f"row {number} has no column {COLUMN!r}.")
-        yield row[at]
+    try:
+        header = [name.strip().lower() for name in next(rows)]
+        if COLUMN not in header:
+            raise _Malformed(
+                f"there is no column {COLUMN!r}; rename the column that has the claims."
+            )
+        at = header.index(COLUMN)
+        for number, row in enumerate(rows, 2):
+            if len(row) <= at:
+                raise _Malformed(f"row {number} has no column {COLUMN!r}.")
+            yield row[at]
+    except csv.Error as error:
+        raise _Malformed(f"line {rows.line_num} is not CSV ({error}).") from error

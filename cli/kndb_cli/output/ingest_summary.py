@@ -38,6 +38,8 @@ def _lines(done: IngestSummary) -> Iterator[tuple[str, str]]:
     yield "prompts", ", ".join(f"{lang} {n:,}" for lang, (n, _) in done.prompts.items())
     for reason, n in done.skipped.items():
         yield "skipped", f"{n:,} {reason}"
+    for reason, (n, text) in done.failed.items():
+        yield "failed", f"{n:,} {reason}, such as {text!r}; try --dtype float32"
     yield from _unasked(done)
     if done.accuracy is not None:
         yield "accuracy", f"{done.accuracy:.1%} of the answers are the model's first choice"

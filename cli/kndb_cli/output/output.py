@@ -17,7 +17,13 @@ from kndb.errors import UsageError
 from kndb.files import Pipe, chosen_format, text_of, whole_file
 from kndb_cli.output.formats import Format
 from kndb_cli.output.rows import Listing, Rows
-from kndb_cli.output.terminal import let_go_of_stdout, note
+from kndb_cli.output.terminal import (
+    VisibleBytes,
+    let_go_of_stdout,
+    made_visible,
+    note,
+    visible,
+)
 from kndb_cli.output.writers import Writer, write_csv, write_json, write_jsonl, write_parquet
 
 if TYPE_CHECKING:
@@ -98,7 +104,9 @@ def _write(data: Rows, stream: TextIO, output: Output, layout: Layout | None) ->
     if output.format == "table":
         _write_table(data, stream, layout, output.quiet)
     else:
-        _WRITERS[output.format](data, stream)
+        text = made_visible(stream)
+        _WRITERS[output.format](data, text)
+        text.flush()
 
 
 def _write_table(data: Rows, stream: TextIO, layout: Layout | None, quiet: bool) -> None:
@@ -109,9 +117,15 @@ def _write_table(data: Rows, stream: TextIO, layout: Layout | None, quiet: bool)
     shown, count = data, len(data.rows())
     if stream.isatty() and count > TERMINAL_ROWS:
         shown = Listing(data.columns, data.rows()[:TERMINAL_ROWS])
-    draw((layout or generic)(shown), stream)
+    draw((layout or generic)(_readable(shown)), stream)
     if shown is not data:
         note(f"Showing the first {TERMINAL_ROWS} of {count} rows; -o FILE writes them all.", quiet)
+
+
+def _readable(data: Rows) -> Rows:
+    """The same with ``visible`` texts, before a layout measures them."""
+    rows = [tuple(visible(v) if isinstance(v, str) else v for v in row) for row in data.rows()]
+    return Listing([visible(name) for name in data.columns], rows)
 
 
 def file_format(
@@ -144,6 +158,9 @@ def opened(path: Path, *, binary: bool = False) -> Iterator[BinaryIO]:
         return
     if binary and sys.stdout.isatty():
         raise UsageError("Binary data cannot be shown in a terminal; write a file with -o FILE.")
+    if sys.stdout.isatty():
+        yield cast(BinaryIO, VisibleBytes(sys.stdout))
+        return
     with Pipe(sys.stdout.buffer) as pipe:
         yield cast(BinaryIO, pipe)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kndb.progress import Report, silent
-from kndb_cli.output.terminal import note
+from kndb_cli.output.terminal import note, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task
@@ -27,7 +27,7 @@ def reporting(label: str, unit: str, quiet: bool) -> Iterator[Report]:
         yield silent
     elif sys.stderr.isatty():
         with _bar(unit) as bar:
-            yield _on_bar(bar, label)
+            yield _on_bar(bar, visible(label))
     else:
         yield _in_lines(label, unit)
 
@@ -55,7 +55,7 @@ def _bar(unit: str) -> Progress:
             return super().render(task) if known else Text()
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         Rate(),

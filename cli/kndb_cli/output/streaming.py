@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,8 @@ from kndb.files import text_of, whole_file
 from kndb.plain import plain
 from kndb_cli.output import Output, emit
 from kndb_cli.output.rows import Listing
-from kndb_cli.output.terminal import let_go_of_stdout, note
+from kndb_cli.output.terminal import let_go_of_stdout, made_visible, note
+from kndb_cli.output.writers import csv_lines
 
 Row = tuple[Any, ...]
 
@@ -24,7 +24,7 @@ def stream(columns: Sequence[str], rows: Iterable[Row], output: Output) -> None:
         return
     if output.path is None:
         try:
-            _write(columns, rows, sys.stdout, output)
+            _write(columns, rows, made_visible(sys.stdout), output)
         except BrokenPipeError:  # the reader, such as head, has closed the pipe
             let_go_of_stdout()
         return
@@ -35,13 +35,13 @@ def stream(columns: Sequence[str], rows: Iterable[Row], output: Output) -> None:
 
 def _write(columns: Sequence[str], rows: Iterable[Row], stream: TextIO, output: Output) -> int:
     count = 0
-    writer = csv.writer(stream, lineterminator="\n")
+    write_row = csv_lines(stream)
     if output.format == "csv":
-        writer.writerow(columns)
+        write_row(columns)
     for count, row in enumerate(rows, 1):  # noqa: B007  # the number of rows is returned
         values = [plain(value) for value in row]
         if output.format == "csv":
-            writer.writerow(values)
+            write_row(values)
         else:
             line = dict(zip(columns, values, strict=True))
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -11,14 +11,15 @@ from datetime import datetime
 from typing import Any, TextIO
 
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from kndb.plain import plain
 from kndb_cli.output.rows import Rows
-from kndb_cli.output.terminal import wants_colour
+from kndb_cli.output.terminal import visible, wants_colour
 
 _UNLIMITED = 10_000  # columns: a file or a pipe has no width
 
@@ -33,9 +34,20 @@ def console(stream: TextIO) -> Console:
     )
 
 
+class _Visible:
+    """The same renderable, without what a terminal would obey, whoever laid it out."""
+
+    def __init__(self, renderable: RenderableType) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._renderable, options):
+            yield Segment(visible(segment.text), segment.style, segment.control)
+
+
 def draw(renderable: RenderableType, stream: TextIO) -> None:
     """Print one renderable. Only in a terminal are lines padded with blanks."""
-    paper = console(stream)
+    paper, renderable = console(stream), _Visible(renderable)
     if stream.isatty():
         paper.print(renderable)
         return

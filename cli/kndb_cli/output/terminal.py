@@ -1,12 +1,42 @@
-"""Standard output and standard error: colour, notes and encoding."""
+"""Standard output and standard error: colour, notes, encoding, and what a terminal may receive.
+
+Labels, names, paths and messages come from strangers' files. A terminal obeys some characters
+instead of showing them; these are written as escapes, in tables and sentences always, in other
+formats when a terminal receives them. Pipes and files get CSV and JSON as they are.
+"""
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
-from typing import TextIO
+from itertools import chain
+from typing import Any, BinaryIO, TextIO, cast
 
 _CODES = {"red": "31", "green": "32", "dim": "2", "bold": "1"}
+
+_OBEYED = {
+    code: f"\\u{code:04x}"
+    for code in chain(
+        range(0x20),  # C0, with ESC
+        range(0x7F, 0xA0),  # DEL and C1, with CSI and OSC in one character
+        (0x061C, 0x2028, 0x2029),  # Arabic letter mark; separators of lines
+        range(0x202A, 0x202F),  # embeddings and overrides of direction
+        range(0x2066, 0x206A),  # isolates of direction
+        range(0xD800, 0xE000),  # undecodable bytes of file names
+    )
+    if chr(code) not in "\t\n"
+}
+
+
+def visible(text: str) -> str:
+    r"""The text with each character that a terminal obeys as an escape, as in JSON.
+
+    >>> print(visible("\x1b[2J \u202eParis"))
+    \u001b[2J \u202eParis
+    """
+    return text.translate(_OBEYED)
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -25,7 +55,39 @@ def styled(text: str, style: str, stream: TextIO) -> str:
 def note(text: str, quiet: bool = False) -> None:
     """Print a message that is not data to stderr."""
     if not quiet:
-        print(text, file=sys.stderr)
+        print(visible(text), file=sys.stderr)
+
+
+def made_visible(stream: TextIO) -> TextIO:
+    """The stream, or if it is a terminal, one before it that writes ``visible`` text."""
+    if not stream.isatty():
+        return stream
+    return io.TextIOWrapper(
+        cast(BinaryIO, VisibleBytes(stream)), "utf-8", "backslashreplace", newline=""
+    )
+
+
+class VisibleBytes(io.RawIOBase):
+    """Writes UTF-8 bytes to a terminal as ``visible`` text."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
+
+    def writable(self) -> bool:
+        """Always true."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write all of ``data`` and return the number of bytes."""
+        with memoryview(data) as view:
+            self._terminal.write(visible(self._decode(view.tobytes())))
+            return view.nbytes
+
+    def flush(self) -> None:
+        """Flush the terminal."""
+        if not self.closed:
+            self._terminal.flush()
 
 
 def use_utf8() -> None:

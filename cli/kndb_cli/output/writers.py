@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from kndb import plain
@@ -20,9 +20,22 @@ Writer = Callable[[Rows, TextIO], None]
 
 def write_csv(data: Rows, stream: TextIO) -> None:
     """Comma-separated values."""
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(data.columns)
-    writer.writerows([_field(value) for value in row] for row in data.rows())
+    write_row = csv_lines(stream)
+    write_row(data.columns)
+    for row in data.rows():
+        write_row([_field(value) for value in row])
+
+
+def csv_lines(stream: TextIO) -> Callable[[Sequence[Any]], None]:
+    """A function that writes one row. Python's writer leaves a carriage return unquoted."""
+    plainly = csv.writer(stream, lineterminator="\n")
+    quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+    def write_row(row: Sequence[Any]) -> None:
+        has_return = any(isinstance(value, str) and "\r" in value for value in row)
+        (quoted if has_return else plainly).writerow(row)
+
+    return write_row
 
 
 def write_jsonl(data: Rows, stream: TextIO) -> None:

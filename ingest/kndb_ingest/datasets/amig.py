@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kndb.facts import MASK_PLACEHOLDER, OBJECT_PLACEHOLDER, Fact
-from kndb_ingest.datasets.files import DataFile, Record, as_record, file_lang, head
+from kndb_ingest.datasets.files import DataFile, Record, as_record, file_lang, head, valid
 from kndb_ingest.datasets.statement import (
     REFERENCE_LANG,
     Contents,
@@ -57,6 +57,7 @@ def read_entries(file: DataFile) -> Iterator[tuple[str, str, Record]]:
     """The entries of a file, each with its uuid and language."""
     for uuid, value in as_record(file.json(), file.name).values.items():
         entry = as_record(value, f"{file.name} entry {uuid!r}")
+        valid(uuid, file.name, f"the key {uuid!r}")
         if SENTENCES in entry.values:
             yield uuid, file_lang(file.path) or REFERENCE_LANG, entry
         else:

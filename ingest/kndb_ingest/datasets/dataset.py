@@ -5,13 +5,14 @@ Parsing is left to the readers, one module per format.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kndb.errors import DatasetError
 from kndb.facts import Fact, Prompt, Relation
-from kndb_ingest.datasets.files import fingerprint
+from kndb_ingest.datasets.files import fingerprint, valid
 from kndb_ingest.datasets.formats import recognise
 from kndb_ingest.datasets.selection import Selection, prompts, select
 from kndb_ingest.datasets.statement import Wanted
@@ -71,11 +72,13 @@ def read_dataset(
     selection = Selection(wanted, limit, templates, seed)
     form = recognise(path)
     contents = form.reader.read(path, wanted)
+    for name in (*contents.langs, *contents.relations):
+        valid(name, _name(path), f"the name {name!r} of a language or relation")
     chosen = tuple(prompts(select(contents, selection)))
     if not chosen:
         raise DatasetError(f"{str(path)!r} has no prompts{asked(wanted)}; choose other data.")
     return Dataset(
-        name=path.resolve().name if path.is_dir() else path.stem,
+        name=_name(path),
         format=form.name,
         sha256=fingerprint(path, form.reader.files(path)),
         relations=tuple(
@@ -84,6 +87,12 @@ def read_dataset(
         ),
         prompts=chosen,
     )
+
+
+def _name(path: Path) -> str:
+    """The name of the folder, or of the file without its suffix; undecodable bytes as escapes."""
+    name = path.resolve().name if path.is_dir() else path.stem
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def asked(wanted: Wanted) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kndb.errors import DatasetError
+from kndb.plain import is_text
 
 HEAD_BYTES = 65_536
 
@@ -60,11 +61,7 @@ class Record:
             return ""
         if not isinstance(value, str):
             raise malformed(self.place, f"{key!r} is {value!r:.40}, not a string")
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:  # half of a surrogate pair, from a "\ud800" in JSON
-            raise malformed(self.place, f"{key!r} is not valid Unicode") from error
-        return value.strip()
+        return valid(value, self.place, repr(key)).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +123,17 @@ def malformed(place: str, problem: str) -> DatasetError:
     return DatasetError(f"{place}: {problem}; correct the file and read the data set again.")
 
 
+def valid(text: str, place: str, what: str) -> str:
+    """The text, if UTF-8 can hold it: JSON may have half of a surrogate pair, a name any byte.
+
+    Raises:
+        DatasetError: it cannot.
+    """
+    if not is_text(text):
+        raise malformed(place, f"{what} is not valid Unicode")
+    return text
+
+
 @contextmanager
 def reading(name: str) -> Iterator[None]:
     """Turn an OSError inside the block into a DatasetError that names the file."""
@@ -179,7 +187,8 @@ def fingerprint(root: Path, paths: Iterable[Path]) -> str:
     total = hashlib.sha256()
     names = {path.relative_to(root).as_posix(): path for path in paths}
     for name in sorted(names):
-        total.update(f"{name}\0{file_digest(DataFile.of(root, names[name]))}\n".encode())
+        line = f"{name}\0{file_digest(DataFile.of(root, names[name]))}\n"
+        total.update(line.encode(errors="surrogateescape"))
     return total.hexdigest()
 
 

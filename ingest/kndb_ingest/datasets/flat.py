@@ -119,5 +119,7 @@ def parquet_records(file: DataFile) -> Iterator[Record]:
             for values in batch.to_pylist():
                 number += 1
                 yield Record(values, f"{file.name} row {number}")
-    except (pa.ArrowException, OSError) as error:
+    except UnicodeDecodeError as error:
+        raise malformed(file.name, "a text in the Parquet file is not UTF-8") from error
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise malformed(file.name, "the Parquet file is damaged or incomplete") from error

@@ -24,6 +24,7 @@ from torch import Tensor
 from kndb.attribution import attribute
 from kndb.facts import Prompt
 from kndb.models import LanguageModel, Target, Unusable, load_model
+from kndb.models.asking import Answer, Asker
 from kndb.neurons import Neuron
 from kndb_ingest.datasets import read_dataset
 from kndb_ingest.demo import facts_path
@@ -34,7 +35,6 @@ TAU, SHARE = 0.2, 0.5
 LOW, HIGH = 0.2, 0.25
 CANDIDATES = 10
 RANDOM_SETS = 5
-BATCH = 256
 
 Model = LanguageModel[Any]
 
@@ -117,14 +117,14 @@ def measure(folder: Path, facts: int = 60, prompts: int | None = None, seed: int
     rng = random.Random(seed)
     every = read_dataset(facts_path()).prompts
     asked = list(_asked(model, every if prompts is None else rng.sample(every, prompts)))
-    right, chances = _known(model, asked)
+    known = _known(model, asked)
     found = [_locate(model, group) for group in _groups(model, rng, every, facts)]
     changes = [_changes(model, fact, rng, asked) for fact in found]
     shared, chance = _overlap(model, found)
     return Figures(
         prompts=len(asked),
-        right=fmean(right),
-        p=median(chances),
+        right=fmean(answer.is_first for answer in known),
+        p=median(answer.p for answer in known),
         facts=len({fact.fact for fact in found}),
         neurons=fmean(len(fact.neurons) for fact in found),
         **{name: fmean(change[name] for change in changes) for name in changes[0]},
@@ -143,31 +143,11 @@ def _asked(model: Model, prompts: Iterable[Prompt]) -> Iterator[Asked]:
             continue
 
 
-def _known(model: Model, asked: Sequence[Asked]) -> tuple[list[bool], list[float]]:
-    """Per prompt, in any order: whether all tokens are the first choice, and the probability."""
-    alike = defaultdict(list)
-    for one in asked:
-        alike[len(one.targets), len(one.targets[-1].tokens)].append(one)
-    right: list[bool] = []
-    chances: list[float] = []
-    for group in alike.values():
-        for start in range(0, len(group), BATCH):
-            p, first = _answers(model, group[start : start + BATCH])
-            right += first.all(1).tolist()
-            chances += p.mean(1).tolist()
-    return right, chances
-
-
-@torch.no_grad()
-def _answers(model: Model, alike: Sequence[Asked]) -> tuple[Tensor, Tensor]:
-    """Per prompt and token: the probability, and whether it is the first choice."""
-    # The last target's sequence contains those of the earlier tokens.
-    tokens = torch.tensor([one.targets[-1].tokens for one in alike])
-    at = torch.tensor([[target.position for target in one.targets] for one in alike])
-    answers = torch.tensor([[target.answer for target in one.targets] for one in alike])
-    rows = torch.arange(len(alike))[:, None]
-    p = model.hf(tokens).logits[rows, at].softmax(-1)
-    return p.gather(2, answers[..., None])[..., 0], p.argmax(-1) == answers
+def _known(model: Model, asked: Sequence[Asked]) -> list[Answer]:
+    """The model's answers to prompts that it can be given."""
+    questions = [(one.prompt.text, one.prompt.answer) for one in asked]
+    answers = Asker(model, shared_prefix=True).stream(questions)
+    return [answer for answer in answers if isinstance(answer, Answer)]
 
 
 def _groups(

@@ -17,6 +17,7 @@ import duckdb
 
 from kndb.errors import KndbError, UsageError, first_line
 from kndb.store.database import connect
+from kndb.store.result import UNREPRESENTABLE
 from kndb.store.sandbox.judge import judge
 from kndb.store.sandbox.messages import Writer
 
@@ -39,6 +40,8 @@ def main() -> None:
         out.error(type(error).__name__, str(error), getattr(error, "nearest", ()))
     except MemoryError:
         out.error("KndbError", _too_large(request["memory"]), ())
+    except OverflowError:
+        out.error("UsageError", UNREPRESENTABLE, ())
     except Exception as error:
         out.error("UsageError", f"The SQL was refused: {first_line(error)}", ())
     out.end()

@@ -130,7 +130,7 @@ def _create_overlap() -> None:
             nullable=True,
             comment="Why there is nothing to compare, or what is missing.",
         ),
-        Column("settings", Text, nullable=False, comment="What was asked for, as JSON."),
+        Column("settings", Text, nullable=False, comment="The request, as JSON."),
         comment="Knowledge neurons shared by several languages, against chance.",
     )
 

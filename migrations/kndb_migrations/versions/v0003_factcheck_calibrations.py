@@ -35,7 +35,7 @@ def _create_factcheck_calibration() -> None:
             "settings",
             Text,
             nullable=False,
-            comment="Split, seed and everything else that was asked for, as JSON.",
+            comment="Split, seed and the rest of the request, as JSON.",
         ),
         Column("created_at", DateTime, nullable=False, comment="When it was made, UTC."),
         Column("kndb_version", Text, nullable=False, comment="Version of kndb that made it."),

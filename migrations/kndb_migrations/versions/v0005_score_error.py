@@ -10,5 +10,5 @@ def upgrade() -> None:
     op.execute("ALTER TABLE prediction ADD COLUMN score_error DOUBLE")
     op.execute(
         "COMMENT ON COLUMN prediction.score_error IS "
-        "'Estimated relative L2 error of its scores; empty for a fixed rule.'"
+        "'Estimated relative error of its scores; empty for a fixed rule.'"
     )

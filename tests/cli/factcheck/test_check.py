@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -236,6 +237,10 @@ def test_the_first_line_says_the_form(text, found):
         ("a.jsonl", '{"text": "x"}', 'line 1 has no "claim"'),
         ("a.csv", "text\nx\n", "no column 'claim'"),
         ("a.csv", "id,claim\n7\n", "row 2 has no column"),
+        ("a.csv", f"claim\nx\n{'x' * 200_000}\n", "line 3 is not CSV"),
+        ("a.jsonl", '{"claim": "x"}\n{"claim": ' + "[" * 100_000, "line 2 is not JSON"),
+        ("a.jsonl", '{"claim": ' + "9" * 5000 + "}", "line 1 is not JSON"),
+        ("a.jsonl", '{"claim": "\\ud800"}', "is not UTF-8 text"),
     ],
 )
 def test_a_malformed_file(tmp_path, name, text, said):
@@ -244,6 +249,25 @@ def test_a_malformed_file(tmp_path, name, text, said):
     (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=said), opened(tmp_path / name) as claims:
         list(claims)
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_standard_input_that_is_no_text(monkeypatch, errors):
+    from kndb.errors import UsageError
+
+    stdin = io.TextIOWrapper(io.BytesIO(b"It rains.\n\xff\n"), "utf-8", errors)
+    monkeypatch.setattr("sys.stdin", stdin)
+    with (
+        pytest.raises(UsageError, match="standard input is not UTF-8"),
+        opened(Path("-")) as claims,
+    ):
+        list(claims)
+
+
+def test_an_answer_that_is_no_text_is_no_name(run, claims):
+    broken = claims[0].replace(".", "\udcff.")
+    code, out, _ = run(broken, *PROBABILITY, "--json")
+    assert (code, json.loads(out)[0]["verdict"]) == (0, "unknown")
 
 
 def test_a_file_that_is_no_text(tmp_path):

@@ -128,9 +128,9 @@ def test_tables_of_the_model_are_kept(
     again = write_report(request(run, folder))
     assert again.kept == ("localisation", "faithfulness")
     assert "as it was" in again.page.read_text(encoding="utf-8")
-    anew = write_report(request(run, folder, seed=1))
-    assert anew.kept == ()
-    assert "as it was" not in anew.page.read_text(encoding="utf-8")
+    again = write_report(request(run, folder, seed=1))
+    assert again.kept == ()
+    assert "as it was" not in again.page.read_text(encoding="utf-8")
     assert write_report(request(run, folder, seed=1, fresh=True)).kept == ()
 
 

@@ -1,7 +1,11 @@
 """Errors about malformed input name the file and the line; nothing is returned half-read."""
 
 import json
+import os
+import struct
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kndb.errors import DatasetError
@@ -84,6 +88,46 @@ def test_parquet(tmp_path):
     assert "Parquet file is damaged" in refused(path)
 
 
+def test_parquet_with_text_that_is_not_utf8(tmp_path):
+    columns = {name: pa.array([value]) for name, value in ROW.items()}
+    offsets = pa.py_buffer(struct.pack("=2i", 0, 2))
+    columns["answer"] = pa.Array.from_buffers(
+        pa.string(), 1, [None, offsets, pa.py_buffer(b"\xff\xfe")]
+    )
+    path = tmp_path / "facts.parquet"
+    pq.write_table(pa.table(columns), path)
+    assert refused(path).startswith("facts.parquet: a text in the Parquet file is not UTF-8")
+
+
+def test_a_field_of_200_kilobytes(tmp_path):
+    path = tmp_path / "facts.csv"
+    path.write_text(f"{HEADER}\nP36,Q142,Q90,en,t,{'F' * 200_000},P\n", "utf-8")
+    assert refused(path).startswith("facts.csv line 2: not CSV (field larger than")
+
+
+UNDECODABLE = os.fsdecode(b"f\xff")
+
+
+def test_a_file_whose_name_is_not_text_is_read(tmp_path):
+    path = tmp_path / f"{UNDECODABLE}.jsonl"
+    path.write_bytes(GOOD)
+    assert read_dataset(path).name == "f\\xff"
+    same = tmp_path / "f.jsonl"
+    same.write_bytes(GOOD)
+    assert read_dataset(path).sha256 == read_dataset(same).sha256
+
+
+def test_a_language_whose_name_is_not_text_is_refused(tmp_path):
+    path = mpararel(tmp_path / UNDECODABLE, '{"pattern": "[X] [Y]"}', GOOD_TUPLE)
+    assert read_dataset(path).name == "f\\xff"
+    for folder in ("patterns", "tuples"):
+        (path / folder / "en").rename(path / folder / UNDECODABLE)
+    assert "of a language or relation is not valid Unicode" in refused(path)
+
+
+GOOD_TUPLE = '{"sub_uri": "Q1", "obj_uri": "Q2", "sub_label": "a", "obj_label": "b"}'
+
+
 def mpararel(root, pattern, row):
     for folder, text in (("patterns", pattern), ("tuples", row)):
         file = root / folder / "en" / "P36.jsonl"
@@ -139,6 +183,9 @@ AMIG = '{\n"u1": {"sentences": ["A is [MASK]."], "relation_name": "P39", "obj_la
         ),
         ('"u2": {"sentences": ["A"], "obj_label": "b"}}', "'u2': 'relation_name' is missing"),
         ('"u2": {"en": 1}}', "entry 'u2', 'en': not a JSON object"),
+        ('"\\udcff": {"en": {}}}', "is not valid Unicode"),
+        ('"u2": {"en": ' + "[" * 100_000, "not JSON that can be parsed"),
+        ('"u2": ' + "9" * 5000 + "}", "not JSON that can be parsed"),
     ],
 )
 def test_amig(tmp_path, end, problem):

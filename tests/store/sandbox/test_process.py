@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import kndb
 from kndb.errors import DatabaseMissing, KndbError, UsageError
 from kndb.store.sandbox import Limits, process, run_apart
 from small_store import finished_run
@@ -38,6 +39,14 @@ def test_values_of_every_type_come_back(path: Path) -> None:
     assert row[:6] == (1, 2.5, row[2], "ä", True, None)
     assert str(row[2]) == "1.5"
     assert row[11:16] == (b"a", [1, 2], {"a": 1}, {1: 2}, 170141183460469231731)
+
+
+def test_a_value_that_python_cannot_hold_is_a_sentence(path: Path) -> None:
+    sql = "SELECT INTERVAL '2147483647 months'"
+    with pytest.raises(UsageError, match="too large for Python"):
+        run_apart(path, sql)
+    with kndb.open(path) as database, pytest.raises(UsageError, match="cast it to VARCHAR"):
+        database.sql(sql)
 
 
 def test_rows_beyond_the_limit_are_cut_off_and_it_is_said(path: Path) -> None:

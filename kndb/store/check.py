@@ -1,0 +1,230 @@
+"""Checks a database: blocks, ids, references, ranges and counts. Changes nothing.
+
+Ids are hashes of contents, so a changed fact, prompt or setting is found. Every table is read to
+its last block, whose checksum DuckDB verifies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from kndb.errors import KndbError, first_line
+from kndb.facts import content_id
+from kndb.store.database import connect
+from kndb.store.edits import edit_id_of
+from kndb.store.readonly import reading
+from kndb.store.refine import REFINED
+
+
+class Problem(NamedTuple):
+    """What is wrong with a table, in one line."""
+
+    table: str
+    problem: str
+
+
+_KEYS = {
+    "model": "model_id",
+    "dataset": "dataset_id",
+    "relation": "relation_id",
+    "fact": "fact_id",
+    "prompt": "prompt_id",
+    "run": "run_id",
+    "prediction": "run_id, prompt_id",
+    "attribution": "run_id, prompt_id, layer, neuron",
+    "knowledge_neuron": "run_id, fact_id, lang, layer, neuron",
+    "degenerate_search": "search_id",
+    "degenerate_fact": "search_id, fact_id, lang",
+    "degenerate_set": "search_id, set_id",
+    "factcheck_calibration": "calibration_id",
+    "edit": "edit_id",
+}
+"""Columns whose values occur once together."""
+
+_REFERENCES = """
+    fact.dataset_id dataset | fact.relation_id relation | prompt.fact_id fact
+    run.model_id model | run.dataset_id dataset
+    prediction.run_id run | prediction.prompt_id prompt
+    attribution.run_id,prompt_id prediction
+    knowledge_neuron.run_id run | knowledge_neuron.fact_id fact | neuron_overlap.run_id run
+    degenerate_search.run_id run | degenerate_fact.search_id degenerate_search
+    degenerate_fact.fact_id fact | degenerate_set.search_id,fact_id,lang degenerate_fact
+    degenerate_member.search_id,set_id degenerate_set
+    degenerate_subset.search_id,set_id degenerate_set
+    factcheck_calibration.run_id run | factcheck_calibration.search_id degenerate_search
+    factcheck.calibration_id factcheck_calibration
+    factcheck_split.calibration_id factcheck_calibration
+    factcheck_neuron.calibration_id factcheck_calibration
+    factcheck_curve.calibration_id factcheck_calibration
+    edit.run_id run | edit.fact_id fact | edit_neuron.edit_id edit
+    edit_measure.edit_id edit | edit_measure.prompt_id prompt
+"""
+"""Columns of a table, and the table where their values must occur."""
+
+_OF_RUN = "JOIN run USING (run_id) JOIN model USING (model_id)"
+_OUTSIDE = (
+    "layer NOT BETWEEN 0 AND model.n_layers - 1 OR neuron NOT BETWEEN 0 AND model.n_neurons - 1"
+)
+
+_RULES: tuple[tuple[str, str, str], ...] = (
+    ("run", "have an unknown status", "status NOT IN ('running', 'interrupted', 'finished')"),
+    ("run", "are finished without a time", "status = 'finished' AND finished_at IS NULL"),
+    ("prediction", "have an unknown status", "status NOT IN ('done', 'skipped', 'failed')"),
+    ("prediction", "have no reason", "status <> 'done' AND reason IS NULL"),
+    ("prediction", "have a probability outside 0 to 1", "NOT p_answer BETWEEN 0 AND 1"),
+    ("prediction", "have a rank below 1", "rank < 1"),
+    ("attribution", "have a score that is not finite", "NOT isfinite(score)"),
+    ("attribution", f"name a neuron the model lacks {_OF_RUN}", _OUTSIDE),
+    ("knowledge_neuron", f"name a neuron the model lacks {_OF_RUN}", _OUTSIDE),
+    ("knowledge_neuron", "have a support outside 0 to 1", "NOT support BETWEEN 0 AND 1"),
+    (
+        "degenerate_member",
+        f"name a neuron the model lacks JOIN degenerate_search USING (search_id) {_OF_RUN}",
+        _OUTSIDE,
+    ),
+    ("edit_neuron", f"name a neuron the model lacks JOIN edit USING (edit_id) {_OF_RUN}", _OUTSIDE),
+    ("edit", "have an unknown status", "edit.status NOT IN ('active', 'undone', 'skipped')"),
+    (
+        "edit",
+        "do not have as many neurons as they count",
+        "n_neurons <> (SELECT count(*) FROM edit_neuron AS own "
+        "WHERE own.edit_id = edit.edit_id AND kind = 'edit')",
+    ),
+    (
+        "degenerate_set",
+        "do not have as many neurons as they count",
+        "size <> (SELECT count(*) FROM degenerate_member AS own "
+        "WHERE own.search_id = degenerate_set.search_id AND own.set_id = degenerate_set.set_id)",
+    ),
+    (
+        "prompt",
+        "have a text that is not their template's",
+        "text <> replace(replace(template, '[Y]', '[MASK]'), '[X]', subject)",
+    ),
+    (
+        "attribution",
+        "belong to a prompt that is not done",
+        "EXISTS (FROM prediction AS own WHERE own.run_id = attribution.run_id "
+        "AND own.prompt_id = attribution.prompt_id AND own.status <> 'done')",
+    ),
+    (
+        "prediction",
+        "are done without scores",
+        "status = 'done' AND NOT EXISTS (FROM attribution AS own "
+        "WHERE own.run_id = prediction.run_id AND own.prompt_id = prediction.prompt_id)",
+    ),
+)
+"""Table, what is wrong with rows (with the joins that it needs), and the condition."""
+
+_IDS = {
+    "model": "SELECT model_id, weights_sha256, architecture FROM model",
+    "dataset": "SELECT dataset_id, sha256 FROM dataset",
+    "fact": "SELECT fact_id, dataset_id, relation_id, subject_id, object_id FROM fact",
+    "prompt": "SELECT prompt_id, fact_id, lang, template, subject, answer FROM prompt",
+    "run": "SELECT run_id, model_id, dataset_id, settings FROM run",
+    "degenerate_search": "SELECT search_id, run_id, settings FROM degenerate_search",
+}
+"""An id, and the contents that it is the hash of."""
+
+_KNOWLEDGE = f"""
+    WITH meant AS ({REFINED}), stored AS (FROM knowledge_neuron WHERE list_contains($runs, run_id))
+    SELECT count(*) FROM meant FULL JOIN stored USING (run_id, fact_id, lang, layer, neuron)
+    WHERE meant.score IS NULL OR stored.score IS NULL OR abs(meant.score - stored.score) > 1e-9
+"""
+
+
+def check_database(path: str | Path) -> list[Problem]:
+    """Every problem of the database at ``path``; none if it is sound.
+
+    Raises:
+        DatabaseError: it cannot be opened.
+    """
+    with connect(path) as connection:
+        if unreadable := list(_unreadable(connection)):
+            return unreadable
+        with reading(connection):
+            return [
+                *_repeated(connection),
+                *_wrong_ids(connection),
+                *_wrong_edit_ids(connection),
+                *_orphans(connection),
+                *_broken_rules(connection),
+                *_wrong_knowledge(connection),
+            ]
+
+
+def _unreadable(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    names = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY ALL").fetchall()
+    for (name,) in names:
+        try:
+            with reading(connection):
+                connection.execute(f"SELECT bit_xor(hash(t)) FROM {name} AS t").fetchall()
+        except (KndbError, duckdb.Error) as error:
+            yield Problem(name, f"cannot be read: {first_line(error)}")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    ((n,),) = connection.execute(sql).fetchall()
+    return int(n)
+
+
+def _found(table: str, n: int, what: str) -> Iterator[Problem]:
+    if n:
+        yield Problem(table, f"{n:,} rows {what}")
+
+
+def _repeated(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    for table, key in _KEYS.items():
+        n = _count(
+            connection,
+            f"SELECT count(*) FROM (SELECT {key} FROM {table} GROUP BY ALL HAVING count(*) > 1)",
+        )
+        yield from _found(table, n, f"repeat {key}")
+
+
+def _wrong_ids(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    for table, sql in _IDS.items():
+        rows = connection.execute(sql).fetchall()
+        n = sum(content_id(table, *contents) != key for key, *contents in rows)
+        yield from _found(table, n, "have an id that is not the hash of their contents")
+
+
+def _wrong_edit_ids(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    rows = connection.execute("SELECT edit_id, run_id, fact_id, settings FROM edit").fetchall()
+    n = sum(edit_id_of(run, fact, json.loads(text)) != key for key, run, fact, text in rows)
+    yield from _found("edit", n, "have an id that is not the hash of their contents")
+
+
+def _orphans(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    for reference in _REFERENCES.replace("\n", "|").split("|"):
+        if not reference.strip():
+            continue
+        column, parent = reference.split()
+        table, columns = column.split(".")
+        n = _count(
+            connection,
+            f"SELECT count(*) FROM {table} ANTI JOIN {parent} USING ({columns})",
+        )
+        yield from _found(table, n, f"belong to no {parent}")
+
+
+def _broken_rules(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    for table, what, condition in _RULES:
+        told, join, joined = what.partition(" JOIN ")
+        sql = f"SELECT count(*) FROM {table}{join}{joined} WHERE {condition}"
+        yield from _found(table, _count(connection, sql), told)
+
+
+def _wrong_knowledge(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
+    """Refined neurons are those that the raw scores give at the run's thresholds."""
+    runs = connection.execute(
+        "SELECT run_id FROM run WHERE status = 'finished' AND tau IS NOT NULL"
+    ).fetchall()
+    asked = {"runs": [run for (run,) in runs], "facts": None, "tau": None, "share": None}
+    ((n,),) = connection.execute(_KNOWLEDGE, asked).fetchall()
+    yield from _found("knowledge_neuron", n, "differ from what the raw scores give")
