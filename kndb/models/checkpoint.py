@@ -136,12 +136,13 @@ def structure(content: Mapping[str, Any], name: str) -> Structure:
     defaults = CONFIG_MAPPING[kind]().to_dict() if row and row.requires else {}
     if row and all({**defaults, **content}[key] == due for key, due in row.requires.items()):
         return row
-    saved_as = "".join(content.get("architectures") or [])
     if kind in _SEQ2SEQ:
         return Unlisted("seq2seq")
-    if kind in _MASKED and ("MaskedLM" in saved_as or kind not in _CAUSAL):
+    saved_as = "".join(content.get("architectures") or [])
+    left_to_right = "CausalLM" in saved_as or content.get("is_decoder") or content.get("causal")
+    if kind in _MASKED and not (kind in _CAUSAL and left_to_right):
         return Unlisted("masked")
-    if kind in _CAUSAL:
+    if kind in _CAUSAL and kind != "xlnet":  # which predicts in any order
         return Unlisted("causal")
     raise ModelError(
         f"The model {name} has the architecture {kind}, which is no language model that predicts "

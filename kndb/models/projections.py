@@ -47,7 +47,10 @@ def find_down(hf: Any, name: str) -> list[nn.Module]:
     places: dict[tuple[str, str], dict[int, nn.Module]] = defaultdict(dict)
     for path, module in body.named_modules():
         match = _NUMBERED.fullmatch(f".{path}")
-        if match and not _ELSEWHERE.search(path) and _is_down(module, width):
+        if match is None or not _is_down(module, width):
+            continue
+        place = f"{match[1].rpartition('.')[2]}.{match[3]}"  # not the model's own name, as ConvBERT
+        if not _ELSEWHERE.search(place):
             places[match[1], match[3]][int(match[2])] = module
     found = [list(own.values()) for own in places.values() if sorted(own) == [*range(len(own))]]
     if len(found) != 1 or len(places) != 1:

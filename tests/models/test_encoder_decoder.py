@@ -97,9 +97,10 @@ def test_scores_and_answers_are_those_of_whole_runs(architecture: str) -> None:
         due = torch.stack([slow.ig_zero(target, steps=2) for target in targets]).mean(0)
         (found,) = attribute(own, [prompt], PRESETS["ig-zero"].changed(nodes=2))
         close(torch.from_numpy(found.scores), due)
-        (answer,) = Asker(own).ask([prompt])
-        assert not isinstance(answer, str)
-        assert answer.p_tokens == pytest.approx(found.p_tokens, rel=1e-4)
+        for shared_prefix in (False, True):
+            (answer,) = Asker(own, shared_prefix=shared_prefix).ask([prompt])
+            assert not isinstance(answer, str)
+            assert answer.p_tokens == pytest.approx(found.p_tokens, rel=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ["mt5", "mbart"])

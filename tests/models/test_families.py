@@ -18,8 +18,9 @@ from kndb.attribution import PRESETS, Settings, attribute
 from kndb.attribution.suppression import Suppressor
 from kndb.errors import ModelError, UsageError
 from kndb.models import LanguageModel, load_model
-from kndb.models.architectures import ARCHITECTURES
+from kndb.models.architectures import ARCHITECTURES, Structure, Unlisted
 from kndb.models.asking import Asker
+from kndb.models.checkpoint import structure
 from kndb.models.general import General
 from kndb.models.projections import find_down
 from kndb.neurons import Neuron
@@ -74,6 +75,26 @@ def test_a_neuron_of_shared_layers_is_known_by_its_layer() -> None:
     assert len({id(down.weight) for down in model.down}) == 1
 
 
+@pytest.mark.parametrize(
+    ("config", "due"),
+    [
+        ({"model_type": "gpt_neo"}, Unlisted("causal")),
+        (
+            {"model_type": "big_bird", "architectures": ["BigBirdForPreTraining"]},
+            Unlisted("masked"),
+        ),
+        ({"model_type": "rembert", "architectures": ["RemBertForCausalLM"]}, Unlisted("causal")),
+        ({"model_type": "xlm", "architectures": ["XLMWithLMHeadModel"]}, Unlisted("masked")),
+        ({"model_type": "xlm", "causal": True}, Unlisted("causal")),
+        ({"model_type": "mbart"}, Unlisted("seq2seq")),
+        ({"model_type": "opt", "do_layer_norm_before": True}, ARCHITECTURES["opt"]),
+        ({"model_type": "opt"}, ARCHITECTURES["opt"]),
+    ],
+)
+def test_the_kind_of_a_model(config: dict[str, Any], due: Structure) -> None:
+    assert structure(config, "m") == due
+
+
 @pytest.mark.parametrize("architecture", ["bloom", "modernbert"])
 def test_loading_a_folder_without_a_row(architecture: str, tmp_path: Path) -> None:
     saved = hf_model(architecture)
@@ -102,6 +123,7 @@ def test_fewer_layers_declared_than_stored(tmp_path: Path) -> None:
         ("cpmant", "does not run each of its feed-forward blocks once on each token"),
         ("mamba", "finds 0 candidates for the output projections"),
         ("vit", "is no language model"),
+        ("xlnet", "is no language model"),
         ("unheard-of", "Transformers 5[0-9.]* does not know"),
     ],
 )
@@ -175,9 +197,10 @@ def check(model: LanguageModel[Any], due: Expected) -> None:
     (found,) = attribute(model, [PROMPT], PRESETS["ig-zero"].changed(nodes=2))
     close(torch.from_numpy(found.scores), due.scores)
     assert found.p_tokens[0] == pytest.approx(due.p, rel=1e-4)
-    (answer,) = Asker(model).ask([PROMPT])
-    assert not isinstance(answer, str)
-    assert answer.p_tokens == pytest.approx(found.p_tokens, rel=1e-4)
+    for shared_prefix in (False, True):
+        (answer,) = Asker(model, shared_prefix=shared_prefix).ask([PROMPT])
+        assert not isinstance(answer, str)
+        assert answer.p_tokens == pytest.approx(found.p_tokens, rel=1e-4)
     (target, *_) = model.targets(*PROMPT)
     tokens, at = torch.tensor([target.tokens]), torch.tensor([target.position])
     observed, neurons = model.observe(tokens, at, 1)
