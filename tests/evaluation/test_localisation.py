@@ -142,6 +142,7 @@ def test_the_table(table: Table) -> None:
     assert any("fewer than 6 unrelated facts: 2" in note for note in table.notes)
 
 
+@pytest.mark.long
 def test_it_is_the_same_again(bert: Run, table: Table) -> None:
     request = LocalisationRequest(*map_run(bert), replicates=200)
     told: list[tuple[int, int]] = []

@@ -74,6 +74,7 @@ def test_another_true_object_of_the_subject_is_never_drawn(
     assert WrongAnswers([first, other], [first, other], 0).draw(first, 1) == [other.answer]
 
 
+@pytest.mark.long
 def test_thresholds_do_not_move_when_test_facts_change(
     searched: Path, calibration: Calibration, tmp_path: Path
 ) -> None:
@@ -126,7 +127,10 @@ def test_evaluation_is_on_test_facts_only(searched: Path, calibration: Calibrati
             assert high >= row.values[name] - 1e-9, (row.method, name)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=[] if m == "degenerate" else [pytest.mark.long]) for m in METHODS],
+)
 def test_every_method_tells_true_from_false(
     searched: Path, calibration: Calibration, model: LanguageModel[Any], method: str
 ) -> None:

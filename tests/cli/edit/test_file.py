@@ -60,6 +60,7 @@ MANY = 8
 FILE = ("edit", "--model", "model", "--file", "many.jsonl")
 
 
+@pytest.mark.long
 def test_an_interrupted_file_goes_on_where_it_stopped(folder, capfd):
     edits = [
         {"fact": "P36:Q142", "target": "New Tokyo", "lambda": round(0.1 * n, 2)}

@@ -96,6 +96,7 @@ def barren(calibrated, tmp_path, monkeypatch):
     return path
 
 
+@pytest.mark.long
 def test_what_lacks_degenerate_neurons_says_what_helps(run, barren, claims):
     code, _, err = run("calibrate")
     assert code == 0

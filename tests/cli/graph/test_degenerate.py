@@ -218,6 +218,7 @@ def test_a_database_that_is_not_there(search: Run, tmp_path: Path) -> None:
     assert "There is no database" in err
 
 
+@pytest.mark.long
 def test_an_interrupted_search_goes_on(db: Path, model: Path, search: Run) -> None:
     args = ["graph", "degenerate", "--model", str(model), "--db", str(db), *LOOSE]
     single = "from kndb.degenerate import search; search.COMMIT_FACTS = 1"

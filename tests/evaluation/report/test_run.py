@@ -117,6 +117,7 @@ def test_a_report_has_what_can_be_made_and_says_what_cannot(written: Written) ->
         assert table["settings"]["model"] == "tiny-bert"
 
 
+@pytest.mark.long
 def test_tables_of_the_model_are_kept(
     written: Written, run: tuple[Path, Path], tmp_path: Path
 ) -> None:
