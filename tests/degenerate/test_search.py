@@ -242,7 +242,7 @@ def interrupted(request: SearchRequest) -> None:
         find_degenerate(request, press)
 
 
-@pytest.mark.parametrize("stop", [killed, interrupted])
+@pytest.mark.parametrize("stop", [pytest.param(killed, marks=pytest.mark.long), interrupted])
 def test_an_interrupted_search_goes_on(
     stop: Callable[[SearchRequest], None], folders: dict[str, Path], run: Path, tmp_path: Path
 ) -> None:

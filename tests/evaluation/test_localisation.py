@@ -45,7 +45,7 @@ def dicts(table: Table) -> list[dict[str, Any]]:
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
-@pytest.mark.parametrize("name", ["tiny-bert", "tiny-gpt2"])
+@pytest.mark.parametrize("name", ["tiny-bert", pytest.param("tiny-gpt2", marks=pytest.mark.long)])
 def test_measures_are_those_of_hooked_models(
     name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
