@@ -67,59 +67,70 @@ _REFERENCES = """
 """Columns of a table, and the table where their values must occur."""
 
 _OF_RUN = "JOIN run USING (run_id) JOIN model USING (model_id)"
+_LACKS = "name a neuron the model lacks"
 _OUTSIDE = (
     "layer NOT BETWEEN 0 AND model.n_layers - 1 OR neuron NOT BETWEEN 0 AND model.n_neurons - 1"
 )
 
-_RULES: tuple[tuple[str, str, str], ...] = (
-    ("run", "have an unknown status", "status NOT IN ('running', 'interrupted', 'finished')"),
-    ("run", "are finished without a time", "status = 'finished' AND finished_at IS NULL"),
-    ("prediction", "have an unknown status", "status NOT IN ('done', 'skipped', 'failed')"),
-    ("prediction", "have no reason", "status <> 'done' AND reason IS NULL"),
-    ("prediction", "have a probability outside 0 to 1", "NOT p_answer BETWEEN 0 AND 1"),
-    ("prediction", "have a rank below 1", "rank < 1"),
-    ("attribution", "have a score that is not finite", "NOT isfinite(score)"),
-    ("attribution", f"name a neuron the model lacks {_OF_RUN}", _OUTSIDE),
-    ("knowledge_neuron", f"name a neuron the model lacks {_OF_RUN}", _OUTSIDE),
-    ("knowledge_neuron", "have a support outside 0 to 1", "NOT support BETWEEN 0 AND 1"),
-    (
+
+class _Rule(NamedTuple):
+    """A table, what is wrong with rows of it, under which condition, with which joins."""
+
+    table: str
+    problem: str
+    condition: str
+    joins: str = ""
+
+
+_RULES = (
+    _Rule("run", "have an unknown status", "status NOT IN ('running', 'interrupted', 'finished')"),
+    _Rule("run", "are finished without a time", "status = 'finished' AND finished_at IS NULL"),
+    _Rule("prediction", "have an unknown status", "status NOT IN ('done', 'skipped', 'failed')"),
+    _Rule("prediction", "have no reason", "status <> 'done' AND reason IS NULL"),
+    _Rule("prediction", "have a probability outside 0 to 1", "NOT p_answer BETWEEN 0 AND 1"),
+    _Rule("prediction", "have a rank below 1", "rank < 1"),
+    _Rule("attribution", "have a score that is not finite", "NOT isfinite(score)"),
+    _Rule("attribution", _LACKS, _OUTSIDE, _OF_RUN),
+    _Rule("knowledge_neuron", _LACKS, _OUTSIDE, _OF_RUN),
+    _Rule("knowledge_neuron", "have a support outside 0 to 1", "NOT support BETWEEN 0 AND 1"),
+    _Rule(
         "degenerate_member",
-        f"name a neuron the model lacks JOIN degenerate_search USING (search_id) {_OF_RUN}",
+        _LACKS,
         _OUTSIDE,
+        f"JOIN degenerate_search USING (search_id) {_OF_RUN}",
     ),
-    ("edit_neuron", f"name a neuron the model lacks JOIN edit USING (edit_id) {_OF_RUN}", _OUTSIDE),
-    ("edit", "have an unknown status", "edit.status NOT IN ('active', 'undone', 'skipped')"),
-    (
+    _Rule("edit_neuron", _LACKS, _OUTSIDE, f"JOIN edit USING (edit_id) {_OF_RUN}"),
+    _Rule("edit", "have an unknown status", "edit.status NOT IN ('active', 'undone', 'skipped')"),
+    _Rule(
         "edit",
         "do not have as many neurons as they count",
         "n_neurons <> (SELECT count(*) FROM edit_neuron AS own "
         "WHERE own.edit_id = edit.edit_id AND kind = 'edit')",
     ),
-    (
+    _Rule(
         "degenerate_set",
         "do not have as many neurons as they count",
         "size <> (SELECT count(*) FROM degenerate_member AS own "
         "WHERE own.search_id = degenerate_set.search_id AND own.set_id = degenerate_set.set_id)",
     ),
-    (
+    _Rule(
         "prompt",
         "have a text that is not their template's",
         "text <> replace(replace(template, '[Y]', '[MASK]'), '[X]', subject)",
     ),
-    (
+    _Rule(
         "attribution",
         "belong to a prompt that is not done",
         "EXISTS (FROM prediction AS own WHERE own.run_id = attribution.run_id "
         "AND own.prompt_id = attribution.prompt_id AND own.status <> 'done')",
     ),
-    (
+    _Rule(
         "prediction",
         "are done without scores",
         "status = 'done' AND NOT EXISTS (FROM attribution AS own "
         "WHERE own.run_id = prediction.run_id AND own.prompt_id = prediction.prompt_id)",
     ),
 )
-"""Table, what is wrong with rows (with the joins that it needs), and the condition."""
 
 _IDS = {
     "model": "SELECT model_id, weights_sha256, architecture FROM model",
@@ -214,10 +225,9 @@ def _orphans(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
 
 
 def _broken_rules(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
-    for table, what, condition in _RULES:
-        told, join, joined = what.partition(" JOIN ")
-        sql = f"SELECT count(*) FROM {table}{join}{joined} WHERE {condition}"
-        yield from _found(table, _count(connection, sql), told)
+    for rule in _RULES:
+        sql = f"SELECT count(*) FROM {rule.table} {rule.joins} WHERE {rule.condition}"
+        yield from _found(rule.table, _count(connection, sql), rule.problem)
 
 
 def _wrong_knowledge(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
