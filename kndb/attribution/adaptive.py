@@ -28,8 +28,8 @@ from kndb.attribution.quadrature import nested_radau
 from kndb.attribution.settings import Settings
 
 LEAST_TOP = 0.05
-"""A top score counts as no smaller than this share of the scores' L2 norm: where all that matters
-is negative, nearly nothing would be precise enough."""
+"""A top score counts as at least this share of the scores' L2 norm. Otherwise, nearly all of them
+being negative and the top tiny, they would be refined without end."""
 
 LEAST_GAIN = 0.05
 """A residual can be small by chance: no rule counts as more than 20 times better than another."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import exp
 from typing import Any
 
 import numpy as np
@@ -234,7 +233,7 @@ def _attribute_targets(
     space = (PreActivation if pre else PostActivation)(model)
     paths = straight_paths(space, starts, ends, owners, answers, settings.factor)
     read = read_tokens(observed.logits, answers)
-    p = torch.tensor([exp(token.log_p) for token in read], device=device)
+    p = torch.tensor([token.p for token in read], device=device)
     follower = Follower(model, observed, paths, len(targets[0].tokens), budget)
     integrate = integrate_fixed if settings.tolerance is None else integrate_adaptive
     integrals = integrate(follower, p, settings)
@@ -246,9 +245,7 @@ def _attribute_targets(
     rows = zip(
         read, worst.tolist(), integrals.error.tolist(), scores.unbind(0), problems, strict=True
     )
-    return [
-        _Answered(exp(token.log_p), token.rank, token.first, *results) for token, *results in rows
-    ]
+    return [_Answered(token.p, token.rank, token.first, *results) for token, *results in rows]
 
 
 def _problems(neurons: Sequence[Tensor], owners: Tensor, scores: Tensor) -> list[str | None]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import exp
 from typing import Any
 
 import torch
@@ -117,7 +116,7 @@ class Suppressor:
         positions = self._tensor([target.position for target in targets])
         self.observed, self.neurons = model.observe(tokens, positions, len(targets))
         readings = read_tokens(self.observed.logits, self.answers)
-        self.observed_p = torch.tensor([exp(one.log_p) for one in readings], device=model.device)
+        self.observed_p = torch.tensor([one.p for one in readings], device=model.device)
         self.row_bytes = model.row_bytes(tokens.shape[1])[0]
 
     def _tensor(self, values: Sequence[Any]) -> Tensor:

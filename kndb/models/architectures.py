@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
+
+Kind = Literal["masked", "causal", "seq2seq"]
+"""How a model predicts; ``seq2seq`` is an encoder-decoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Encoder:
     module, run again and again.
     """
 
+    kind: ClassVar[Kind] = "masked"
     layers: str
     query: str
     key: str
@@ -51,6 +55,7 @@ class Decoder:
     has another structure than the row.
     """
 
+    kind: ClassVar[Kind] = "causal"
     layers: str
     down: str
     norm: str
@@ -63,12 +68,9 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """A model without a row: the general adapter finds its down projections itself.
+    """A model without a row: the general adapter finds its down projections itself."""
 
-    ``kind`` is ``masked``, ``causal``, or ``seq2seq`` for an encoder-decoder.
-    """
-
-    kind: Literal["masked", "causal", "seq2seq"]
+    kind: Kind
 
 
 Structure = Encoder | Decoder | Unlisted

@@ -50,6 +50,11 @@ class TokenReading(NamedTuple):
     first: int
     log_p_first: float
 
+    @property
+    def p(self) -> float:
+        """Probability of the token."""
+        return exp(self.log_p)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -210,7 +215,7 @@ class Asker:
         return inside * self.model.dtype.itemsize + logits
 
     def _answer(self, tokens: Sequence[TokenReading]) -> Answer:
-        p_tokens = tuple(exp(token.log_p) for token in tokens)
+        p_tokens = tuple(token.p for token in tokens)
         return Answer(
             fmean(p_tokens),
             p_tokens,
@@ -225,7 +230,7 @@ def read_tokens(logits: Tensor, answers: Tensor) -> list[TokenReading]:
     """Read the tokens of answers from their logits.
 
     >>> (found,) = read_tokens(torch.tensor([[1.0, 3.0, 2.0]]), torch.tensor([2]))
-    >>> round(exp(found.log_p), 4), found.rank, found.first
+    >>> round(found.p, 4), found.rank, found.first
     (0.2447, 2, 1)
 
     Args:

@@ -152,13 +152,11 @@ def structure(content: Mapping[str, Any], name: str) -> Structure:
 
 def class_of(names: Structure) -> Any:
     """The Transformers class that loads such a model."""
-    if isinstance(names, Unlisted):
-        return {
-            "masked": AutoModelForMaskedLM,
-            "causal": AutoModelForCausalLM,
-            "seq2seq": AutoModelForSeq2SeqLM,
-        }[names.kind]
-    return AutoModelForMaskedLM if isinstance(names, Encoder) else AutoModelForCausalLM
+    return {
+        "masked": AutoModelForMaskedLM,
+        "causal": AutoModelForCausalLM,
+        "seq2seq": AutoModelForSeq2SeqLM,
+    }[names.kind]
 
 
 def _stored_shapes(folder: Path, name: str) -> dict[str, tuple[int, ...]]:

@@ -115,7 +115,6 @@ def adapt(
         ModelError: a weight is not a finite number, the tokenizer lacks the token that baselines
             are made of, there is no position for an answer, or the general adapter cannot run it.
     """
-    masked = isinstance(names, Encoder) or names == Unlisted("masked")
     _check_tokenizer(hf, tokenizer, names, name)
     hf.eval().requires_grad_(False)
     fuse_activations(hf)
@@ -134,7 +133,7 @@ def adapt(
         name=name,
         revision=revision,
         architecture=hf.config.model_type,
-        family="masked_lm" if masked else "causal_lm",
+        family="masked_lm" if names.kind == "masked" else "causal_lm",
         n_layers=len(down),
         n_neurons=count_neurons(down[0]),
         weights_sha256=weights_sha256,
@@ -164,9 +163,9 @@ def unshare(hf: Any, layers: str) -> None:
 
 
 def _check_tokenizer(hf: Any, tokenizer: Any, names: Structure, name: str) -> None:
-    if isinstance(names, Encoder) or names == Unlisted("masked"):
+    if names.kind == "masked":
         kind, wanted, token = "masked language model", "mask", tokenizer.mask_token_id
-    elif names == Unlisted("seq2seq"):
+    elif names.kind == "seq2seq":
         kind, wanted = "encoder-decoder", f"mask token or {SENTINEL}"
         mask = mask_of(tokenizer)
         token = None if mask is None else tokenizer.convert_tokens_to_ids(mask)
