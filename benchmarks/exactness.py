@@ -8,7 +8,7 @@ DIR is a model's folder, MPARAREL an unpacked mParaRel folder. The reference is 
 that many nodes in either half, and only paths that are not complete within 1e-3 get ``--nodes``.
 Engine and reference run rows of the model with the same code, which the tests compare with full
 forward passes; the reference uses nothing of the adaptive integration. A line is printed for every
-``--chunk`` prompts, over all prompts so far.
+``--chunk`` prompts, over all prompts so far. ``--skip`` leaves out the first of the drawn prompts.
 """
 
 from __future__ import annotations
@@ -153,6 +153,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--langs", type=lambda text: text.split(","))
     parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--tokens", type=int, default=99, help="the longest answers to take")
     parser.add_argument("--nodes", type=int, default=63)
     parser.add_argument("--first", type=int, default=0)
@@ -163,7 +164,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     model = load_model(options.model, device="cpu")
     prompts = usable(model, options.data, options.langs, options.prompts, options.tokens)
-    compare(model, prompts, options)
+    compare(model, prompts[options.skip :], options)
 
 
 if __name__ == "__main__":

@@ -60,8 +60,10 @@ def candidates(data: Path) -> list[tuple[str, str]]:
     return found
 
 
-def time_engine(model: Any, asked: list[tuple[str, str]], batch: int) -> dict[str, float]:
-    """Seconds per prompt, and billions of operations in its matrix products."""
+def time_engine(
+    model: Any, asked: list[tuple[str, str]], batch: int, count: bool
+) -> dict[str, float]:
+    """Seconds per prompt, and with ``count`` billions of operations in its matrix products."""
     from torch.utils.flop_counter import FlopCounterMode
 
     from kndb.attribution import attribute
@@ -72,7 +74,7 @@ def time_engine(model: Any, asked: list[tuple[str, str]], batch: int) -> dict[st
     found = list(attribute(model, asked))
     seconds = time.perf_counter() - start
     with FlopCounterMode(display=False) as counter:
-        list(attribute(model, asked))
+        list(attribute(model, asked) if count else ())
     return {
         "seconds": seconds / len(asked),
         "operations": counter.get_total_flops() / 1e9 / len(asked),
@@ -132,8 +134,8 @@ def child(options: argparse.Namespace) -> None:
     asked = prompts(model, options.data, max(options.batches))
     found: dict[str, Any] = {"rate": matrix_rate()}
     for batch in options.batches:
-        found[str(batch)] = time_engine(model, asked, batch)
-    if options.naive:
+        found[str(batch)] = time_engine(model, asked, batch, count=options.all)
+    if options.all:
         found["naive"] = time_naive(model, asked)
     print(json.dumps(found))
 
@@ -162,7 +164,7 @@ def report(options: argparse.Namespace) -> None:
         subprocess.run([*git, "add", "-q", "--detach", checkout, options.before], check=True)
         try:
             for turn in range(options.rounds):
-                now.append(measure(options, ROOT, *([] if turn else ["--naive"])))
+                now.append(measure(options, ROOT, *([] if turn else ["--all"])))
                 before.append(measure(options, checkout))
         finally:
             subprocess.run([*git, "remove", "--force", checkout], check=True)
@@ -193,7 +195,7 @@ def main() -> None:
     parser.add_argument(
         "--batches", type=lambda text: [int(n) for n in text.split(",")], default=BATCHES
     )
-    parser.add_argument("--naive", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--all", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     child(options) if options.child else report(options)
