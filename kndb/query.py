@@ -24,7 +24,7 @@ from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
 from kndb.plain import is_text
 from kndb.store.database import connect
-from kndb.store.lookup import NEAREST, find_facts, find_model, find_relation
+from kndb.store.lookup import NEAREST, Names, find_facts, find_models, find_relations, several
 from kndb.store.readonly import reading, run_sql
 from kndb.store.refine import REFINED, check_thresholds
 from kndb.store.result import Result
@@ -39,7 +39,7 @@ _KNOWLEDGE = """
                string_agg(lang, ',' ORDER BY lang) OVER same AS langs
         FROM refined JOIN fact USING (fact_id)
         WHERE ($facts IS NULL OR list_contains($facts, fact_id))
-              AND ($relation IS NULL OR relation_id = $relation)
+              AND ($relations IS NULL OR list_contains($relations, relation_id))
         WINDOW same AS (PARTITION BY run_id, fact_id, layer, neuron)
     ),
     label AS (
@@ -58,8 +58,8 @@ _ROWS = """
     JOIN label ON label.fact_id = knowledge.fact_id AND label.lang = knowledge.lang
     JOIN run USING (run_id)
     JOIN model USING (model_id)
-    WHERE ($lang IS NULL OR lower(knowledge.lang) = lower($lang))
-          AND ($layer IS NULL OR (layer = $layer AND neuron = $neuron))
+    WHERE ($langs IS NULL OR list_contains($langs, lower(knowledge.lang)))
+          AND ($neurons IS NULL OR list_contains($neurons, layer || ':' || neuron))
     QUALIFY $top IS NULL OR $top >= row_number() OVER (
         PARTITION BY run_id, knowledge.fact_id, knowledge.lang
         ORDER BY score DESC NULLS LAST, layer, neuron
@@ -72,7 +72,7 @@ _LANGS = "SELECT DISTINCT lang FROM knowledge ORDER BY lang"
 
 _MOST_USED = f"""
     SELECT layer || ':' || neuron FROM knowledge
-    WHERE $lang IS NULL OR lower(lang) = lower($lang)
+    WHERE $langs IS NULL OR list_contains($langs, lower(lang))
     GROUP BY layer, neuron ORDER BY count(DISTINCT fact_id) DESC, layer, neuron
     LIMIT {NEAREST}
 """
@@ -87,17 +87,20 @@ class Database:
 
     def query(
         self,
-        fact: str | None = None,
-        relation: str | None = None,
-        lang: str | None = None,
-        neuron: str | Neuron | None = None,
-        model: str | None = None,
+        fact: Names | None = None,
+        relation: Names | None = None,
+        lang: Names | None = None,
+        neuron: str | Neuron | Sequence[str | Neuron] | None = None,
+        model: Names | None = None,
         run: str | int | None = None,
         tau: float | None = None,
         share: float | None = None,
         top: int | None = None,
     ) -> Result:
         """Knowledge neurons of facts, or the facts that use a neuron.
+
+        ``fact``, ``relation``, ``lang``, ``neuron`` and ``model`` take one or several, of which
+        any may match.
 
         Args:
             fact: a key (``P36:Q142``), a prompt in any language (``The capital of France is
@@ -125,11 +128,9 @@ class Database:
             UsageError: a value is out of range, or ``run`` matches several runs.
         """
         check_thresholds(tau, share)
-        if lang is not None and not is_text(lang):
-            raise UsageError(f"{lang!r} is not valid Unicode; give a language code, such as en.")
+        langs = None if lang is None else _langs(lang)
         if top is not None and top < 1:
             raise UsageError(f"top is {top}, but must be at least 1.")
-        wanted = Neuron.parse(neuron) if isinstance(neuron, str) else neuron
         stored = tau is None and share is None
         knowledge = _KNOWLEDGE.format(source=_STORED if stored else REFINED)
         connection = self._connection
@@ -137,10 +138,9 @@ class Database:
             params = {
                 "runs": self._runs(run, model),
                 "facts": None if fact is None else find_facts(connection, fact),
-                "relation": None if relation is None else find_relation(connection, relation),
-                "lang": lang,
-                "layer": None if wanted is None else wanted.layer,
-                "neuron": None if wanted is None else wanted.index,
+                "relations": None if relation is None else find_relations(connection, relation),
+                "langs": langs,
+                "neurons": None if neuron is None else _neurons(neuron),
                 "tau": tau,
                 "share": share,
                 "top": top,
@@ -194,8 +194,8 @@ class Database:
     ) -> None:
         self.close()
 
-    def _runs(self, run: str | int | None, model: str | None) -> list[int]:
-        models = None if model is None else find_model(self._connection, model)
+    def _runs(self, run: str | int | None, model: Names | None) -> list[int]:
+        models = None if model is None else find_models(self._connection, model)
         return chosen_runs(self._connection, run, models)
 
 
@@ -210,6 +210,22 @@ def open(path: str | Path, *, wait: float = 10.0) -> Database:
         DatabaseError: the file cannot be opened; see ``kndb.store.database.connect``.
     """
     return Database(path, wait=wait)
+
+
+def _langs(asked: Names) -> list[str]:
+    for lang in several(asked):
+        if not is_text(lang):
+            raise UsageError(f"{lang!r} is not valid Unicode; give a language code, such as en.")
+    return [lang.lower() for lang in several(asked)]
+
+
+def _neurons(asked: str | Neuron | Sequence[str | Neuron]) -> list[str]:
+    every = [asked] if isinstance(asked, str | Neuron) else asked
+    return [str(Neuron.parse(one) if isinstance(one, str) else one) for one in every]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def _execute(
@@ -230,11 +246,15 @@ def _nothing(
         return [value for (value,) in _execute(connection, knowledge + sql, params).fetchall()]
 
     langs = column(_LANGS)
-    if params["lang"] is not None and params["lang"].lower() not in map(str.lower, langs) and langs:
-        return NotFound(f"There are no matching neurons in language {params['lang']!r}.", langs)
-    if params["layer"] is not None and langs:
-        neuron = Neuron(params["layer"], params["neuron"])
-        return NotFound(f"None of these facts uses neuron {neuron}.", column(_MOST_USED))
+    asked = params["langs"]
+    if asked is not None and langs and not {*asked} & {*map(str.lower, langs)}:
+        one = "language" if len(asked) == 1 else "any of the languages"
+        return NotFound(f"There are no matching neurons in {one} {_listed(asked)}.", langs)
+    if params["neurons"] is not None and langs:
+        one = "neuron" if len(params["neurons"]) == 1 else "any of the neurons"
+        return NotFound(
+            f"None of these facts uses {one} {', '.join(params['neurons'])}.", column(_MOST_USED)
+        )
     return NotFound(
         "The selected facts have no knowledge neurons in the selected runs; "
         "`kndb runs` lists what has been run."

@@ -142,6 +142,29 @@ def test_a_fact_without_a_word_is_refused(db: kndb.Database, asked: str) -> None
         db.query(fact=asked)
 
 
+@pytest.mark.parametrize(
+    ("several", "each"),
+    [
+        ({"fact": ["法国", "Côte"]}, [{"fact": "法国"}, {"fact": "P36:Q1008"}]),
+        ({"lang": ["ZH", "en"]}, [{"lang": "zh"}, {"lang": "en"}]),
+        ({"neuron": ["0:7", Neuron(1, 3)]}, [{"neuron": "0:7"}, {"neuron": "1:3"}]),
+        ({"relation": ["P36", "currency"]}, [{"relation": "P36"}, {"relation": "P38"}]),
+        ({"model": ["tiny", "TINY"]}, [{"model": "tiny"}]),
+    ],
+)
+def test_several_names_are_a_union(
+    db: kndb.Database, several: dict[str, Any], each: list[dict[str, Any]]
+) -> None:
+    found = db.query(**several).rows()
+    assert found
+    assert set(found) == {row for one in each for row in db.query(**one).rows()}
+
+
+def test_of_several_facts_each_must_be_there(db: kndb.Database) -> None:
+    with pytest.raises(NotFound, match="Atlantis"):
+        db.query(fact=["France", "Atlantis"])
+
+
 @pytest.mark.parametrize("relation", ["P38", "p38", "currency", "Currency"])
 def test_a_relation_is_found_by_id_or_label(db: kndb.Database, relation: str) -> None:
     rows = db.query(fact="France", relation=relation).to_dicts()

@@ -42,15 +42,9 @@ def ingest(
         ),
     ],
     db: options.Database = options.DATABASE,
-    langs: Annotated[
-        str | None,
-        typer.Option(metavar="LANGS", help="Only these languages: en,zh.", rich_help_panel=_FACTS),
-    ] = None,
+    langs: Annotated[list[str] | None, options.langs_option("Only these languages", _FACTS)] = None,
     relations: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RELATIONS", help="Only these relations: P36,P37.", rich_help_panel=_FACTS
-        ),
+        list[str] | None, options.relations_option(_FACTS, "Only these relations: P36,P37")
     ] = None,
     limit: Annotated[
         int | None,

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from kndb_cli.errors import ExitCode, explain, is_interrupt
+from kndb_cli.once import each_name_once
 from kndb_cli.output.terminal import let_go_of_stdout, note, use_utf8, visible
 
 COMMANDS = (
@@ -94,7 +95,7 @@ def application(args: Sequence[str]) -> typer.Typer:
     for name in (named,) if named in COMMANDS else COMMANDS:
         module = f"{name}_" if iskeyword(name) else name
         app.add_typer(import_module(f"kndb_cli.{module}").app)
-    return app
+    return each_name_once(app)
 
 
 def kndb(

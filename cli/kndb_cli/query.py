@@ -23,11 +23,11 @@ app = typer.Typer()
 
 @app.command()
 def query(
-    fact: options.Fact = None,
-    relation: options.RelationOption = None,
-    lang: options.Lang = None,
-    neuron: options.NeuronOption = None,
-    model: options.ModelName = None,
+    fact: options.Facts = None,
+    relation: options.Relations = None,
+    lang: options.Langs = None,
+    neuron: options.Neurons = None,
+    model: options.ModelNames = None,
     run: options.RunId = None,
     tau: options.Tau = None,
     share: options.Share = None,
@@ -50,16 +50,17 @@ def query(
     kndb query --fact Benin --lang en --top 5
     kndb query --fact "The capital of Benin is [MASK]."
     kndb query --neuron 2:641 --model demo-masked
+    kndb query --fact P36:Q962 --fact P36:Q739 --lang en,es
     kndb query --relation capital --tau 0.3 --format csv -o capital.csv
     """
     target = choose(format, json, output, quiet)
     with _pandas_unseen(), kndb.open(db) as database:
         found = database.query(
-            fact=fact,
-            relation=relation,
-            lang=lang,
-            neuron=neuron,
-            model=model,
+            fact=fact or None,
+            relation=options.listed(relation) or None,
+            lang=options.listed(lang) or None,
+            neuron=options.listed(neuron) or None,
+            model=options.listed(model) or None,
             run=run,
             tau=tau,
             share=share,

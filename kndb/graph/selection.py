@@ -15,7 +15,7 @@ import duckdb
 
 from kndb.errors import NotFound
 from kndb.store.database import connect
-from kndb.store.lookup import find_facts, find_model, find_relation
+from kndb.store.lookup import Names, find_facts, find_models, find_relations
 from kndb.store.readonly import reading
 from kndb.store.runs import StoredRun, only_run, read_runs
 from kndb.store.which_search import find_search, newest_search
@@ -30,8 +30,8 @@ class Selection:
     the run's newest search.
     """
 
-    fact: str | None = None
-    relation: str | None = None
+    fact: Names | None = None
+    relation: Names | None = None
     langs: Sequence[str] = ()
     model: str | None = None
     run: str | int | None = None
@@ -122,7 +122,7 @@ def _run_and_search(
     connection: duckdb.DuckDBPyConnection, selection: Selection
 ) -> tuple[StoredRun, int | None]:
     """The run, and its search for degenerate neurons, if any."""
-    models = None if selection.model is None else find_model(connection, selection.model)
+    models = None if selection.model is None else find_models(connection, selection.model)
     if selection.search is None:
         run = only_run(connection, selection.run, models)
         newest = newest_search(connection, run.run_id)
@@ -154,8 +154,8 @@ def _facts(connection: duckdb.DuckDBPyConnection, selection: Selection) -> list[
     if selection.relation is None:
         return facts
     rows = connection.execute(
-        "SELECT fact_id FROM fact WHERE relation_id = $relation "
+        "SELECT fact_id FROM fact WHERE list_contains($relations, relation_id) "
         "AND ($facts IS NULL OR list_contains($facts, fact_id))",
-        {"relation": find_relation(connection, selection.relation), "facts": facts},
+        {"relations": find_relations(connection, selection.relation), "facts": facts},
     ).fetchall()
     return [fact_id for (fact_id,) in rows]

@@ -6,12 +6,16 @@ Text is compared without case, accents and punctuation. All SQL is parametrised.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
 
 from kndb.errors import NotFound, UsageError
 from kndb.plain import is_text
+
+Names = str | Sequence[str]
+"""A name, or several: what matches any of them is meant."""
 
 NEAREST = 5
 """Number of near matches offered when nothing is found."""
@@ -84,18 +88,31 @@ _NEAREST = f"""
 """
 
 
-def find_facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+def several(asked: Names) -> list[str]:
+    """The names, each once.
+
+    >>> several("en"), several(["en", "zh", "en"])
+    (['en'], ['en', 'zh'])
+    """
+    return [asked] if isinstance(asked, str) else list(dict.fromkeys(asked))
+
+
+def find_facts(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]:
     """Ids of the facts that match a key, a prompt in any language, or words of the subject.
 
     A key is tried first (``P36:Q142``), then a prompt (``The capital of France is [MASK].``, with
     the answer filled in or left out), then words of the subject in any order and any language. If
     the words match several facts, all are returned. In scripts without spaces, part of the subject
-    is enough.
+    is enough. Of several names, each must match a fact.
 
     Raises:
         NotFound: nothing matches; the error lists the nearest subjects, keys and prompts.
-        UsageError: ``asked`` has no letter or digit, or is not valid Unicode.
+        UsageError: a name has no letter or digit, or is not valid Unicode.
     """
+    return sorted({fact for name in several(asked) for fact in _facts(connection, name)})
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
     if not any(character.isalnum() for character in asked) or not is_text(asked):
         raise UsageError(f"{asked!r} is not a fact; give a key, a prompt or words of a subject.")
     by_words = _BY_PART if _UNSPACED.search(asked) else _BY_WORDS
@@ -105,31 +122,38 @@ def find_facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
     raise NotFound(f"No fact matches {asked!r}.", _column(connection, _NEAREST, asked))
 
 
-def find_relation(connection: duckdb.DuckDBPyConnection, asked: str) -> str:
-    """The id of a relation, given its id or label in any case.
+def find_relations(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[str]:
+    """Ids of relations, given their ids or labels in any case.
 
     Raises:
         NotFound: there is no such relation; the error lists those that exist.
     """
     rows = connection.execute("SELECT relation_id, label FROM relation ORDER BY ALL").fetchall()
-    for relation_id, label in rows:
-        if asked.lower() in (relation_id.lower(), label.lower()):
-            return str(relation_id)
-    raise NotFound(f"There is no relation {asked!r}.", [f"{id_} ({label})" for id_, label in rows])
+    found: dict[str, None] = {}
+    for name in several(asked):
+        ids = [id_ for id_, label in rows if name.lower() in (id_.lower(), label.lower())]
+        if not ids:
+            known = [f"{id_} ({label})" for id_, label in rows]
+            raise NotFound(f"There is no relation {name!r}.", known)
+        found |= dict.fromkeys(ids)
+    return list(found)
 
 
-def find_model(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
-    """Ids of the models of that name, or else of those whose name contains it.
+def find_models(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]:
+    """Ids of the models of these names; without one, of those whose name contains it.
 
     Raises:
         NotFound: there is no such model; the error lists the names that exist.
     """
     rows = connection.execute("SELECT model_id, name FROM model ORDER BY name").fetchall()
-    exact = [model_id for model_id, name in rows if asked.lower() == name.lower()]
-    found = exact or [model_id for model_id, name in rows if asked.lower() in name.lower()]
-    if not found:
-        raise NotFound(f"There is no model {asked!r}.", [name for _, name in rows])
-    return found
+    found: dict[int, None] = {}
+    for name in several(asked):
+        exact = [model_id for model_id, known in rows if name.lower() == known.lower()]
+        ids = exact or [model_id for model_id, known in rows if name.lower() in known.lower()]
+        if not ids:
+            raise NotFound(f"There is no model {name!r}.", [known for _, known in rows])
+        found |= dict.fromkeys(ids)
+    return list(found)
 
 
 def _column(connection: duckdb.DuckDBPyConnection, sql: str, asked: str) -> list[Any]:

@@ -130,7 +130,7 @@ def test_facts_relations_and_languages_can_be_chosen(path: Path) -> None:
     [
         ({"langs": ["en"]}, UsageError, "one language"),
         ({"langs": ["en", "xx"]}, NotFound, "no prompts in language 'xx'"),
-        ({"fact": "P36:Q1", "relation": "currency"}, NotFound, "no fact that matches"),
+        ({"fact": "P36:Q1", "relation": "currency"}, NotFound, "relation P38 matches"),
         ({"by": "planet"}, UsageError, "fact, relation, language-pair"),
         ({"tau": 2.0}, UsageError, "tau is 2"),
     ],

@@ -50,25 +50,16 @@ def degenerate(
     db: options.Database = options.DATABASE,
     run: Annotated[str | None, options.run_option(_FACTS)] = None,
     fact: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="FACT",
-            help="A fact's key, a prompt, or words of its subject in any language.",
+            help="A fact's key, a prompt, or words of its subject in any language. Can be "
+            "repeated.",
             rich_help_panel=_FACTS,
         ),
     ] = None,
-    relation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RELATION",
-            help="A relation's id or label: P36, capital.",
-            rich_help_panel=_FACTS,
-        ),
-    ] = None,
-    langs: Annotated[
-        str | None,
-        typer.Option(metavar="LANGS", help="Only these languages: en,zh.", rich_help_panel=_FACTS),
-    ] = None,
+    relation: Annotated[list[str] | None, options.relations_option(_FACTS)] = None,
+    langs: Annotated[list[str] | None, options.langs_option("Only these languages", _FACTS)] = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -157,8 +148,8 @@ def degenerate(
         run=run,
         criterion=criterion,
         top=top,
-        fact=fact,
-        relation=relation,
+        fact=fact or None,
+        relation=options.listed(relation) or None,
         langs=options.listed(langs),
         limit=limit,
         seed=seed,

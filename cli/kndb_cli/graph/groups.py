@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.options.graph import Langs, Search
+from kndb_cli.options.graph import Search, selection_of
 from kndb_cli.output import choose, emit
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def groups(
             help="Pool pairs by fact, by relation, or all together: fact, relation, all.",
         ),
     ] = "fact",
-    fact: options.Fact = None,
-    relation: options.RelationOption = None,
-    langs: Langs = None,
+    fact: options.Facts = None,
+    relation: options.Relations = None,
+    langs: options.Langs = None,
     model: options.ModelName = None,
     run: options.RunId = None,
     search: Search = None,
@@ -49,19 +49,18 @@ def groups(
     """
     # Deferred: --help needs no library.
     from kndb.graph.groups import groups as find_groups
-    from kndb.graph.selection import Selection
 
     target = choose(format, json, output, quiet)
-    selection = Selection(fact, relation, options.listed(langs), model, run, search)
+    selection = selection_of(fact, relation, langs, model, run, search)
     found = find_groups(db, selection, by)
     emit(found, target, _layout)
 
 
 @app.command()
 def measures(
-    fact: options.Fact = None,
-    relation: options.RelationOption = None,
-    langs: Langs = None,
+    fact: options.Facts = None,
+    relation: options.Relations = None,
+    langs: options.Langs = None,
     model: options.ModelName = None,
     run: options.RunId = None,
     search: Search = None,
@@ -84,10 +83,9 @@ def measures(
     """
     # Deferred: --help needs no library.
     from kndb.graph.measures import measures as measure
-    from kndb.graph.selection import Selection
 
     target = choose(format, json, output, quiet)
-    selection = Selection(fact, relation, options.listed(langs), model, run, search)
+    selection = selection_of(fact, relation, langs, model, run, search)
     found = measure(db, selection, top)
     emit(found, target, _layout)
 

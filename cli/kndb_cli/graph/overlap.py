@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.options.graph import Langs
 from kndb_cli.output import choose, emit
 
 if TYPE_CHECKING:
@@ -20,14 +19,14 @@ app = typer.Typer()
 
 @app.command()
 def overlap(
-    langs: Langs = None,
+    langs: options.Langs = None,
     by: Annotated[
         Literal["fact", "relation", "language-pair"],
         typer.Option(metavar="BY", help="One row per fact, relation or language-pair."),
     ] = "fact",
-    fact: options.Fact = None,
-    relation: options.RelationOption = None,
-    model: options.ModelName = None,
+    fact: options.Facts = None,
+    relation: options.Relations = None,
+    model: options.ModelNames = None,
     run: options.RunId = None,
     tau: options.Tau = None,
     share: options.Share = None,
@@ -60,7 +59,16 @@ def overlap(
 
     target = choose(format, json, output, quiet)
     found = find_overlap(
-        db, by, options.listed(langs), fact, relation, model, run, tau, share, store=store
+        db,
+        by,
+        options.listed(langs),
+        fact or None,
+        options.listed(relation) or None,
+        options.listed(model) or None,
+        run,
+        tau,
+        share,
+        store=store,
     )
     emit(found, target, _layout)
 

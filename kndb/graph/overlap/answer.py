@@ -24,6 +24,7 @@ from kndb.graph.overlap.request import OverlapBy, Request, find_request
 from kndb.graph.overlap.rows import fact_rows, pair_rows, relation_rows
 from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
+from kndb.store.lookup import Names
 from kndb.store.readonly import reading
 from kndb.store.result import Result
 
@@ -50,9 +51,9 @@ def overlap(
     path: str | Path,
     by: OverlapBy = "fact",
     langs: Sequence[str] | None = None,
-    fact: str | None = None,
-    relation: str | None = None,
-    model: str | None = None,
+    fact: Names | None = None,
+    relation: Names | None = None,
+    model: Names | None = None,
     run: str | int | None = None,
     tau: float | None = None,
     share: float | None = None,
