@@ -28,7 +28,7 @@ from kndb.store.lookup import NEAREST, Names, find_facts, find_models, find_rela
 from kndb.store.readonly import reading, run_sql
 from kndb.store.refine import REFINED, check_thresholds
 from kndb.store.result import Result
-from kndb.store.runs import chosen_runs, killed_runs
+from kndb.store.runs import chosen_runs, killed_runs, read_runs
 
 _STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
 
@@ -69,6 +69,12 @@ _ROWS = """
 """
 
 _LANGS = "SELECT DISTINCT lang FROM knowledge ORDER BY lang"
+
+_HAVING_IT = """
+    SELECT DISTINCT run_id FROM knowledge
+    WHERE ($langs IS NULL OR list_contains($langs, lower(lang)))
+          AND ($neurons IS NULL OR list_contains($neurons, layer || ':' || neuron))
+"""
 
 _MOST_USED = f"""
     SELECT layer || ':' || neuron FROM knowledge
@@ -131,12 +137,14 @@ class Database:
         langs = None if lang is None else _langs(lang)
         if top is not None and top < 1:
             raise UsageError(f"top is {top}, but must be at least 1.")
-        stored = tau is None and share is None
-        knowledge = _KNOWLEDGE.format(source=_STORED if stored else REFINED)
         connection = self._connection
         with reading(connection):
+            runs = self._runs(run, model)
+            # Knowledge neurons are stored when a run finishes.
+            stored = tau is None and share is None and _all_finished(connection, runs)
+            knowledge = _KNOWLEDGE.format(source=_STORED if stored else REFINED)
             params = {
-                "runs": self._runs(run, model),
+                "runs": runs,
                 "facts": None if fact is None else find_facts(connection, fact),
                 "relations": None if relation is None else find_relations(connection, relation),
                 "langs": langs,
@@ -147,7 +155,9 @@ class Database:
             }
             found = Result.read(_execute(connection, knowledge + _ROWS, params))
             if not found:
-                raise _nothing(connection, knowledge, params)
+                raise self._elsewhere(knowledge, params, model) or _nothing(
+                    connection, knowledge, params
+                )
             return found
 
     def sql(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Result:
@@ -194,6 +204,28 @@ class Database:
     ) -> None:
         self.close()
 
+    def _elsewhere(
+        self, knowledge: str, params: dict[str, Any], model: Names | None
+    ) -> NotFound | None:
+        """The error that names the runs which do have what was asked for, if there are any."""
+        models = None if model is None else find_models(self._connection, model)
+        others = [
+            run.run_id
+            for run in read_runs(self._connection)
+            if run.run_id not in params["runs"] and (models is None or run.model_id in models)
+        ]
+        rows = _execute(self._connection, knowledge + _HAVING_IT, {**params, "runs": others})
+        having = [run_id for (run_id,) in rows.fetchall()]
+        if not having:
+            return None
+        asked = ", ".join(map(str, params["runs"]))
+        have = f"Run {asked} has" if len(params["runs"]) == 1 else f"The runs {asked} have"
+        return NotFound(
+            f"{have} nothing that matches, but others have; --run asks one of them.",
+            [run.described for run in read_runs(self._connection, having)],
+            "Runs that have it",
+        )
+
     def _runs(self, run: str | int | None, model: Names | None) -> list[int]:
         models = None if model is None else find_models(self._connection, model)
         return chosen_runs(self._connection, run, models)
@@ -210,6 +242,10 @@ def open(path: str | Path, *, wait: float = 10.0) -> Database:
         DatabaseError: the file cannot be opened; see ``kndb.store.database.connect``.
     """
     return Database(path, wait=wait)
+
+
+def _all_finished(connection: duckdb.DuckDBPyConnection, runs: list[int]) -> bool:
+    return all(run.finished for run in read_runs(connection, runs))
 
 
 def _langs(asked: Names) -> list[str]:

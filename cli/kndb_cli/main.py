@@ -17,7 +17,7 @@ import typer
 
 from kndb_cli.errors import ExitCode, explain, is_interrupt
 from kndb_cli.once import each_name_once
-from kndb_cli.output.terminal import let_go_of_stdout, note, use_utf8, visible
+from kndb_cli.output.terminal import let_go_of_stdout, library_notes, note, use_utf8, visible
 
 COMMANDS = (
     "demo",
@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in args
     use_utf8()
     try:
-        return _run([arg for arg in args if arg != "--debug"])
+        with library_notes(quiet=not {"-q", "--quiet"}.isdisjoint(args)):
+            return _run([arg for arg in args if arg != "--debug"])
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:

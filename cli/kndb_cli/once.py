@@ -37,7 +37,8 @@ def each_name_once(app: typer.Typer) -> typer.Typer:
         command.cls = _Command
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            group.cls = _Group
+            if not isinstance(group.typer_instance.info.cls, type):  # it has none of its own
+                group.cls = _Group
             each_name_once(group.typer_instance)
     return app
 

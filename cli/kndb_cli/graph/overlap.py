@@ -33,12 +33,12 @@ def overlap(
     store: Annotated[
         bool,
         typer.Option(
-            "--store/--no-store",
+            "--store",
             metavar="",
-            help="Save the rows in the table neuron_overlap.",
+            help="Also save the rows in the table neuron_overlap.",
             rich_help_panel="Output",
         ),
-    ] = True,
+    ] = False,
     db: options.Database = options.DATABASE,
     format: options.FormatOption = None,
     json: options.Json = False,
