@@ -12,76 +12,30 @@ Arrow.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import duckdb
-
-from kndb.errors import NotFound, UsageError
-from kndb.neurons import Neuron
-from kndb.plain import is_text
 from kndb.store.database import connect
-from kndb.store.lookup import NEAREST, Names, find_facts, find_models, find_relations, several
+from kndb.store.knowledge import (
+    Layers,
+    Neurons,
+    Question,
+    knowledge_neurons,
+    neurons_used,
+)
+from kndb.store.listings import (
+    list_datasets,
+    list_facts,
+    list_languages,
+    list_models,
+    list_relations,
+)
+from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
-from kndb.store.refine import REFINED, check_thresholds
 from kndb.store.result import Result
-from kndb.store.runs import chosen_runs, killed_runs, read_runs
-
-_STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
-
-_KNOWLEDGE = """
-    WITH refined AS ({source}),
-    knowledge AS (
-        SELECT refined.*, count(*) OVER same AS n_langs,
-               string_agg(lang, ',' ORDER BY lang) OVER same AS langs
-        FROM refined JOIN fact USING (fact_id)
-        WHERE ($facts IS NULL OR list_contains($facts, fact_id))
-              AND ($relations IS NULL OR list_contains($relations, relation_id))
-        WINDOW same AS (PARTITION BY run_id, fact_id, layer, neuron)
-    ),
-    label AS (
-        SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer FROM prompt
-        WHERE $facts IS NULL OR list_contains($facts, fact_id)
-        GROUP BY fact_id, lang
-    )
-"""
-
-_ROWS = """
-    SELECT fact_key, relation.label AS relation, knowledge.lang, label.subject, label.answer,
-           layer, neuron, score, support, n_langs, langs, model.name AS model, run_id
-    FROM knowledge
-    JOIN fact USING (fact_id)
-    JOIN relation USING (relation_id)
-    JOIN label ON label.fact_id = knowledge.fact_id AND label.lang = knowledge.lang
-    JOIN run USING (run_id)
-    JOIN model USING (model_id)
-    WHERE ($langs IS NULL OR list_contains($langs, lower(knowledge.lang)))
-          AND ($neurons IS NULL OR list_contains($neurons, layer || ':' || neuron))
-    QUALIFY $top IS NULL OR $top >= row_number() OVER (
-        PARTITION BY run_id, knowledge.fact_id, knowledge.lang
-        ORDER BY score DESC NULLS LAST, layer, neuron
-    )
-    ORDER BY fact_key, knowledge.fact_id, knowledge.lang, model, run_id,
-             score DESC NULLS LAST, layer, neuron
-"""
-
-_LANGS = "SELECT DISTINCT lang FROM knowledge ORDER BY lang"
-
-_HAVING_IT = """
-    SELECT DISTINCT run_id FROM knowledge
-    WHERE ($langs IS NULL OR list_contains($langs, lower(lang)))
-          AND ($neurons IS NULL OR list_contains($neurons, layer || ':' || neuron))
-"""
-
-_MOST_USED = f"""
-    SELECT layer || ':' || neuron FROM knowledge
-    WHERE $langs IS NULL OR list_contains($langs, lower(lang))
-    GROUP BY layer, neuron ORDER BY count(DISTINCT fact_id) DESC, layer, neuron
-    LIMIT {NEAREST}
-"""
+from kndb.store.runs import killed_runs
 
 
 class Database:
@@ -96,17 +50,19 @@ class Database:
         fact: Names | None = None,
         relation: Names | None = None,
         lang: Names | None = None,
-        neuron: str | Neuron | Sequence[str | Neuron] | None = None,
+        neuron: Neurons | None = None,
         model: Names | None = None,
         run: str | int | None = None,
         tau: float | None = None,
         share: float | None = None,
         top: int | None = None,
+        *,
+        answer: Names | None = None,
     ) -> Result:
         """Knowledge neurons of facts, or the facts that use a neuron.
 
-        ``fact``, ``relation``, ``lang``, ``neuron`` and ``model`` take one or several, of which
-        any may match.
+        ``fact``, ``relation``, ``answer``, ``lang``, ``neuron`` and ``model`` take one or several,
+        of which any may match.
 
         Args:
             fact: a key (``P36:Q142``), a prompt in any language (``The capital of France is
@@ -121,6 +77,7 @@ class Database:
                 without running the model; see ``kndb.store.refine``. If only one is given, the
                 other is the run's own.
             top: at most this many neurons per run, fact and language.
+            answer: an answer in any language, or words of it: ``Porto-Novo``.
 
         Returns:
             Columns ``fact_key, relation, lang, subject, answer, layer, neuron, score, support,
@@ -133,32 +90,106 @@ class Database:
             NotFound: nothing matches; the error carries the nearest matches.
             UsageError: a value is out of range, or ``run`` matches several runs.
         """
-        check_thresholds(tau, share)
-        langs = None if lang is None else _langs(lang)
-        if top is not None and top < 1:
-            raise UsageError(f"top is {top}, but must be at least 1.")
-        connection = self._connection
-        with reading(connection):
-            runs = self._runs(run, model)
-            # Knowledge neurons are stored when a run finishes.
-            stored = tau is None and share is None and _all_finished(connection, runs)
-            knowledge = _KNOWLEDGE.format(source=_STORED if stored else REFINED)
-            params = {
-                "runs": runs,
-                "facts": None if fact is None else find_facts(connection, fact),
-                "relations": None if relation is None else find_relations(connection, relation),
-                "langs": langs,
-                "neurons": None if neuron is None else _neurons(neuron),
-                "tau": tau,
-                "share": share,
-                "top": top,
-            }
-            found = Result.read(_execute(connection, knowledge + _ROWS, params))
-            if not found:
-                raise self._elsewhere(knowledge, params, model) or _nothing(
-                    connection, knowledge, params
-                )
-            return found
+        asked = Question(
+            fact=fact,
+            relation=relation,
+            answer=answer,
+            lang=lang,
+            neuron=neuron,
+            model=model,
+            run=run,
+            tau=tau,
+            share=share,
+            top=top,
+        )
+        with reading(self._connection):
+            return knowledge_neurons(self._connection, asked)
+
+    def facts(
+        self,
+        words: str | None = None,
+        relation: Names | None = None,
+        lang: Names | None = None,
+        answer: Names | None = None,
+        layer: Layers | None = None,
+        model: Names | None = None,
+        run: str | int | None = None,
+    ) -> Result:
+        """Facts in each of their languages.
+
+        Args:
+            words: words of the subject or the answer, a key or a prompt; exact matches come first.
+            relation, lang, answer: as in ``query``.
+            layer: only facts with a knowledge neuron in this layer, or in one of these.
+            model, run: only facts with knowledge neurons in such a run.
+
+        Returns:
+            Columns ``fact_key, relation, lang, subject, answer, prompts, dataset``.
+
+        Raises:
+            NotFound: nothing matches; the error carries the nearest matches.
+        """
+        with reading(self._connection):
+            return list_facts(self._connection, words, relation, lang, answer, layer, model, run)
+
+    def neurons(
+        self,
+        layer: Layers | None = None,
+        fact: Names | None = None,
+        relation: Names | None = None,
+        answer: Names | None = None,
+        lang: Names | None = None,
+        model: Names | None = None,
+        run: str | int | None = None,
+        tau: float | None = None,
+        share: float | None = None,
+    ) -> Result:
+        """Knowledge neurons with their numbers of facts, those with the most facts first.
+
+        Args:
+            layer: only neurons of this layer, or of these.
+            fact, relation, answer, lang, model, run, tau, share: as in ``query``.
+
+        Returns:
+            Columns ``layer, neuron, n_facts, n_relations, n_langs, langs, score, model, run_id``.
+            ``score`` is the mean over facts and languages.
+
+        Raises:
+            NotFound: nothing matches.
+        """
+        asked = Question(
+            fact=fact,
+            relation=relation,
+            answer=answer,
+            lang=lang,
+            layer=layer,
+            model=model,
+            run=run,
+            tau=tau,
+            share=share,
+        )
+        with reading(self._connection):
+            return neurons_used(self._connection, asked)
+
+    def relations(self) -> Result:
+        """Relations: columns ``relation_id, label, facts, langs``."""
+        with reading(self._connection):
+            return list_relations(self._connection)
+
+    def languages(self) -> Result:
+        """Languages: columns ``lang, facts, relations, prompts``."""
+        with reading(self._connection):
+            return list_languages(self._connection)
+
+    def models(self) -> Result:
+        """Models: columns ``name, architecture, family, n_layers, n_neurons, runs``."""
+        with reading(self._connection):
+            return list_models(self._connection)
+
+    def datasets(self) -> Result:
+        """Data sets: columns ``name, format, facts, runs``."""
+        with reading(self._connection):
+            return list_datasets(self._connection)
 
     def sql(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Result:
         """Run one SQL query, which cannot change data or reach anything else.
@@ -204,32 +235,6 @@ class Database:
     ) -> None:
         self.close()
 
-    def _elsewhere(
-        self, knowledge: str, params: dict[str, Any], model: Names | None
-    ) -> NotFound | None:
-        """The error that names the runs which do have what was asked for, if there are any."""
-        models = None if model is None else find_models(self._connection, model)
-        others = [
-            run.run_id
-            for run in read_runs(self._connection)
-            if run.run_id not in params["runs"] and (models is None or run.model_id in models)
-        ]
-        rows = _execute(self._connection, knowledge + _HAVING_IT, {**params, "runs": others})
-        having = [run_id for (run_id,) in rows.fetchall()]
-        if not having:
-            return None
-        asked = ", ".join(map(str, params["runs"]))
-        have = f"Run {asked} has" if len(params["runs"]) == 1 else f"The runs {asked} have"
-        return NotFound(
-            f"{have} nothing that matches, but others have; --run asks one of them.",
-            [run.described for run in read_runs(self._connection, having)],
-            "Runs that have it",
-        )
-
-    def _runs(self, run: str | int | None, model: Names | None) -> list[int]:
-        models = None if model is None else find_models(self._connection, model)
-        return chosen_runs(self._connection, run, models)
-
 
 def open(path: str | Path, *, wait: float = 10.0) -> Database:
     """Open a database for reading, upgrading it first if it is old. Public as ``kndb.open``.
@@ -242,56 +247,3 @@ def open(path: str | Path, *, wait: float = 10.0) -> Database:
         DatabaseError: the file cannot be opened; see ``kndb.store.database.connect``.
     """
     return Database(path, wait=wait)
-
-
-def _all_finished(connection: duckdb.DuckDBPyConnection, runs: list[int]) -> bool:
-    return all(run.finished for run in read_runs(connection, runs))
-
-
-def _langs(asked: Names) -> list[str]:
-    for lang in several(asked):
-        if not is_text(lang):
-            raise UsageError(f"{lang!r} is not valid Unicode; give a language code, such as en.")
-    return [lang.lower() for lang in several(asked)]
-
-
-def _neurons(asked: str | Neuron | Sequence[str | Neuron]) -> list[str]:
-    every = [asked] if isinstance(asked, str | Neuron) else asked
-    return [str(Neuron.parse(one) if isinstance(one, str) else one) for one in every]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names))
-
-
-def _execute(
-    connection: duckdb.DuckDBPyConnection, sql: str, params: dict[str, Any]
-) -> duckdb.DuckDBPyConnection:
-    """Run ``sql`` with only the parameters it mentions, because DuckDB rejects extra ones."""
-    mentioned = set(re.findall(r"\$(\w+)", sql))
-    used = {name: value for name, value in params.items() if name in mentioned}
-    return connection.execute(sql, used)
-
-
-def _nothing(
-    connection: duckdb.DuckDBPyConnection, knowledge: str, params: dict[str, Any]
-) -> NotFound:
-    """The error for an empty result: is it the language, the neuron, or are there no neurons?"""
-
-    def column(sql: str) -> list[str]:
-        return [value for (value,) in _execute(connection, knowledge + sql, params).fetchall()]
-
-    langs = column(_LANGS)
-    asked = params["langs"]
-    if asked is not None and langs and not {*asked} & {*map(str.lower, langs)}:
-        one = "language" if len(asked) == 1 else "any of the languages"
-        return NotFound(f"There are no matching neurons in {one} {_listed(asked)}.", langs)
-    if params["neurons"] is not None and langs:
-        one = "neuron" if len(params["neurons"]) == 1 else "any of the neurons"
-        return NotFound(
-            f"None of these facts uses {one} {', '.join(params['neurons'])}.", column(_MOST_USED)
-        )
-    return NotFound(
-        "The selected facts have no knowledge neurons in the selected runs; "
-        "`kndb runs` lists what has been run."
-    )

@@ -107,8 +107,9 @@ def test_languages_are_counted_whatever_is_left_to_be_seen(db: kndb.Database) ->
         ("法", {"P36:Q142"}),
         ("cote d'ivoire", {"P36:Q1008"}),
         ("Ivoire Côte", {"P36:Q1008"}),
-        ("guinea", {"P36:Q1006", "P36:Q983"}),
+        ("guinea", {"P36:Q1006"}),  # exactly, so not Equatorial Guinea
         ("equatorial guinea", {"P36:Q983"}),
+        ("equatorial", {"P36:Q983"}),
     ],
 )
 def test_a_fact_is_found_by_key_prompt_or_words(

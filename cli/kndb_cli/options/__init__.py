@@ -46,6 +46,12 @@ Out = Annotated[
         rich_help_panel=_OUTPUT,
     ),
 ]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", metavar="N", min=1, help="At most N rows, the first.", rich_help_panel=_OUTPUT
+    ),
+]
 Quiet = Annotated[
     bool,
     typer.Option(
@@ -103,6 +109,24 @@ Neurons = Annotated[
         "--neuron",
         metavar="LAYER:INDEX",
         help="A neuron, to see which facts use it: 2:641. Can be repeated.",
+        rich_help_panel=_NARROW,
+    ),
+]
+Answers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--answer",
+        metavar="ANSWER",
+        help="An answer in any language, or words of it: Porto-Novo. Can be repeated.",
+        rich_help_panel=_NARROW,
+    ),
+]
+Layers = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--layer",
+        metavar="LAYER",
+        help="A layer, from 0, with the neurons. Can be repeated.",
         rich_help_panel=_NARROW,
     ),
 ]
