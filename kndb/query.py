@@ -12,7 +12,8 @@ Arrow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,7 +36,28 @@ from kndb.store.listings import (
 from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
 from kndb.store.result import Result
-from kndb.store.runs import killed_runs
+from kndb.store.run_diff import DiffBy, ScoreDifference, diff_runs, find_two, score_difference
+from kndb.store.runs import StoredRun, killed_runs
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two runs against each other.
+
+    Attributes:
+        one, other: the runs.
+        rows: columns ``n_one, n_other, n_shared, n_lost, n_gained, jaccard`` after those that name
+            the layer, fact, relation or language. By neuron: ``fact_key, relation, lang, layer,
+            neuron, change, score_one, score_other``, where ``change`` is ``gained`` or ``lost``.
+        total: the counts for all facts together, by name.
+        scores: whether the raw scores are equal, and how far they differ.
+    """
+
+    one: StoredRun
+    other: StoredRun
+    rows: Result
+    total: Mapping[str, Any]
+    scores: ScoreDifference
 
 
 class Database:
@@ -170,6 +192,27 @@ class Database:
         )
         with reading(self._connection):
             return neurons_used(self._connection, asked)
+
+    def diff(self, one: str | int, other: str | int, by: DiffBy = "layer") -> Difference:
+        """Two runs against each other: neurons shared, gained and lost, and scores.
+
+        Facts are compared in the languages in which both runs asked them.
+
+        Args:
+            one, other: a run's id, or its first digits; or a model or a preset, for its newest
+                finished run.
+            by: ``all``, ``layer``, ``fact``, ``relation``, ``language``; or ``neuron``, for the
+                neurons gained and lost.
+
+        Raises:
+            NotFound: there is no such run.
+            UsageError: both are the same run, or their models differ in size.
+        """
+        with reading(self._connection):
+            runs = find_two(self._connection, one, other)
+            rows = diff_runs(self._connection, *runs, by)
+            (total,) = diff_runs(self._connection, *runs, "all").to_dicts()
+            return Difference(*runs, rows, total, score_difference(self._connection, *runs))
 
     def relations(self) -> Result:
         """Relations: columns ``relation_id, label, facts, langs``."""

@@ -28,6 +28,7 @@ COMMANDS = (
     "neurons",
     "relations",
     "languages",
+    "diff",
     "edit",
     "graph",
     "factcheck",

@@ -80,3 +80,13 @@ def test_listings_import_nothing_heavy(process, args):
     done = process.python(code, *args)
     assert done.stdout.count(b"\n") > 1
     assert not {*done.stderr.decode().split()} & HEAVY
+
+
+def test_a_difference_of_runs_says_whether_they_are_equal(kndb, two_runs):
+    code, out, err = kndb("diff", "amig", "ig-zero", "--by", "language")
+    assert code == 0
+    assert out == (
+        "lang,n_one,n_other,n_shared,n_lost,n_gained,jaccard\nen,3,3,3,0,0,1.0\nzh,3,3,3,0,0,1.0\n"
+    )
+    assert "prompts  the same 5\n" in err
+    assert "scores   all 10 equal, to the bit" in err
