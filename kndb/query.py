@@ -27,6 +27,7 @@ from kndb.store.knowledge import (
     neurons_used,
 )
 from kndb.store.listings import (
+    describe_run,
     list_datasets,
     list_facts,
     list_languages,
@@ -37,7 +38,7 @@ from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
 from kndb.store.result import Result
 from kndb.store.run_diff import DiffBy, ScoreDifference, diff_runs, find_two, score_difference
-from kndb.store.runs import StoredRun, killed_runs
+from kndb.store.runs import StoredRun, find_run, killed_runs
 
 
 @dataclass(frozen=True)
@@ -262,6 +263,21 @@ class Database:
             for row in found
         ]
         return Result(found.columns, found.types, rows)
+
+    def run(self, run: str | int) -> Result:
+        """One run in one row: all that ``runs`` has, its model, data, settings, and what used it.
+
+        Args:
+            run: its id, or its first digits.
+
+        Raises:
+            NotFound: there is no such run.
+            UsageError: several ids begin like this.
+        """
+        with reading(self._connection):
+            run_id = find_run(self._connection, run)
+            killed = run_id in killed_runs(self._connection)
+            return describe_run(self._connection, run_id, killed=killed)
 
     def close(self) -> None:
         """Close the file."""

@@ -28,6 +28,7 @@ def ingest(
     model: Annotated[
         str,
         typer.Option(
+            envvar="KNDB_MODEL",
             metavar="MODEL",
             help="A Hugging Face id, a folder with safetensors, a GGUF file, demo-masked or "
             "demo-causal.",

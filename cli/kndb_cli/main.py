@@ -17,7 +17,9 @@ import typer
 
 from kndb_cli.errors import ExitCode, explain, is_interrupt
 from kndb_cli.once import each_name_once
+from kndb_cli.output.pager import paging
 from kndb_cli.output.terminal import let_go_of_stdout, library_notes, note, use_utf8, visible
+from kndb_cli.settings import configured
 
 COMMANDS = (
     "demo",
@@ -29,14 +31,18 @@ COMMANDS = (
     "relations",
     "languages",
     "diff",
+    "models",
+    "datasets",
     "edit",
     "graph",
     "factcheck",
     "evaluate",
     "runs",
     "sql",
+    "shell",
     "export",
     "db",
+    "config",
 )
 
 EPILOG = (
@@ -51,8 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in args
     use_utf8()
     try:
-        with library_notes(quiet=not {"-q", "--quiet"}.isdisjoint(args)):
-            return _run([arg for arg in args if arg != "--debug"])
+        with (
+            configured(),
+            library_notes(quiet=not {"-q", "--quiet"}.isdisjoint(args)),
+            paging("--no-pager" not in args),
+        ):
+            return _run([arg for arg in args if arg not in ("--debug", "--no-pager")])
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
@@ -118,6 +128,12 @@ def kndb(
     debug: Annotated[
         bool,
         typer.Option("--debug", metavar="", help="Show a traceback for errors, with any command."),
+    ] = False,
+    no_pager: Annotated[
+        bool,
+        typer.Option(
+            "--no-pager", metavar="", help="Show long tables without a pager, with any command."
+        ),
     ] = False,
 ) -> None:
     """Find, store and query the neurons with which language models recall facts."""

@@ -1,17 +1,22 @@
-"""``kndb runs``: lists the runs, and deletes one."""
+"""``kndb runs``: lists the runs, shows one, and deletes one."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import kndb
 from kndb.errors import UsageError
 from kndb_cli import options
+from kndb_cli.database import opened
 from kndb_cli.output import choose, emit
 from kndb_cli.output.terminal import note, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from kndb_cli.output.rows import Rows
 
 app = typer.Typer(name="runs", invoke_without_command=True)
 
@@ -23,27 +28,57 @@ def runs(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """List the runs: model, data set, preset, state and counts of prompts."""
     if context.invoked_subcommand is not None:
         return
-    target = choose(format, json, output, quiet)
-    with kndb.open(db) as database:
+    target = choose(format, json, output, quiet, limit)
+    with opened(db) as database:
         found = database.runs()
     emit(found, target)
 
 
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's id, or its first digits; 'kndb runs' lists them.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def show(
+    run: RunArgument,
+    db: options.Database = options.DATABASE,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show all there is to know of a run: its model, data, settings, counts, and what used it.
+
+    kndb runs show 6125
+    """
+    target = choose(format, json, output, quiet)
+    with opened(db) as database:
+        found = database.run(run)
+    emit(found, target, _one_record)
+
+
+def _one_record(data: Rows) -> RenderableType:
+    # Deferred: only tables need Rich, which takes 0.05 s.
+    from kndb_cli.output.tables import blocks
+
+    return blocks(data)
+
+
 @app.command()
 def delete(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN",
-            help="A run's id, or its first digits; 'kndb runs' lists them.",
-            show_default=False,
-        ),
-    ],
+    run: RunArgument,
     yes: Annotated[bool, typer.Option("--yes", metavar="", help="Delete without asking.")] = False,
     db: options.Database = options.DATABASE,
     quiet: options.Quiet = False,

@@ -107,3 +107,28 @@ def list_models(connection: duckdb.DuckDBPyConnection) -> Result:
 def list_datasets(connection: duckdb.DuckDBPyConnection) -> Result:
     """``name, format, facts, runs``: the data sets that were run over."""
     return Result.read(connection.execute(_DATASETS))
+
+
+_RUN = """
+    SELECT runs.* REPLACE (if($killed, 'interrupted', runs.status) AS status),
+           architecture, family, n_layers, n_neurons, weights_sha256, format,
+           (SELECT string_agg(DISTINCT lang, ',' ORDER BY lang)
+            FROM prediction JOIN prompt USING (prompt_id) WHERE run_id = $run) AS langs,
+           (SELECT count(*) FROM knowledge_neuron WHERE run_id = $run) AS knowledge_neurons,
+           (SELECT count(*) FROM degenerate_search WHERE run_id = $run) AS searches,
+           (SELECT count(*) FROM factcheck_calibration WHERE run_id = $run) AS calibrations,
+           (SELECT count(*) FROM edit WHERE run_id = $run) AS edits,
+           settings
+    FROM runs
+    JOIN run USING (run_id)
+    JOIN model USING (model_id)
+    JOIN dataset USING (dataset_id)
+    WHERE run_id = $run
+"""
+
+
+def describe_run(
+    connection: duckdb.DuckDBPyConnection, run_id: int, *, killed: bool = False
+) -> Result:
+    """One row with all there is to know of a run; ``killed`` if its process is gone."""
+    return Result.read(connection.execute(_RUN, {"run": run_id, "killed": killed}))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -232,6 +233,11 @@ def find_relations(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[
     return list(found)
 
 
+def _model_name(asked: str) -> str:
+    """A folder's model is stored under the folder's name."""
+    return Path(asked).resolve().name if Path(asked).is_dir() else asked
+
+
 def find_models(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]:
     """Ids of the models of these names; without one, of those whose name contains it.
 
@@ -240,7 +246,7 @@ def find_models(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int
     """
     rows = connection.execute("SELECT model_id, name FROM model ORDER BY name").fetchall()
     found: dict[int, None] = {}
-    for name in several(asked):
+    for name in map(_model_name, several(asked)):
         exact = [model_id for model_id, known in rows if name.lower() == known.lower()]
         ids = exact or [model_id for model_id, known in rows if name.lower() in known.lower()]
         if not ids:

@@ -148,11 +148,18 @@ class Processes:
     def shell(self, line):
         return self._run(["bash", "-c", line])
 
-    def start(self, *args, env=None, stdout=subprocess.PIPE, stderr=subprocess.PIPE):
+    def start(
+        self,
+        *args,
+        env=None,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ):
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *args],
             env={**self._env, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
         )

@@ -43,6 +43,7 @@ def degenerate(
     model: Annotated[
         str,
         typer.Option(
+            envvar="KNDB_MODEL",
             metavar="MODEL",
             help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
         ),

@@ -37,6 +37,7 @@ def groups(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show degenerate groups: neurons joined by degenerate pairs.
@@ -50,7 +51,7 @@ def groups(
     # Deferred: --help needs no library.
     from kndb.graph.groups import groups as find_groups
 
-    target = choose(format, json, output, quiet)
+    target = choose(format, json, output, quiet, limit)
     selection = selection_of(fact, relation, langs, model, run, search)
     found = find_groups(db, selection, by)
     emit(found, target, _layout)
@@ -72,6 +73,7 @@ def measures(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show how neurons are connected: degree, bridging, betweenness, communities.
@@ -84,7 +86,7 @@ def measures(
     # Deferred: --help needs no library.
     from kndb.graph.measures import measures as measure
 
-    target = choose(format, json, output, quiet)
+    target = choose(format, json, output, quiet, limit)
     selection = selection_of(fact, relation, langs, model, run, search)
     found = measure(db, selection, top)
     emit(found, target, _layout)

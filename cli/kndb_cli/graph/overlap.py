@@ -43,6 +43,7 @@ def overlap(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show the neurons that a fact uses in several languages, and how many are expected by chance.
@@ -57,7 +58,7 @@ def overlap(
     # Deferred: NumPy and Arrow take 0.2 s, and --help does not need them.
     from kndb.graph.overlap import overlap as find_overlap
 
-    target = choose(format, json, output, quiet)
+    target = choose(format, json, output, quiet, limit)
     found = find_overlap(
         db,
         by,

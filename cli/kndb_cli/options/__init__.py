@@ -133,12 +133,19 @@ Layers = Annotated[
 _MODEL_NAME = "A model's name, or a part of it."
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", metavar="MODEL", help=_MODEL_NAME, rich_help_panel=_NARROW),
+    typer.Option(
+        "--model",
+        envvar="KNDB_MODEL",
+        metavar="MODEL",
+        help=_MODEL_NAME,
+        rich_help_panel=_NARROW,
+    ),
 ]
 ModelNames = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
+        envvar="KNDB_MODEL",
         metavar="MODEL",
         help=f"{_MODEL_NAME} Can be repeated.",
         rich_help_panel=_NARROW,

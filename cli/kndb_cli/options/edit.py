@@ -15,6 +15,7 @@ _MEASURE = "What is measured"
 Model = Annotated[
     str | None,
     typer.Option(
+        envvar="KNDB_MODEL",
         metavar="MODEL",
         help="The run's model: a Hugging Face id, a folder, a GGUF file, or a demo model.",
     ),
