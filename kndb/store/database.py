@@ -127,6 +127,21 @@ def transaction(
         # Closing the connection rolls back anything uncommitted.
 
 
+def check_creatable(path: str | Path, *, wait: float = 10.0) -> None:
+    """Refuse a path at which no database can be made or continued. Writes nothing.
+
+    Raises:
+        DatabaseError: as ``connect`` for writing.
+    """
+    path = Path(path)
+    _check_file(path, create=True)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise DatabaseError(f"{path} cannot be written; give another path with --db.")
+    if path.exists():
+        with _open(path, write=False, wait=wait) as connection:
+            _current(connection, path, may_be_empty=True)
+
+
 def connect_as_it_is(path: str | Path, *, wait: float = 10.0) -> duckdb.DuckDBPyConnection:
     """Open for reading at any revision, without upgrading.
 

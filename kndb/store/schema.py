@@ -124,7 +124,12 @@ prediction = Table(
     metadata,
     _column("run_id", BigInteger, "The run."),
     _column("prompt_id", BigInteger, "The prompt."),
-    _column("status", Text, "done, skipped or failed: the model's numbers were not finite."),
+    _column(
+        "status",
+        Text,
+        "done, skipped, unknown (the model ranks the answer too low) or failed (its numbers were "
+        "not finite).",
+    ),
     _optional("reason", Text, "Why the prompt was skipped, or what failed; empty when done."),
     _optional("p_answer", Double, "Probability of the answer; several tokens: their mean."),
     _optional("p_tokens", ARRAY(Double), "Probability of each token of the answer."),

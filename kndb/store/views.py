@@ -66,6 +66,7 @@ RUNS = View(
         "facts": "Facts with at least one prompt done.",
         "done": "Prompts done.",
         "skipped": "Prompts skipped.",
+        "unknown": "Prompts not attributed, as the model does not know the answer.",
         "failed": "Prompts for which the model's numbers were not finite.",
         "accuracy": "Share of the done prompts with the answer as the model's first choice.",
         "completeness": "Worst relative completeness residual.",
@@ -82,8 +83,9 @@ RUNS = View(
            count(DISTINCT prompt.fact_id) FILTER (prediction.status = 'done') AS facts,
            count(*) FILTER (prediction.status = 'done') AS done,
            count(*) FILTER (prediction.status = 'skipped') AS skipped,
+           count(*) FILTER (prediction.status = 'unknown') AS unknown,
            count(*) FILTER (prediction.status = 'failed') AS failed,
-           avg(CAST(prediction.rank = 1 AS INTEGER)) FILTER (prediction.status = 'done')
+           avg(CAST(prediction.rank = 1 AS INTEGER)) FILTER (prediction.rank IS NOT NULL)
                AS accuracy,
            max(prediction.completeness) AS completeness,
            max(prediction.score_error) AS score_error,
@@ -115,8 +117,8 @@ PREDICTIONS = View(
         "n_answer_tokens": "Number of tokens of the answer.",
         "completeness": "Worst relative completeness residual.",
         "score_error": "Estimated relative error of the scores.",
-        "status": "done, skipped or failed.",
-        "reason": "Why the prompt was skipped, or what failed.",
+        "status": "done, skipped, unknown to the model, or failed.",
+        "reason": "Why the prompt was skipped or not attributed, or what failed.",
         **_RUN_COLUMNS,
     },
     """

@@ -28,6 +28,7 @@ from kndb.store.catalogue import (
 )
 from kndb.store.database import transaction
 from kndb.store.processes import this_process
+from kndb.store.prompts import settled_prompts
 from kndb.store.refine import REFINED, check_thresholds
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Run:
     status: str
     """``running``, or ``finished`` if nothing is left to do."""
     done: frozenset[int]
-    """Ids of the prompts already predicted or skipped."""
+    """Ids of the prompts that have a row already, whatever became of them."""
     tau: float | None
     """Threshold its knowledge neurons were refined with; None before refinement."""
     share: float | None
@@ -83,7 +84,7 @@ class Writer:
             insert_facts(connection, ids.dataset_id(dataset.sha256), relations, facts, prompts)
             _resume(connection, run_id)
             status, tau, share = _state(connection, run_id)
-            return Run(run_id, status, _done(connection, run_id), tau, share)
+            return Run(run_id, status, settled_prompts(connection, run_id), tau, share)
 
     def append(self, run_id: int, predictions: pa.Table, attributions: pa.Table) -> None:
         """Store a batch of prompts with their raw scores, in one transaction.
@@ -169,8 +170,3 @@ def _state(
     row = connection.execute("SELECT status, tau, share FROM run WHERE run_id = ?", [run_id])
     (state,) = row.fetchall()
     return state
-
-
-def _done(connection: duckdb.DuckDBPyConnection, run_id: int) -> frozenset[int]:
-    rows = connection.execute("SELECT prompt_id FROM prediction WHERE run_id = ?", [run_id])
-    return frozenset(prompt_id for (prompt_id,) in rows.fetchall())

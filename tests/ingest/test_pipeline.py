@@ -17,7 +17,8 @@ from kndb.errors import ModelError, UsageError
 from kndb.models import ModelChoice
 from kndb_cli.output.ingest_summary import summary
 from kndb_ingest import pipeline
-from kndb_ingest.pipeline import IngestRequest, ingest
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest
 from kndb_ingest.rows import raw_scores
 from pausing import READY, paused
 from same_rows import assert_same_rows

@@ -12,7 +12,7 @@ from kndb_cli import options
 from kndb_cli.evaluate.tables import overall, show
 from kndb_cli.options.evaluation import Replicates, Seed
 from kndb_cli.options.graph import Langs
-from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
+from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import Output, choose
 from kndb_cli.output.progress import reporting
 from kndb_cli.output.terminal import note
@@ -80,6 +80,7 @@ def localisation(
         replicates=replicates,
         seed=seed,
     )
+    loading(choice, quiet)
     with reporting(choice.label, "facts", quiet) as report:
         table = evaluation.evaluate(request, report)
     _show(table, _LOCALISATION, target)
@@ -131,6 +132,7 @@ def faithfulness(
         replicates=replicates,
         seed=seed,
     )
+    loading(choice, quiet)
     with reporting(choice.label, "neurons", quiet) as report:
         table = evaluation.evaluate(request, report)
     _show(table, _for_people(table), target)
