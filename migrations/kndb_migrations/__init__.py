@@ -6,9 +6,9 @@ importing Alembic (0.3 s). ``upgrade`` is in ``kndb_migrations.upgrade``.
 To add a migration:
 
 1. change ``kndb/store/schema.py``;
-2. write ``versions/v0008_what_it_does.py`` with `X, ``down_revision = "0006"``
+2. write ``versions/v0008_what_it_does.py`` with ``revision = "0008"``, ``down_revision = "0007"``
    and an ``upgrade()`` that uses Alembic operations or ``op.execute``;
-3. append ``"0007"`` to ``REVISIONS``.
+3. append ``"0008"`` to ``REVISIONS``.
 
 ``tests/store/test_migrations.py`` fails until the three agree. Comments are taken from
 ``kndb/store/schema.py`` at every upgrade; a changed one needs no migration.
