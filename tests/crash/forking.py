@@ -137,10 +137,9 @@ class Watched:
         import duckdb
 
         self._connection.execute(f"SET debug_checkpoint_abort = '{moment}'")
-        try:
-            self._connection.execute("CHECKPOINT")
-        except duckdb.FatalException:
-            die()
+        with suppress(duckdb.FatalException):
+            self._connection.execute("CHECKPOINT")  # does nothing if nothing has changed
+        die()
 
     def __enter__(self) -> Watched:
         return self
