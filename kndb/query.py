@@ -28,7 +28,7 @@ from kndb.store.lookup import NEAREST, find_facts, find_model, find_relation
 from kndb.store.readonly import reading, run_sql
 from kndb.store.refine import REFINED, check_thresholds
 from kndb.store.result import Result
-from kndb.store.runs import chosen_runs, killed_runs
+from kndb.store.runs import chosen_runs, killed
 
 _STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
 
@@ -171,13 +171,15 @@ class Database:
         A run whose process was killed is interrupted here; in the view it stays running.
         """
         found = self.sql("SELECT * FROM runs ORDER BY started_at, run_id")
-        killed = killed_runs(self._connection)
-        run_id, status = map(found.columns.index, ("run_id", "status"))
-        rows = [
-            (*row[:status], "interrupted", *row[status + 1 :]) if row[run_id] in killed else row
-            for row in found
-        ]
-        return Result(found.columns, found.types, rows)
+        return _interrupted(found, "run_id", killed(self._connection, "run"))
+
+    def searches(self) -> Result:
+        """All searches for degenerate neurons, the newest last, from the view ``searches``.
+
+        A search whose process was killed is interrupted here; in the view it stays running.
+        """
+        found = self.sql("SELECT * FROM searches ORDER BY started_at, search_id")
+        return _interrupted(found, "search_id", killed(self._connection, "degenerate_search"))
 
     def close(self) -> None:
         """Close the file."""
@@ -210,6 +212,16 @@ def open(path: str | Path, *, wait: float = 10.0) -> Database:
         DatabaseError: the file cannot be opened; see ``kndb.store.database.connect``.
     """
     return Database(path, wait=wait)
+
+
+def _interrupted(found: Result, key: str, killed: frozenset[int]) -> Result:
+    """The rows, with those whose process was killed as interrupted. ``key`` is the id's column."""
+    at, status = map(found.columns.index, (key, "status"))
+    rows = [
+        (*row[:status], "interrupted", *row[status + 1 :]) if row[at] in killed else row
+        for row in found
+    ]
+    return Result(found.columns, found.types, rows)
 
 
 def _execute(

@@ -17,6 +17,7 @@ from transformers.activations import NewGELUActivation
 from transformers.utils import logging
 
 from kndb.errors import ModelError, UsageError, one_line
+from kndb.files import stamps
 from kndb.models.architectures import Decoder, Encoder, Structure, Unlisted
 from kndb.models.base import LanguageModel, ModelInfo
 from kndb.models.causal_lm import CausalLM
@@ -49,15 +50,38 @@ def load_model(
     Raises:
         ModelError: not found, not readable, of an unknown architecture, without safetensors, with
             weights that are missing, of another shape or not finite, or without a mask token
-            (masked) or end token (causal).
+            (masked) or end token (causal), or changed while it was read.
         UsageError: an unknown device or dtype, or a device this machine lacks.
     """
     check_names(device, dtype)
     where = pick_device(device)
     path, name, commit = locate(model, revision)
     load = load_gguf if path.is_file() else _load_folder
+    before = _stamps(path)
     hf, tokenizer, names = load(path, name, getattr(torch, dtype))
-    return adapt(hf.to(where), tokenizer, names, name, commit, weights_hash(path))
+    hf = _in_memory(hf.to(where))
+    sha256 = weights_hash(path)
+    if _stamps(path) != before:
+        raise ModelError(
+            f"The files of the model {name} changed while they were read; wait until they are "
+            "complete, and run the same command again."
+        )
+    return adapt(hf, tokenizer, names, name, commit, sha256)
+
+
+def _stamps(path: Path) -> dict[Path, tuple[int, int, int]]:
+    return stamps([path] if path.is_file() else path.iterdir())
+
+
+def _in_memory(hf: Any) -> Any:
+    """The model, with its weights copied out of the files, which are mapped into memory at first.
+
+    A file that somebody writes to would otherwise change the model, or crash it.
+    """
+    if hf.device.type == "cpu":
+        for tensor in (*hf.parameters(), *hf.buffers()):
+            tensor.data = tensor.data.clone()
+    return hf
 
 
 def _load_folder(folder: Path, name: str, dtype: torch.dtype) -> tuple[Any, Any, Structure]:

@@ -131,8 +131,9 @@ _RULES = (
     _Rule(
         "prediction",
         "are done without scores",
-        "status = 'done' AND NOT EXISTS (FROM attribution AS own "
-        "WHERE own.run_id = prediction.run_id AND own.prompt_id = prediction.prompt_id)",
+        "prediction.status = 'done' AND preset <> 'imported' AND NOT EXISTS (FROM attribution AS "
+        "own WHERE own.run_id = prediction.run_id AND own.prompt_id = prediction.prompt_id)",
+        "JOIN run USING (run_id)",
     ),
 )
 

@@ -95,7 +95,12 @@ def connect(
     if write:
         return _connect_writer(path, create, wait)
     connection = _open(path, write=False, wait=wait, memory=memory)
-    if _current(connection, path) == HEAD:
+    try:
+        found = _current(connection, path)
+    except DatabaseError:
+        connection.close()  # while it is open, this process sees the file as it is now
+        raise
+    if found == HEAD:
         return connection
     connection.close()
     upgrade(path, wait=wait)

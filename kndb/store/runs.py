@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from kndb.errors import NotFound, UsageError
+from kndb.store.catalogue import KEYS
 from kndb.store.database import connect
 from kndb.store.processes import is_gone
 
@@ -74,10 +75,16 @@ def read_runs(
     return [StoredRun(**{**each, "settings": json.loads(each["settings"])}) for each in values]
 
 
-def killed_runs(connection: duckdb.DuckDBPyConnection) -> frozenset[int]:
-    """Runs that are stored as running, but whose process has ended without a word."""
-    rows = connection.execute("SELECT run_id, process FROM run WHERE status = 'running'").fetchall()
-    return frozenset(run_id for run_id, process in rows if is_gone(process))
+def killed(connection: duckdb.DuckDBPyConnection, table: str) -> frozenset[int]:
+    """Runs or searches that are stored as running, but whose process has ended without a word.
+
+    Args:
+        connection: to the database.
+        table: ``run`` or ``degenerate_search``.
+    """
+    sql = f"SELECT {KEYS[table]}, process FROM {table} WHERE status = 'running'"
+    rows = connection.execute(sql).fetchall()
+    return frozenset(key for key, process in rows if is_gone(process))
 
 
 def find_run(

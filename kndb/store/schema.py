@@ -213,6 +213,12 @@ degenerate_search = Table(
     _column("started_at", DateTime, "When it first started, UTC."),
     _optional("finished_at", DateTime, "When it finished, UTC."),
     _column("kndb_version", Text, "Version of kndb that started it."),
+    _optional(
+        "process",
+        Text,
+        "Machine, boot, container, number and start of the process that works on it; empty if none "
+        "does.",
+    ),
     comment="One search for degenerate sets with one set of settings.",
 )
 

@@ -250,6 +250,37 @@ DEGENERATE_SETS = View(
     """,
 )
 
+SEARCHES = View(
+    "searches",
+    "Searches for degenerate sets, with counts.",
+    {
+        "search_id": "The search.",
+        **_RUN_COLUMNS,
+        "status": "running, interrupted or finished.",
+        "done": "Facts that were searched, each language by itself.",
+        "skipped": "The same, skipped.",
+        "found": "Degenerate sets.",
+        "found_control": "Random sets that meet the criterion.",
+        "settings": "All settings, as JSON.",
+        "started_at": "When it first started, UTC.",
+        "finished_at": "When it finished, UTC.",
+        "kndb_version": "Version of kndb that started it.",
+    },
+    """
+    SELECT search_id, model.name AS model, search.run_id, search.status,
+           count(*) FILTER (fact.status = 'done') AS done,
+           count(*) FILTER (fact.status = 'skipped') AS skipped,
+           coalesce(sum(fact.n_found), 0)::BIGINT AS found,
+           coalesce(sum(fact.n_control_found), 0)::BIGINT AS found_control,
+           search.settings, search.started_at, search.finished_at, search.kndb_version
+    FROM degenerate_search AS search
+    JOIN run ON run.run_id = search.run_id
+    JOIN model USING (model_id)
+    LEFT JOIN degenerate_fact AS fact USING (search_id)
+    GROUP BY ALL
+    """,
+)
+
 EDITS = View(
     "edits",
     "The ledger: every edit, and how well it did.",
@@ -330,6 +361,7 @@ VIEWS = (
     KNOWLEDGE_NEURONS,
     LANGUAGE_OVERLAPS,
     DEGENERATE_SETS,
+    SEARCHES,
     EDITS,
     EDIT_MEASURES,
 )

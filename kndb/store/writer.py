@@ -8,7 +8,8 @@ work. Computes no scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,10 +118,29 @@ class Writer:
         """
         check_thresholds(tau, share)
         thresholds = {"runs": [run_id], "facts": None, "tau": tau, "share": share}
+        with self._finishing(run_id, tau, share) as connection:
+            connection.execute(_REFINE, thresholds)
+
+    def finish_with(self, run_id: int, neurons: pa.Table) -> None:
+        """Store knowledge neurons that were not refined from scores, and mark the run finished.
+
+        Args:
+            run_id: the run.
+            neurons: ``fact_id, lang, layer, neuron``.
+        """
+        with self._finishing(run_id, None, None) as connection:
+            connection.register("new_neurons", neurons)
+            connection.execute(_GIVEN, [run_id])
+
+    @contextmanager
+    def _finishing(
+        self, run_id: int, tau: float | None, share: float | None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A transaction for the run's knowledge neurons, which also marks the run finished."""
         with transaction(self.path, wait=self._wait) as connection:
             require(connection, self.path, "run", run_id)
             connection.execute("DELETE FROM knowledge_neuron WHERE run_id = ?", [run_id])
-            connection.execute(_REFINE, thresholds)
+            yield connection
             connection.execute(_FINISH, [utc_now(), tau, share, run_id])
 
     def mark(self, run_id: int, status: str) -> None:
@@ -149,6 +169,11 @@ _APPEND_ATTRIBUTIONS = """
 _REFINE = f"""
     INSERT INTO knowledge_neuron BY NAME
     {REFINED}
+    ORDER BY fact_id, lang, layer, neuron
+"""
+_GIVEN = """
+    INSERT INTO knowledge_neuron BY NAME
+    SELECT ? AS run_id, fact_id, lang, layer, neuron FROM new_neurons
     ORDER BY fact_id, lang, layer, neuron
 """
 _FINISH = """
