@@ -31,7 +31,7 @@ from kndb.edit.scores import OTHER_RELATIONS, REWRITING, Measurement
 from kndb.edit.selection import Part
 from kndb.facts import content_id
 from kndb.models import load_model
-from kndb.models.loading import EMBEDDED_MODELS, locate
+from kndb.models.places import EMBEDDED_MODELS, locate
 from kndb.store import ids
 from kndb.store.database import connect
 from kndb.store.edit_source import EditSource, StoredFact

@@ -29,7 +29,7 @@ from kndb.edit.jobs_file import count_edits, read_edits
 from kndb.edit.plan import EditSettings
 from kndb.edit.request import EditRequest, EditSummary
 from kndb.models import ModelChoice
-from kndb.models.loading import EMBEDDED_MODELS
+from kndb.models.places import EMBEDDED_MODELS
 from kndb.store.database import connect
 
 WINDOW = 20

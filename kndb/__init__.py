@@ -10,8 +10,9 @@ Querying a database never imports torch, transformers, SQLAlchemy or Arrow.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from kndb.lazy import lazily
 
 PUBLIC = {
     "kndb.attribution": ("PRESETS", "Attribution", "Settings", "attribute"),
@@ -35,14 +36,13 @@ PUBLIC = {
     "kndb.neurons": ("Neuron",),
     "kndb.query": ("Database", "open"),
     "kndb.store.result": ("Result",),
-    "kndb_ingest.pipeline": ("IngestRequest", "ingest"),
+    "kndb_ingest.pipeline": ("ingest",),
+    "kndb_ingest.request": ("IngestRequest",),
     "kndb_ingest.summary": ("IngestSummary",),
 }
 """The public names by the module that documents each."""
 
-_HOME = {name: module for module, names in PUBLIC.items() for name in names}
-
-__all__ = sorted(_HOME)
+__all__ = sorted(name for names in PUBLIC.values() for name in names)
 
 if TYPE_CHECKING:  # type checkers do not follow __getattr__; a test compares the two lists
     from kndb.attribution import PRESETS as PRESETS
@@ -76,16 +76,12 @@ if TYPE_CHECKING:  # type checkers do not follow __getattr__; a test compares th
     from kndb.query import Database as Database
     from kndb.query import open as open
     from kndb.store.result import Result as Result
-    from kndb_ingest.pipeline import IngestRequest as IngestRequest
     from kndb_ingest.pipeline import ingest as ingest
+    from kndb_ingest.request import IngestRequest as IngestRequest
     from kndb_ingest.summary import IngestSummary as IngestSummary
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name when it is first used (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'kndb' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+__getattr__ = lazily(__name__, PUBLIC)
 
 
 def __dir__() -> list[str]:

@@ -80,3 +80,8 @@ class ModelError(KndbError):
 
 class DatasetError(KndbError):
     """The data set cannot be read. The message names the file and, if possible, the line."""
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line, cut off if it is long."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,4 +1,6 @@
-"""Writes files completely or not at all, and chooses their format. Knows no rows.
+"""Writes files completely or not at all, chooses their format, and notices changed ones.
+
+Knows no rows.
 
 A file is written under a temporary name in the same folder and then renamed, so readers see either
 the old file or the new one. Only ordinary files are replaced: pipes, devices and open files such as
@@ -12,7 +14,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, TypeVar, cast
 
@@ -201,3 +203,16 @@ def _is_database(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(12)[8:] == b"DUCK"
+
+
+def stamps(files: Iterable[Path]) -> dict[Path, tuple[int, int, int]]:
+    """What changes when files are written or replaced: inode, size and time; nothing if missing.
+
+    Equal before and after reading, they show that the files stayed as they were.
+    """
+    found = {}
+    for file in files:
+        with suppress(OSError):
+            known = file.stat()
+            found[file] = known.st_ino, known.st_size, known.st_mtime_ns
+    return found

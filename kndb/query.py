@@ -38,7 +38,7 @@ from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
 from kndb.store.result import Result
 from kndb.store.run_diff import DiffBy, ScoreDifference, diff_runs, find_two, score_difference
-from kndb.store.runs import StoredRun, find_run, killed_runs
+from kndb.store.runs import StoredRun, find_run, killed
 
 
 @dataclass(frozen=True)
@@ -256,13 +256,15 @@ class Database:
         A run whose process was killed is interrupted here; in the view it stays running.
         """
         found = self.sql("SELECT * FROM runs ORDER BY started_at, run_id")
-        killed = killed_runs(self._connection)
-        run_id, status = map(found.columns.index, ("run_id", "status"))
-        rows = [
-            (*row[:status], "interrupted", *row[status + 1 :]) if row[run_id] in killed else row
-            for row in found
-        ]
-        return Result(found.columns, found.types, rows)
+        return _interrupted(found, "run_id", killed(self._connection, "run"))
+
+    def searches(self) -> Result:
+        """All searches for degenerate neurons, the newest last, from the view ``searches``.
+
+        A search whose process was killed is interrupted here; in the view it stays running.
+        """
+        found = self.sql("SELECT * FROM searches ORDER BY started_at, search_id")
+        return _interrupted(found, "search_id", killed(self._connection, "degenerate_search"))
 
     def run(self, run: str | int) -> Result:
         """One run in one row: all that ``runs`` has, its model, data, settings, and what used it.
@@ -276,8 +278,8 @@ class Database:
         """
         with reading(self._connection):
             run_id = find_run(self._connection, run)
-            killed = run_id in killed_runs(self._connection)
-            return describe_run(self._connection, run_id, killed=killed)
+            gone = run_id in killed(self._connection, "run")
+            return describe_run(self._connection, run_id, killed=gone)
 
     def close(self) -> None:
         """Close the file."""
@@ -306,3 +308,13 @@ def open(path: str | Path, *, wait: float = 10.0) -> Database:
         DatabaseError: the file cannot be opened; see ``kndb.store.database.connect``.
     """
     return Database(path, wait=wait)
+
+
+def _interrupted(found: Result, key: str, killed: frozenset[int]) -> Result:
+    """The rows, with those whose process was killed as interrupted. ``key`` is the id's column."""
+    at, status = map(found.columns.index, (key, "status"))
+    rows = [
+        (*row[:status], "interrupted", *row[status + 1 :]) if row[at] in killed else row
+        for row in found
+    ]
+    return Result(found.columns, found.types, rows)

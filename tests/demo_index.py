@@ -15,7 +15,8 @@ from kndb.degenerate.search import SearchRequest, find_degenerate
 from kndb.factcheck.calibration import CalibrationRequest, calibrate
 from kndb.factcheck.calibration_rows import Calibration
 from kndb.models import ModelChoice
-from kndb_ingest.pipeline import IngestRequest, ingest
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest
 
 FACTS = 24
 MODEL = ModelChoice("demo-masked")

@@ -19,7 +19,8 @@ from kndb.model_runs import model_and_run
 from kndb.models import LanguageModel, ModelChoice, Target, load_model
 from kndb.neurons import Neuron
 from kndb.store.prompts import StoredPrompt
-from kndb_ingest.pipeline import IngestRequest, ingest
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest
 from planting import plant, quiet_model
 from saved_models import save, saved
 

@@ -27,7 +27,9 @@ def add_search(path: Path, run_id: int, planted: Mapping[tuple[str, str], Any] =
     """Store a finished search with these pairs, one control pair and one set of three."""
     with connect(path, write=True) as connection:
         connection.execute(
-            "INSERT INTO degenerate_search VALUES (1, ?, '{}', 'finished', now(), now(), '0')",
+            "INSERT INTO degenerate_search BY NAME SELECT 1 AS search_id, ? AS run_id, "
+            "'{}' AS settings, 'finished' AS status, now()::TIMESTAMP AS started_at, "
+            "now()::TIMESTAMP AS finished_at, '0' AS kndb_version",
             [run_id],
         )
         ids = dict(connection.execute("SELECT fact_key, fact_id FROM fact").fetchall())

@@ -9,12 +9,12 @@ import typer
 from kndb_cli import options
 from kndb_cli.errors import resumable
 from kndb_cli.options import model as model_options
-from kndb_cli.output.ingest_summary import summary
+from kndb_cli.output.ingest_summary import planned, summary
 from kndb_cli.output.progress import reporting
-from kndb_cli.output.terminal import note
+from kndb_cli.output.terminal import note, visible
 
 if TYPE_CHECKING:
-    from kndb_ingest.pipeline import IngestRequest
+    from kndb_ingest.request import IngestRequest
     from kndb_ingest.summary import IngestSummary
 
 app = typer.Typer()
@@ -109,6 +109,23 @@ def ingest(
             rich_help_panel=_METHOD,
         ),
     ] = None,
+    known: Annotated[
+        int | None,
+        typer.Option(
+            metavar="RANK",
+            help="Find neurons only where the answer is among the model's RANK likeliest: 1 for "
+            "its first choice. Other prompts are only asked, which costs little.",
+            rich_help_panel=_FACTS,
+        ),
+    ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan",
+            metavar="",
+            help="Try a small sample, show what the whole would cost, and store nothing.",
+        ),
+    ] = False,
     device: model_options.Device = "auto",
     dtype: model_options.Dtype = "float32",
     revision: model_options.Revision = None,
@@ -118,14 +135,15 @@ def ingest(
     """Find the neurons with which a model recalls a set of facts, and store them.
 
     kndb ingest --model demo-masked --dataset demo --limit 50
-    kndb ingest --model bert-base-multilingual-cased --dataset mpararel --langs en,zh
+    kndb ingest --model bert-base-multilingual-cased --dataset mpararel --langs en,zh --known 1
+    kndb ingest --model demo-masked --dataset demo --plan
 
     Ctrl-C loses nothing: run the same command again to continue.
     """
-    choice = model_options.chosen(model, device, dtype, revision, memory, quiet=quiet)
-    # Here, because only this needs torch and transformers: saves seconds at each start.
-    from kndb_ingest.pipeline import IngestRequest
+    # Here, because reading data sets needs imports that --help does not.
+    from kndb_ingest.request import IngestRequest
 
+    choice = model_options.chosen(model, device, dtype, revision, memory, quiet=quiet)
     request = IngestRequest(
         database=db,
         model=choice,
@@ -140,8 +158,25 @@ def ingest(
         share=share,
         tolerance=tolerance,
         max_nodes=max_nodes,
+        known=known,
     )
+    request.check()
+    if plan:
+        show_plan(request, quiet)
+        return
+    model_options.loading(choice, quiet)
     note(summary(run(request, quiet)), quiet)
+
+
+def show_plan(request: IngestRequest, quiet: bool) -> None:
+    """Print what an ingestion would cost."""
+    model_options.loading(request.model, quiet)
+    # Here, because this imports torch.
+    from kndb_ingest.plan import plan
+
+    with reporting(request.model.label, "prompts", quiet) as report:
+        found = plan(request, report)
+    print(visible(planned(found)))
 
 
 def run(request: IngestRequest, quiet: bool) -> IngestSummary:

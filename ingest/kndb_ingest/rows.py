@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kndb.attribution import Attribution
 from kndb.store.refine import RAW_FLOOR
+from kndb_ingest.outcomes import Outcome
 
 AT_LEAST = 20
 """At least this many of a prompt's highest scores are stored, however low they are."""
@@ -39,29 +40,42 @@ ATTRIBUTIONS = pa.schema(
 )
 
 
-def skipped(prompt_id: int, reason: str) -> dict[str, object]:
-    """The prediction row of a skipped prompt."""
-    return {"prompt_id": prompt_id, "status": "skipped", "reason": reason}
+def prediction_row(prompt_id: int, outcome: Outcome) -> dict[str, object]:
+    """A prompt's row of the table ``prediction``."""
+    return {"prompt_id": prompt_id, **_prediction(outcome)}
 
 
-def failed(prompt_id: int, reason: str | None) -> dict[str, object]:
-    """The prediction row of a prompt for which the model gave numbers that are not finite."""
-    return {"prompt_id": prompt_id, "status": "failed", "reason": reason}
-
-
-def predicted(prompt_id: int, found: Attribution) -> dict[str, object]:
-    """The prediction row of an attributed prompt."""
+def _prediction(outcome: Outcome) -> dict[str, object]:
+    if isinstance(outcome, str):
+        return {"status": "skipped", "reason": outcome}
+    if isinstance(outcome, tuple):
+        answer, rank = outcome
+        return {
+            "status": "unknown",
+            "reason": _beyond(rank),
+            "predicted": answer.first_choice,
+            "p_answer": answer.p,
+            "p_tokens": list(answer.p_tokens),
+            "rank": answer.rank,
+            "n_answer_tokens": len(answer.p_tokens),
+        }
+    if outcome.failed:
+        return {"status": "failed", "reason": outcome.reason}
     return {
-        "prompt_id": prompt_id,
         "status": "done",
-        "p_answer": found.p_answer,
-        "p_tokens": list(found.p_tokens),
-        "rank": found.rank,
-        "predicted": found.predicted,
-        "n_answer_tokens": len(found.p_tokens),
-        "completeness": found.completeness,
-        "score_error": None if math.isnan(found.score_error) else found.score_error,
+        "predicted": outcome.predicted,
+        "completeness": outcome.completeness,
+        "score_error": None if math.isnan(outcome.score_error) else outcome.score_error,
+        "p_answer": outcome.p_answer,
+        "p_tokens": list(outcome.p_tokens),
+        "rank": outcome.rank,
+        "n_answer_tokens": len(outcome.p_tokens),
     }
+
+
+def _beyond(rank: int) -> str:
+    few = "first choice" if rank == 1 else f"first {rank}"
+    return f"the answer is not {'' if rank == 1 else 'among '}the model's {few}"
 
 
 def raw_scores(scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

@@ -21,11 +21,12 @@ class IngestSummary:
         facts: facts with at least one prompt.
         prompts: by language, prompts attributed and prompts skipped.
         skipped: by reason, prompts skipped.
+        unknown: by reason, prompts whose answer the model does not know.
         failed: by what was not finite, how many prompts failed, and one of them.
         unasked: by relation and language, facts none of whose prompts could be asked; most
             first.
-        accuracy: share of the attributed prompts whose answer is the model's first choice; None
-            if no prompt was attributed.
+        accuracy: share of the prompts asked whose answer is the model's first choice; None if no
+            prompt was asked.
         worst_completeness: largest relative completeness residual; None
             if no prompt was attributed.
         worst_score_error: largest estimated error of a prompt's scores; None also for a fixed
@@ -43,6 +44,7 @@ class IngestSummary:
     facts: int
     prompts: dict[str, tuple[int, int]]
     skipped: dict[str, int]
+    unknown: dict[str, int]
     failed: dict[str, tuple[int, str]]
     unasked: dict[tuple[str, str], int]
     accuracy: float | None
@@ -62,7 +64,7 @@ _WHOLE = """
 """
 _PREDICTIONS = """
     SELECT count(DISTINCT fact_id),
-           avg(CAST(rank = 1 AS INT)) FILTER (status = 'done'),
+           avg(CAST(rank = 1 AS INT)) FILTER (rank IS NOT NULL),
            max(completeness), max(score_error),
            (SELECT inexact FROM runs WHERE run_id = $1)
     FROM prediction JOIN prompt USING (prompt_id)
@@ -76,7 +78,7 @@ _LANGUAGES = """
 """
 _REASONS = """
     SELECT reason, count(*) FROM prediction
-    WHERE run_id = ? AND status = 'skipped'
+    WHERE run_id = ? AND status = '{status}'
     GROUP BY reason ORDER BY count(*) DESC, reason
 """
 _FAILED = """
@@ -86,7 +88,7 @@ _FAILED = """
 """
 _UNASKED = """
     WITH own AS (
-        SELECT relation_id, lang, fact_id, bool_or(status = 'done') AS asked
+        SELECT relation_id, lang, fact_id, bool_or(status <> 'skipped') AS asked
         FROM prediction JOIN prompt USING (prompt_id) JOIN fact USING (fact_id)
         WHERE run_id = ? GROUP BY ALL
     )
@@ -117,7 +119,8 @@ def summarise(
             dataset,
             facts,
             {lang: (done, skipped) for lang, done, skipped in rows(_LANGUAGES)},
-            dict(rows(_REASONS)),
+            dict(rows(_REASONS.format(status="skipped"))),
+            dict(rows(_REASONS.format(status="unknown"))),
             {reason: (n, text) for reason, n, text in rows(_FAILED)},
             {(relation, lang): n for relation, lang, n in rows(_UNASKED)},
             accuracy,

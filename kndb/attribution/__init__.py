@@ -3,7 +3,20 @@
 ``attribute`` is the entry point; ``Settings`` and ``PRESETS`` define what it computes.
 """
 
-from kndb.attribution.engine import Attribution, attribute
-from kndb.attribution.settings import PRESETS, Settings, preset
+from typing import TYPE_CHECKING
+
+from kndb.lazy import lazily
 
 __all__ = ["PRESETS", "Attribution", "Settings", "attribute", "preset"]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "kndb.attribution.engine": ("Attribution", "attribute"),
+        "kndb.attribution.settings": ("PRESETS", "Settings", "preset"),
+    },
+)
+
+if TYPE_CHECKING:  # type checkers do not follow __getattr__
+    from kndb.attribution.engine import Attribution, attribute
+    from kndb.attribution.settings import PRESETS, Settings, preset

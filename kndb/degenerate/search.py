@@ -110,9 +110,9 @@ def find_degenerate(request: SearchRequest, progress: Report = silent) -> Search
         seed=request.seed,
     )
     writer = SearchWriter(request.database, run.run_id, request.search_settings(run))
-    stored = writer.begin()
-    left = [fact for fact in facts if fact.key not in stored]
-    if left:
+    begun = writer.begin()
+    left = [fact for fact in facts if fact.key not in begun.done]
+    if left or not begun.finished:  # killed after the last fact, it is still running
         outcomes = (answer(model, fact, request, writer.search_id) for fact in left)
         _store(writer, run.run_id, outcomes, len(facts) - len(left), len(facts), progress)
     seconds = time.monotonic() - started

@@ -16,8 +16,11 @@ from kndb.edit.directions import Tokens, direction, pushes
 from kndb.edit.fit import Fit, fit
 from kndb.edit.plan import EditSettings, Plan
 from kndb.edit.saved_models import stored_rows
+from kndb.edit.weight_rows import read_rows
+from kndb.errors import ModelError
 from kndb.models import LanguageModel, Target
 from kndb.models.asking import Asker
+from kndb.neurons import Neuron
 
 
 class WeightChanges:
@@ -48,11 +51,12 @@ class WeightChanges:
 
         Raises:
             UsageError: the model has no such neuron, or the number format cannot hold the change.
+            ModelError: the stored weights are no longer those of the model.
         """
         if settings.mode in ("suppress", "enhance"):
             return None
         neurons = plan.neurons
-        before = stored_rows(self.folder, self.model, neurons) if self.folder else None
+        before = self._stored(neurons)
         if settings.mode == "erase":
             return erase(self.model, neurons, before)
         change = self._fitted(plan) if settings.mode == "fit" else self._pushed(plan, settings)
@@ -67,6 +71,18 @@ class WeightChanges:
                 if not isinstance(old, str) and not isinstance(new, str):
                     pairs.append((tuple(t.answer for t in old), tuple(t.answer for t in new)))
         return pairs
+
+    def _stored(self, neurons: Sequence[Neuron]) -> Tensor | None:
+        """The neurons' rows as stored; None for a model that is not in a folder."""
+        if self.folder is None:
+            return None
+        rows, own = stored_rows(self.folder, self.model, neurons), read_rows(self.model, neurons)
+        if not torch.equal(rows.to(own.dtype), own):
+            raise ModelError(
+                f"The weights in {self.folder} have changed since they were loaded; run the same "
+                "command again."
+            )
+        return rows
 
     def _pushed(self, plan: Plan, settings: EditSettings) -> Tensor:
         """The change of an update: for each neuron, the sum over its languages."""

@@ -146,7 +146,11 @@ class Asker:
         ]
 
     def stream(
-        self, questions: Iterable[Question], progress: Callable[[int], None] = lambda done: None
+        self,
+        questions: Iterable[Question],
+        progress: Callable[[int], None] = lambda done: None,
+        *,
+        window: int = WINDOW,
     ) -> Iterator[Answer | str]:
         """Like :meth:`ask`, for any number of questions, in order; few are in memory at a time.
 
@@ -155,18 +159,19 @@ class Asker:
         ...         print(question, answer.p)
 
         Args:
-            questions: any iterable; at most :data:`WINDOW` questions are read ahead.
+            questions: any iterable.
             progress: called with the number of questions asked so far.
+            window: how many questions are read ahead and sorted by length together.
 
         Raises:
             ModelError: a single question does not fit in memory.
         """
         waiting, done = iter(questions), 0
-        while window := list(islice(waiting, WINDOW)):
+        while batch := list(islice(waiting, window)):
             if done:
                 release()
-            answers = self.ask(window)
-            done += len(window)
+            answers = self.ask(batch)
+            done += len(batch)
             progress(done)
             yield from answers
 

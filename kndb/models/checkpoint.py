@@ -31,7 +31,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 )
 
-from kndb.errors import ModelError
+from kndb.errors import ModelError, one_line
 from kndb.models.architectures import ARCHITECTURES, Decoder, Encoder, Structure, Unlisted
 
 _TOKENIZERS = (
@@ -323,8 +323,3 @@ def _some(entries: Collection[str]) -> str:
     """
     more = f" and {len(entries) - _NAMED} more" if len(entries) > _NAMED else ""
     return ", ".join(list(entries)[:_NAMED]) + more
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message on one line, cut off if it is long."""
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kndb.models.base import LanguageModel
-from kndb.models.gguf_file import SUFFIX
-from kndb.models.loading import EMBEDDED_MODELS, load_model, locate
+from kndb.models.devices import check_names
+from kndb.models.places import local_files, locate
+
+if TYPE_CHECKING:
+    from kndb.models.base import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,17 @@ class ModelChoice:
     @property
     def is_local(self) -> bool:
         """Whether its files are on this machine, without the hub."""
-        here = Path(self.name)
-        return (
-            self.name in EMBEDDED_MODELS
-            or here.is_dir()
-            or (here.suffix == SUFFIX and here.is_file())
-        )
+        return local_files(self.name) is not None
+
+    def check(self) -> None:
+        """Refuse what is wrong without loading anything, as far as that can be seen.
+
+        Raises:
+            ModelError: a folder or file that is not there, or a misspelt demo model.
+            UsageError: an unknown device or dtype.
+        """
+        check_names(self.device, self.dtype)
+        local_files(self.name)
 
     def load(self) -> LanguageModel[Any]:
         """The model, ready to run.
@@ -70,4 +77,7 @@ class ModelChoice:
             ModelError: it cannot be loaded.
             UsageError: an unknown device or dtype.
         """
+        # Here, because importing torch and transformers takes seconds.
+        from kndb.models.loading import load_model
+
         return load_model(self.name, device=self.device, dtype=self.dtype, revision=self.revision)

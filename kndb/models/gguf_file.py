@@ -13,11 +13,10 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoTokenizer
 
-from kndb.errors import ModelError
+from kndb.errors import ModelError, one_line
 from kndb.models.architectures import Structure
-from kndb.models.checkpoint import check_loaded, class_of, one_line, structure
+from kndb.models.checkpoint import check_loaded, class_of, structure
 
-SUFFIX = ".gguf"
 _NEEDED = ("gguf", "accelerate")  # by Transformers, to read such a file
 
 

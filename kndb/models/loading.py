@@ -8,31 +8,27 @@ from contextlib import contextmanager
 from copy import deepcopy
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 from transformers import AutoTokenizer
 from transformers.activations import NewGELUActivation
 from transformers.utils import logging
 
-from kndb.errors import ModelError, UsageError
+from kndb.errors import ModelError, UsageError, one_line
+from kndb.files import stamps
 from kndb.models.architectures import Decoder, Encoder, Structure, Unlisted
 from kndb.models.base import LanguageModel, ModelInfo
 from kndb.models.causal_lm import CausalLM
-from kndb.models.checkpoint import check_loaded, check_window, one_line, read_checkpoint
+from kndb.models.checkpoint import check_loaded, check_window, read_checkpoint
+from kndb.models.devices import check_names
 from kndb.models.encoder_decoder import SENTINEL, EncoderDecoder, mask_of
 from kndb.models.general import General
-from kndb.models.gguf_file import SUFFIX, load_gguf
+from kndb.models.gguf_file import load_gguf
 from kndb.models.masked_lm import MaskedLM
+from kndb.models.places import locate
 from kndb.models.projections import count_neurons, find_down
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-DEVICES = ("auto", "cpu", "cuda", "mps")
-_EMBEDDED = Path(__file__).parent / "embedded"
-_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken"]
 
 
 def load_model(
@@ -54,16 +50,38 @@ def load_model(
     Raises:
         ModelError: not found, not readable, of an unknown architecture, without safetensors, with
             weights that are missing, of another shape or not finite, or without a mask token
-            (masked) or end token (causal).
+            (masked) or end token (causal), or changed while it was read.
         UsageError: an unknown device or dtype, or a device this machine lacks.
     """
-    if dtype not in DTYPES:
-        raise UsageError(f"There is no dtype {dtype!r}; choose from {', '.join(DTYPES)}.")
+    check_names(device, dtype)
     where = pick_device(device)
     path, name, commit = locate(model, revision)
     load = load_gguf if path.is_file() else _load_folder
-    hf, tokenizer, names = load(path, name, DTYPES[dtype])
-    return adapt(hf.to(where), tokenizer, names, name, commit, weights_hash(path))
+    before = _stamps(path)
+    hf, tokenizer, names = load(path, name, getattr(torch, dtype))
+    hf = _in_memory(hf.to(where))
+    sha256 = weights_hash(path)
+    if _stamps(path) != before:
+        raise ModelError(
+            f"The files of the model {name} changed while they were read; wait until they are "
+            "complete, and run the same command again."
+        )
+    return adapt(hf, tokenizer, names, name, commit, sha256)
+
+
+def _stamps(path: Path) -> dict[Path, tuple[int, int, int]]:
+    return stamps([path] if path.is_file() else path.iterdir())
+
+
+def _in_memory(hf: Any) -> Any:
+    """The model, with its weights copied out of the files, which are mapped into memory at first.
+
+    A file that somebody writes to would otherwise change the model, or crash it.
+    """
+    if hf.device.type == "cpu":
+        for tensor in (*hf.parameters(), *hf.buffers()):
+            tensor.data = tensor.data.clone()
+    return hf
 
 
 def _load_folder(folder: Path, name: str, dtype: torch.dtype) -> tuple[Any, Any, Structure]:
@@ -190,10 +208,8 @@ def pick_device(device: str) -> torch.device:
     """The device of that name; ``auto`` picks the fastest available.
 
     Raises:
-        UsageError: there is no such device, or not on this machine.
+        UsageError: it is not on this machine.
     """
-    if device not in DEVICES:
-        raise UsageError(f"There is no device {device!r}; choose from {', '.join(DEVICES)}.")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         return torch.device(next((name for name, found in there.items() if found), "cpu"))
@@ -202,42 +218,6 @@ def pick_device(device: str) -> torch.device:
             f"The device {device} was requested, but torch finds none on this machine."
         )
     return torch.device(device)
-
-
-def embedded_model(family: Literal["masked", "causal"]) -> Path:
-    """The folder of the demo model ``demo-masked`` or ``demo-causal``."""
-    return _EMBEDDED / f"demo-{family}"
-
-
-EMBEDDED_MODELS = tuple(sorted(folder.name for folder in _EMBEDDED.glob("demo-*")))
-"""Names of the models that come with kndb."""
-
-
-def locate(model: str | Path, revision: str | None = None) -> tuple[Path, str, str]:
-    """The local folder or GGUF file, the name, and the commit (empty if ``model`` is a path).
-
-    A demo model's name always means that model, even if there is a folder of the same name.
-
-    Raises:
-        ModelError: it is not a folder or GGUF file and cannot be downloaded from the hub.
-    """
-    folder = _EMBEDDED / model if str(model) in EMBEDDED_MODELS else Path(model)
-    if folder.is_dir():
-        return folder, folder.resolve().name, ""
-    if folder.suffix == SUFFIX:
-        if not folder.is_file():
-            raise ModelError(f"There is no GGUF file {model}; give the path of one.")
-        return folder, folder.name, ""
-    if folder.is_absolute() or str(model).startswith("."):
-        raise ModelError(f"There is no model folder {model}; give a folder or a hub identifier.")
-    try:
-        found = Path(snapshot_download(str(model), revision=revision, allow_patterns=_FILES))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as e:
-        raise ModelError(
-            f"There is no folder {model}, and no such model could be downloaded from the hub: "
-            f"{one_line(e)}"
-        ) from e
-    return found, str(model), found.name
 
 
 def weights_hash(folder: Path) -> str:

@@ -67,6 +67,10 @@ class DatasetRow(Protocol):
         """SHA-256 of the files."""
 
 
+KEYS = {"run": "run_id", "degenerate_search": "search_id"}
+"""The tables of long work, and what identifies their rows."""
+
+
 def utc_now() -> datetime:
     """The current time in UTC, without a zone, because DuckDB's TIMESTAMP has none."""
     return datetime.now(UTC).replace(tzinfo=None)
@@ -148,8 +152,7 @@ def require(connection: duckdb.DuckDBPyConnection, path: str | Path, table: str,
     Raises:
         DatabaseError: it is not there.
     """
-    name = {"run": "run_id", "degenerate_search": "search_id"}[table]
-    if not connection.execute(f"FROM {table} WHERE {name} = ?", [key]).fetchall():
+    if not connection.execute(f"FROM {table} WHERE {KEYS[table]} = ?", [key]).fetchall():
         raise DatabaseError(
             f"{path} no longer has what this command is working on: the file was replaced, or a "
             "run deleted; run the same command again to start over."

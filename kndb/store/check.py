@@ -85,7 +85,11 @@ class _Rule(NamedTuple):
 _RULES = (
     _Rule("run", "have an unknown status", "status NOT IN ('running', 'interrupted', 'finished')"),
     _Rule("run", "are finished without a time", "status = 'finished' AND finished_at IS NULL"),
-    _Rule("prediction", "have an unknown status", "status NOT IN ('done', 'skipped', 'failed')"),
+    _Rule(
+        "prediction",
+        "have an unknown status",
+        "status NOT IN ('done', 'skipped', 'unknown', 'failed')",
+    ),
     _Rule("prediction", "have no reason", "status <> 'done' AND reason IS NULL"),
     _Rule("prediction", "have a probability outside 0 to 1", "NOT p_answer BETWEEN 0 AND 1"),
     _Rule("prediction", "have a rank below 1", "rank < 1"),
@@ -127,8 +131,9 @@ _RULES = (
     _Rule(
         "prediction",
         "are done without scores",
-        "status = 'done' AND NOT EXISTS (FROM attribution AS own "
-        "WHERE own.run_id = prediction.run_id AND own.prompt_id = prediction.prompt_id)",
+        "prediction.status = 'done' AND preset <> 'imported' AND NOT EXISTS (FROM attribution AS "
+        "own WHERE own.run_id = prediction.run_id AND own.prompt_id = prediction.prompt_id)",
+        "JOIN run USING (run_id)",
     ),
 )
 

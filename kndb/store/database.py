@@ -95,7 +95,12 @@ def connect(
     if write:
         return _connect_writer(path, create, wait)
     connection = _open(path, write=False, wait=wait, memory=memory)
-    if _current(connection, path) == HEAD:
+    try:
+        found = _current(connection, path)
+    except DatabaseError:
+        connection.close()  # while it is open, this process sees the file as it is now
+        raise
+    if found == HEAD:
         return connection
     connection.close()
     upgrade(path, wait=wait)
@@ -125,6 +130,21 @@ def transaction(
                 raise
             raise KeyboardInterrupt from error
         # Closing the connection rolls back anything uncommitted.
+
+
+def check_creatable(path: str | Path, *, wait: float = 10.0) -> None:
+    """Refuse a path at which no database can be made or continued. Writes nothing.
+
+    Raises:
+        DatabaseError: as ``connect`` for writing.
+    """
+    path = Path(path)
+    _check_file(path, create=True)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise DatabaseError(f"{path} cannot be written; give another path with --db.")
+    if path.exists():
+        with _open(path, write=False, wait=wait) as connection:
+            _current(connection, path, may_be_empty=True)
 
 
 def connect_as_it_is(path: str | Path, *, wait: float = 10.0) -> duckdb.DuckDBPyConnection:
@@ -210,6 +230,18 @@ def _check_file(path: Path, *, create: bool) -> None:
         )
     if path.exists() and not path.is_file():  # opening a pipe would wait for ever
         raise DatabaseError(f"{path} is a pipe or a device; give the path of a database file.")
+    if path.exists() and not _may_be_database(path):
+        raise DatabaseCorrupt(f"{path} is not a kndb database; give the path of one.")
+
+
+def _may_be_database(path: Path) -> bool:
+    """Whether the file is empty or begins as DuckDB's do; others it may take for data to read."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return True  # DuckDB says why it cannot be opened
+    return not start or start[8:] == b"DUCK"
 
 
 def _connect_writer(path: Path, create: bool, wait: float) -> duckdb.DuckDBPyConnection:

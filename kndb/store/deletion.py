@@ -84,15 +84,21 @@ def delete_run(path: str | Path, run_id: int, *, wait: float = 60.0) -> bool:
         DatabaseError: the database cannot be written.
     """
     with transaction(path, wait=wait) as connection:
-        state = "SELECT status, process FROM run WHERE run_id = ?"
-        for status, process in connection.execute(state, [run_id]).fetchall():
-            if status == "running" and process and not is_gone(process):
+        for (process,) in connection.execute(_PROCESSES, {"run": run_id}).fetchall():
+            if process and not is_gone(process):
                 raise UsageError(
                     f"A process is working on run {run_id}; wait until it has finished, or end it."
                 )
         for table, condition in _OWN.items():
             connection.execute(f"DELETE FROM {table} WHERE {condition}", {"run": run_id})
     return compact(path)
+
+
+_PROCESSES = """
+    SELECT process FROM run WHERE run_id = $run AND status = 'running'
+    UNION ALL
+    SELECT process FROM degenerate_search WHERE run_id = $run AND status = 'running'
+"""
 
 
 def compact(path: str | Path) -> bool:

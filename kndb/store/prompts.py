@@ -102,3 +102,9 @@ def read_prompts(path: str | Path, run_id: int) -> list[StoredPrompt]:
     """
     with connect(path) as connection:
         return prompts_of(connection, run_id)
+
+
+def settled_prompts(connection: duckdb.DuckDBPyConnection, run_id: int) -> frozenset[int]:
+    """Ids of the prompts that a run has dealt with: attributed, unknown, failed or skipped."""
+    rows = connection.execute("SELECT prompt_id FROM prediction WHERE run_id = ?", [run_id])
+    return frozenset(prompt_id for (prompt_id,) in rows.fetchall())

@@ -16,6 +16,7 @@ import duckdb
 
 from kndb.errors import NotFound, UsageError
 from kndb.notes import note
+from kndb.store.catalogue import KEYS
 from kndb.store.database import connect
 from kndb.store.processes import is_gone
 
@@ -81,10 +82,16 @@ def read_runs(
     return [StoredRun(**{**each, "settings": json.loads(each["settings"])}) for each in values]
 
 
-def killed_runs(connection: duckdb.DuckDBPyConnection) -> frozenset[int]:
-    """Runs that are stored as running, but whose process has ended without a word."""
-    rows = connection.execute("SELECT run_id, process FROM run WHERE status = 'running'").fetchall()
-    return frozenset(run_id for run_id, process in rows if is_gone(process))
+def killed(connection: duckdb.DuckDBPyConnection, table: str) -> frozenset[int]:
+    """Runs or searches that are stored as running, but whose process has ended without a word.
+
+    Args:
+        connection: to the database.
+        table: ``run`` or ``degenerate_search``.
+    """
+    sql = f"SELECT {KEYS[table]}, process FROM {table} WHERE status = 'running'"
+    rows = connection.execute(sql).fetchall()
+    return frozenset(key for key, process in rows if is_gone(process))
 
 
 def find_run(
@@ -177,7 +184,7 @@ def _unfinished(
         return None
     found, status, done = row
     going = "still going on" if status == "running" else "interrupted"
-    if found in killed_runs(connection):
+    if found in killed(connection, "run"):
         going = "interrupted"
     note(
         f"Run {found} is {going}: {done:,} prompts are done so far; the same `kndb ingest` "

@@ -124,7 +124,12 @@ prediction = Table(
     metadata,
     _column("run_id", BigInteger, "The run."),
     _column("prompt_id", BigInteger, "The prompt."),
-    _column("status", Text, "done, skipped or failed: the model's numbers were not finite."),
+    _column(
+        "status",
+        Text,
+        "done, skipped, unknown (the model ranks the answer too low) or failed (its numbers were "
+        "not finite).",
+    ),
     _optional("reason", Text, "Why the prompt was skipped, or what failed; empty when done."),
     _optional("p_answer", Double, "Probability of the answer; several tokens: their mean."),
     _optional("p_tokens", ARRAY(Double), "Probability of each token of the answer."),
@@ -208,6 +213,12 @@ degenerate_search = Table(
     _column("started_at", DateTime, "When it first started, UTC."),
     _optional("finished_at", DateTime, "When it finished, UTC."),
     _column("kndb_version", Text, "Version of kndb that started it."),
+    _optional(
+        "process",
+        Text,
+        "Machine, boot, container, number and start of the process that works on it; empty if none "
+        "does.",
+    ),
     comment="One search for degenerate sets with one set of settings.",
 )
 

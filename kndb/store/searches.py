@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
@@ -19,6 +19,7 @@ from kndb.store.catalogue import require, utc_now
 from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
 from kndb.store.lookup import Names, find_facts, find_relations
+from kndb.store.processes import this_process
 from kndb.store.prompts import prompts_of
 
 if TYPE_CHECKING:
@@ -113,6 +114,15 @@ def _check_langs(asked: Sequence[str], known: set[str]) -> None:
         )
 
 
+class Begun(NamedTuple):
+    """A search as found or created."""
+
+    finished: bool
+    """Whether it was finished; it may be extended by other facts."""
+    done: frozenset[Key]
+    """The facts and languages it already has."""
+
+
 class SearchWriter:
     """Writes one search into the database at ``path``.
 
@@ -135,17 +145,21 @@ class SearchWriter:
         self.search_id = content_id("degenerate_search", run_id, self.settings)
         self._wait = wait
 
-    def begin(self) -> frozenset[Key]:
-        """Find or create the search, and return the facts and languages it already has.
+    def begin(self) -> Begun:
+        """Find or create the search.
 
         Raises:
             DatabaseError: the database cannot be opened for writing.
         """
         values = [self.search_id, self.run_id, self.settings, utc_now(), version("kndb")]
         with transaction(self.path, wait=self._wait) as connection:
-            connection.execute(_BEGIN, [*values, self.search_id])
+            require(connection, self.path, "run", self.run_id)
+            connection.execute(_BEGIN, [*values, this_process(), self.search_id])
+            sql = "SELECT status = 'finished' FROM degenerate_search WHERE search_id = ?"
+            ((finished,),) = connection.execute(sql, [self.search_id]).fetchall()
             sql = "SELECT fact_id, lang FROM degenerate_fact WHERE search_id = ?"
-            return frozenset(connection.execute(sql, [self.search_id]).fetchall())
+            done = connection.execute(sql, [self.search_id]).fetchall()
+        return Begun(finished, frozenset(done))
 
     def append(self, facts: pa.Table, sets: pa.Table, members: pa.Table, subsets: pa.Table) -> None:
         """Store some facts with their sets, in one transaction.
@@ -167,17 +181,19 @@ class SearchWriter:
     def mark(self, status: str) -> None:
         """Set the search's status: ``running``, ``interrupted`` or ``finished``."""
         finished = utc_now() if status == "finished" else None
+        process = this_process() if status == "running" else None
         with transaction(self.path, wait=self._wait) as connection:
             connection.execute(
-                "UPDATE degenerate_search SET status = ?, finished_at = ? WHERE search_id = ?",
-                [status, finished, self.search_id],
+                "UPDATE degenerate_search SET status = ?, finished_at = ?, process = ? "
+                "WHERE search_id = ?",
+                [status, finished, process, self.search_id],
             )
 
 
 _BEGIN = """
     INSERT INTO degenerate_search BY NAME
     SELECT ? AS search_id, ? AS run_id, ? AS settings, 'running' AS status,
-           CAST(? AS TIMESTAMP) AS started_at, ? AS kndb_version
+           CAST(? AS TIMESTAMP) AS started_at, ? AS kndb_version, ? AS process
     WHERE NOT EXISTS (FROM degenerate_search WHERE search_id = ?)
 """
 _FRESH = "SEMI JOIN fresh USING (search_id, fact_id, lang)"

@@ -66,6 +66,7 @@ RUNS = View(
         "facts": "Facts with at least one prompt done.",
         "done": "Prompts done.",
         "skipped": "Prompts skipped.",
+        "unknown": "Prompts not attributed, as the model does not know the answer.",
         "failed": "Prompts for which the model's numbers were not finite.",
         "accuracy": "Share of the done prompts with the answer as the model's first choice.",
         "completeness": "Worst relative completeness residual.",
@@ -82,8 +83,9 @@ RUNS = View(
            count(DISTINCT prompt.fact_id) FILTER (prediction.status = 'done') AS facts,
            count(*) FILTER (prediction.status = 'done') AS done,
            count(*) FILTER (prediction.status = 'skipped') AS skipped,
+           count(*) FILTER (prediction.status = 'unknown') AS unknown,
            count(*) FILTER (prediction.status = 'failed') AS failed,
-           avg(CAST(prediction.rank = 1 AS INTEGER)) FILTER (prediction.status = 'done')
+           avg(CAST(prediction.rank = 1 AS INTEGER)) FILTER (prediction.rank IS NOT NULL)
                AS accuracy,
            max(prediction.completeness) AS completeness,
            max(prediction.score_error) AS score_error,
@@ -115,8 +117,8 @@ PREDICTIONS = View(
         "n_answer_tokens": "Number of tokens of the answer.",
         "completeness": "Worst relative completeness residual.",
         "score_error": "Estimated relative error of the scores.",
-        "status": "done, skipped or failed.",
-        "reason": "Why the prompt was skipped, or what failed.",
+        "status": "done, skipped, unknown to the model, or failed.",
+        "reason": "Why the prompt was skipped or not attributed, or what failed.",
         **_RUN_COLUMNS,
     },
     """
@@ -248,6 +250,37 @@ DEGENERATE_SETS = View(
     """,
 )
 
+SEARCHES = View(
+    "searches",
+    "Searches for degenerate sets, with counts.",
+    {
+        "search_id": "The search.",
+        **_RUN_COLUMNS,
+        "status": "running, interrupted or finished.",
+        "done": "Facts that were searched, each language by itself.",
+        "skipped": "The same, skipped.",
+        "found": "Degenerate sets.",
+        "found_control": "Random sets that meet the criterion.",
+        "settings": "All settings, as JSON.",
+        "started_at": "When it first started, UTC.",
+        "finished_at": "When it finished, UTC.",
+        "kndb_version": "Version of kndb that started it.",
+    },
+    """
+    SELECT search_id, model.name AS model, search.run_id, search.status,
+           count(*) FILTER (fact.status = 'done') AS done,
+           count(*) FILTER (fact.status = 'skipped') AS skipped,
+           coalesce(sum(fact.n_found), 0)::BIGINT AS found,
+           coalesce(sum(fact.n_control_found), 0)::BIGINT AS found_control,
+           search.settings, search.started_at, search.finished_at, search.kndb_version
+    FROM degenerate_search AS search
+    JOIN run ON run.run_id = search.run_id
+    JOIN model USING (model_id)
+    LEFT JOIN degenerate_fact AS fact USING (search_id)
+    GROUP BY ALL
+    """,
+)
+
 EDITS = View(
     "edits",
     "The ledger: every edit, and how well it did.",
@@ -328,6 +361,7 @@ VIEWS = (
     KNOWLEDGE_NEURONS,
     LANGUAGE_OVERLAPS,
     DEGENERATE_SETS,
+    SEARCHES,
     EDITS,
     EDIT_MEASURES,
 )

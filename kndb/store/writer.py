@@ -8,7 +8,8 @@ work. Computes no scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from kndb.store.catalogue import (
 )
 from kndb.store.database import transaction
 from kndb.store.processes import this_process
+from kndb.store.prompts import settled_prompts
 from kndb.store.refine import REFINED, check_thresholds
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Run:
     status: str
     """``running``, or ``finished`` if nothing is left to do."""
     done: frozenset[int]
-    """Ids of the prompts already predicted or skipped."""
+    """Ids of the prompts that have a row already, whatever became of them."""
     tau: float | None
     """Threshold its knowledge neurons were refined with; None before refinement."""
     share: float | None
@@ -83,7 +85,7 @@ class Writer:
             insert_facts(connection, ids.dataset_id(dataset.sha256), relations, facts, prompts)
             _resume(connection, run_id)
             status, tau, share = _state(connection, run_id)
-            return Run(run_id, status, _done(connection, run_id), tau, share)
+            return Run(run_id, status, settled_prompts(connection, run_id), tau, share)
 
     def append(self, run_id: int, predictions: pa.Table, attributions: pa.Table) -> None:
         """Store a batch of prompts with their raw scores, in one transaction.
@@ -116,10 +118,29 @@ class Writer:
         """
         check_thresholds(tau, share)
         thresholds = {"runs": [run_id], "facts": None, "tau": tau, "share": share}
+        with self._finishing(run_id, tau, share) as connection:
+            connection.execute(_REFINE, thresholds)
+
+    def finish_with(self, run_id: int, neurons: pa.Table) -> None:
+        """Store knowledge neurons that were not refined from scores, and mark the run finished.
+
+        Args:
+            run_id: the run.
+            neurons: ``fact_id, lang, layer, neuron``.
+        """
+        with self._finishing(run_id, None, None) as connection:
+            connection.register("new_neurons", neurons)
+            connection.execute(_GIVEN, [run_id])
+
+    @contextmanager
+    def _finishing(
+        self, run_id: int, tau: float | None, share: float | None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A transaction for the run's knowledge neurons, which also marks the run finished."""
         with transaction(self.path, wait=self._wait) as connection:
             require(connection, self.path, "run", run_id)
             connection.execute("DELETE FROM knowledge_neuron WHERE run_id = ?", [run_id])
-            connection.execute(_REFINE, thresholds)
+            yield connection
             connection.execute(_FINISH, [utc_now(), tau, share, run_id])
 
     def mark(self, run_id: int, status: str) -> None:
@@ -150,6 +171,11 @@ _REFINE = f"""
     {REFINED}
     ORDER BY fact_id, lang, layer, neuron
 """
+_GIVEN = """
+    INSERT INTO knowledge_neuron BY NAME
+    SELECT ? AS run_id, fact_id, lang, layer, neuron FROM new_neurons
+    ORDER BY fact_id, lang, layer, neuron
+"""
 _FINISH = """
     UPDATE run SET status = 'finished', finished_at = ?, tau = ?, share = ?, process = NULL
     WHERE run_id = ?
@@ -169,8 +195,3 @@ def _state(
     row = connection.execute("SELECT status, tau, share FROM run WHERE run_id = ?", [run_id])
     (state,) = row.fetchall()
     return state
-
-
-def _done(connection: duckdb.DuckDBPyConnection, run_id: int) -> frozenset[int]:
-    rows = connection.execute("SELECT prompt_id FROM prediction WHERE run_id = ?", [run_id])
-    return frozenset(prompt_id for (prompt_id,) in rows.fetchall())

@@ -11,7 +11,7 @@ import torch
 from attribution.naive import Naive
 from kndb.attribution import PRESETS, Settings, attribute
 from kndb.models import LanguageModel, load_model
-from kndb.models.loading import embedded_model
+from kndb.models.places import embedded_model
 from kndb_ingest.demo import Family
 
 PROMPTS = [("The capital of France is [MASK].", "Paris"), ("法国的首都是[MASK]。", "巴黎")]

@@ -12,7 +12,7 @@ from kndb_cli.demo import demo
 from kndb_cli.main import application
 from kndb_ingest.datasets import read_dataset
 from kndb_ingest.demo import facts_path
-from kndb_ingest.pipeline import IngestRequest
+from kndb_ingest.request import IngestRequest
 
 PROGRAM = get_command(application([]))
 LIMIT = signature(demo).parameters["limit"].default

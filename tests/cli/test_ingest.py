@@ -32,8 +32,9 @@ def dataset(tmp_path_factory):
 @pytest.fixture
 def ingest(model, dataset, tmp_path, capsys):
     def run(*args):
-        given = ("--model", str(model), "--dataset", str(dataset), "--db", str(tmp_path / "a.db"))
-        code = main(["ingest", *given, *args])
+        given = ("--dataset", str(dataset), "--db", str(tmp_path / "a.db"))
+        default = () if "--model" in args else ("--model", str(model))
+        code = main(["ingest", *given, *default, *args])
         out, err = capsys.readouterr()
         return code, out, err
 

@@ -20,7 +20,8 @@ from kndb.degenerate.search import SearchRequest, find_degenerate
 from kndb.errors import DatabaseMissing, NotFound, UsageError
 from kndb.models import ModelChoice
 from kndb.store.searches import facts_to_search
-from kndb_ingest.pipeline import IngestRequest, ingest
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest
 from pausing import READY, paused
 from same_rows import assert_same_rows
 from saved_models import save, saved

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from kndb.edit.changes import WeightChanges
 from kndb.edit.deltas import Delta, erase, update
 from kndb.edit.directions import direction
 from kndb.edit.editor import Editor, edited
+from kndb.edit.plan import EditSettings, Plan
+from kndb.edit.selection import Part
 from kndb.edit.weight_rows import read_rows
 from kndb.errors import KndbError, ModelError, UsageError
-from kndb.models import LanguageModel
+from kndb.models import LanguageModel, load_model
 from kndb.models.architectures import ARCHITECTURES
+from kndb.models.asking import Asker
 from kndb.models.loading import adapt
 from kndb.neurons import Neuron
+from kndb.store.edit_source import StoredFact
+from saved_models import save
 from tiny import hf_model, tokenizer_of
 
 NEURONS = [Neuron(0, 3), Neuron(2, 47)]
@@ -62,6 +69,18 @@ def test_undo_is_bit_for_bit(architecture: str, tied: bool, dtype: torch.dtype) 
     for one in applied:
         editor.undo(one)
     assert same(bits(model), before)
+
+
+def test_weights_that_changed_in_their_folder_are_refused(tmp_path: Path) -> None:
+    model = load_model(save(hf_model("bert"), tmp_path / "m"))
+    changes = WeightChanges(model, Asker(model), tmp_path / "m")
+    settings = EditSettings("erase")
+    fact = StoredFact(1, "P36:Q1", "P36", "Q2")
+    plan = Plan(fact, "en", ("en",), None, (Part(tuple(NEURONS), ("en",)),), (), (), None)
+    assert changes.delta(plan, settings) is not None
+    save(hf_model("bert", seed=1), tmp_path / "m")
+    with pytest.raises(ModelError, match="have changed since they were loaded; run the same"):
+        changes.delta(plan, settings)
 
 
 @pytest.mark.parametrize("architecture", ["bert", "gpt2", "llama", "gpt_neox", "distilbert"])

@@ -71,7 +71,9 @@ def test_a_search_that_has_just_begun_hides_no_finished_one(tmp_path: Path) -> N
     path = tmp_path / "k.duckdb"
     add_search(path, plant(path, FACTS))
     found = groups(path).rows()
-    begun = "INSERT INTO degenerate_search SELECT 2, run_id, '{}', 'running', now(), NULL, '0' "
+    begun = (
+        "INSERT INTO degenerate_search SELECT 2, run_id, '{}', 'running', now(), NULL, '0', NULL "
+    )
     with connect(path, write=True) as connection:
         connection.execute(begun + "FROM degenerate_search")
     assert groups(path).rows() == found != []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,8 @@ from kndb.errors import ModelError, UsageError
 from kndb.models import ModelChoice
 from kndb_cli.output.ingest_summary import summary
 from kndb_ingest import pipeline
-from kndb_ingest.pipeline import IngestRequest, ingest
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest
 from kndb_ingest.rows import raw_scores
 from pausing import READY, paused
 from same_rows import assert_same_rows
@@ -118,6 +120,26 @@ def test_a_prompt_that_overflows_fails_and_the_run_goes_on(
     assert (run["status"], run["done"], run["failed"], run["skipped"]) == ("finished", 4, 2, 6)
     assert rows == [("en", reason, None)]
     assert scores == [(0,)]
+
+
+def test_files_that_change_under_a_running_ingest_change_nothing(
+    models: dict[str, Path], facts: Path, tmp_path: Path
+) -> None:
+    """Model and data were read before; what is run next is another model, and another data set."""
+    folder = tmp_path / "tiny-bert"
+    shutil.copytree(models["bert"], folder)
+    still, moving = tmp_path / "still.duckdb", tmp_path / "moving.duckdb"
+    ingest(IngestRequest(still, ModelChoice(str(folder)), str(facts), preset=FIXED))
+
+    def overwrite(done: int, total: int) -> None:
+        if not done:
+            facts.write_text("")
+            weights = folder / "model.safetensors"
+            weights.write_bytes(weights.read_bytes()[:-4096] + bytes(4096))
+
+    request = IngestRequest(moving, ModelChoice(str(folder)), str(facts), preset=FIXED)
+    ingest(request, overwrite)
+    assert_same_rows(moving, still, ("model", "dataset", "prediction", "attribution"))
 
 
 def test_running_again_does_nothing(models: dict[str, Path], facts: Path, tmp_path: Path) -> None:

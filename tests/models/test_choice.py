@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import kndb
-from kndb.models.loading import EMBEDDED_MODELS, embedded_model
+from kndb.models.places import EMBEDDED_MODELS, embedded_model
 
 
 def test_a_demo_model_loads_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

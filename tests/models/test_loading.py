@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kndb.errors import ModelError, UsageError
-from kndb.models import load_model
+from kndb.models import load_model, loading
+from kndb.models.loading import weights_hash
 from tiny import hf_model, tokenizer_of
 
 
@@ -118,7 +119,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_a_hub_name_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match="no such model could be downloaded from the hub"):
+    with pytest.raises(ModelError, match="nobody/nothing, and the hub cannot be reached"):
         load_model("nobody/nothing")
 
 
@@ -126,4 +127,31 @@ def test_a_folder_without_its_files(folder: Path) -> None:
     shutil.rmtree(folder)
     folder.mkdir()
     with pytest.raises(ModelError, match=r"config\.json"):
+        load_model(folder)
+
+
+def test_a_loaded_model_does_not_change_with_its_files(folder: Path) -> None:
+    """Weights are mapped into memory while they are read; they must not stay so."""
+    model = load_model(folder)
+    before = {name: value.clone() for name, value in model.hf.state_dict().items()}
+    weights = folder / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.seek(weights.stat().st_size // 2)
+        file.write(bytes(weights.stat().st_size // 2))
+    assert all(torch.equal(value, before[name]) for name, value in model.hf.state_dict().items())
+    weights.write_bytes(b"")  # reading a mapping past its end would kill the process
+    assert all(torch.equal(value, before[name]) for name, value in model.hf.state_dict().items())
+
+
+def test_files_that_change_while_they_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights of one model must not be stored under the hash of another."""
+
+    def hash_of_another(path: Path) -> str:
+        hf_model("bert", seed=1).save_pretrained(path)
+        return weights_hash(path)
+
+    monkeypatch.setattr(loading, "weights_hash", hash_of_another)
+    with pytest.raises(ModelError, match="tiny-bert changed while they were read; wait until"):
         load_model(folder)

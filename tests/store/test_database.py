@@ -144,6 +144,19 @@ def test_a_database_left_empty_by_a_crash_is_filled_by_the_next_writer(tmp_path:
     assert begin(Writer(path)).status == "running"
 
 
+def test_a_refused_database_is_not_kept_open(tmp_path: Path) -> None:
+    """DuckDB would go on showing this process the file that was refused."""
+    path = tmp_path / "k.duckdb"
+    duckdb.connect(str(path)).close()
+    with pytest.raises(DatabaseCorrupt) as refused:
+        connect(path)
+    path.unlink()
+    finished_run(path)
+    with connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM run").fetchall() == [(1,)]
+    assert refused.value
+
+
 def test_a_newer_database_is_refused_with_both_versions(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     finished_run(path)

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 import kndb
+from kndb.errors import UsageError
 from kndb.store import processes
+from kndb.store.deletion import delete_run
 from kndb.store.processes import is_gone, this_process
+from kndb.store.searches import SearchWriter
 from kndb.store.writer import Writer
 from small_store import begin, scored_run
 
@@ -23,19 +26,23 @@ WORK = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from kndb.store.processes import this_process
+from kndb.store.searches import SearchWriter
 from kndb.store.writer import Writer
 from small_store import begin
-begin(Writer(sys.argv[1]))
+run = begin(Writer(sys.argv[1]))
+if sys.argv[3] == "search":
+    Writer(sys.argv[1]).finish(run.run_id, 0.2, 0.5)
+    SearchWriter(sys.argv[1], run.run_id, {}).begin()
 print(this_process(), flush=True)
 sys.stdin.read()
 """
 
 
 @contextmanager
-def working(path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process that has begun a run, and what it calls itself."""
+def working(path: Path, job: str = "run") -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that has begun a run, or a search in one, and what it calls itself."""
     with subprocess.Popen(
-        [sys.executable, "-c", WORK, str(path), str(HERE)],
+        [sys.executable, "-c", WORK, str(path), str(HERE), job],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -63,6 +70,33 @@ def test_a_killed_run_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     assert statuses(path) == ["running"]
     Writer(path).finish(run.run_id, 0.2, 0.5)
     assert statuses(path) == ["finished"]
+
+
+def test_a_killed_search_is_interrupted_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+
+    def search() -> tuple[str, int]:
+        with kndb.open(path) as database:
+            (row,) = database.searches().to_dicts()
+        return row["status"], row["run_id"]
+
+    with working(path, "search") as (process, _):
+        state, run_id = search()
+        assert state == "running"
+        with pytest.raises(UsageError, match="A process is working on run"):
+            delete_run(path, run_id)
+        process.kill()
+        process.wait()
+        assert search()[0] == "interrupted"
+    writer = SearchWriter(path, run_id, {})
+    writer.begin()
+    writer.mark("running")
+    assert search()[0] == "running"
+    writer.mark("finished")
+    assert search()[0] == "finished"
+    with kndb.open(path) as database:
+        assert database.sql("SELECT process FROM degenerate_search").rows() == [(None,)]
+    delete_run(path, run_id)
 
 
 def test_an_interrupted_run_belongs_to_no_process(tmp_path: Path) -> None:

@@ -189,5 +189,6 @@ def _edit(request: EditRequest, jobs: Any, total: int, quiet: bool) -> EditSumma
     from kndb.edit.batch import edit as make
 
     kept = "Finished work is stored; run the same command again to continue."
+    model_options.loading(request.model, quiet)
     with resumable(kept, quiet), reporting(request.model.label, "edits", quiet) as report:
         return make(request, jobs, total, report)

@@ -12,7 +12,7 @@ from kndb.progress import Report
 from kndb_cli import options
 from kndb_cli.errors import resumable
 from kndb_cli.options.evaluation import Replicates, Seed
-from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
+from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output.progress import reporting
 from kndb_cli.output.terminal import note
 
@@ -72,6 +72,7 @@ def all_(
         seed=seed,
         fresh=fresh,
     )
+    loading(choice, quiet)
     with resumable("Finished work is stored; run the same command again to continue.", quiet):
         written = write_report(request, progress)
     if written.kept:

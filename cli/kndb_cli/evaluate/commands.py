@@ -9,7 +9,7 @@ from kndb_cli.evaluate.all_ import all_
 from kndb_cli.evaluate.neurons import faithfulness, localisation
 from kndb_cli.evaluate.tables import crosslingual, degenerate, overall, show
 from kndb_cli.options.evaluation import Replicates, Seed
-from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
+from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import choose
 from kndb_cli.output.progress import reporting
 
@@ -64,6 +64,7 @@ def factcheck(
         replicates=replicates,
         seed=seed,
     )
+    loading(choice, quiet)
     with reporting(choice.label, "claims", quiet) as report:
         rows = evaluation.evaluate(request, report)
     table = as_table(rows, {})

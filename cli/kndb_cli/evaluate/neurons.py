@@ -11,7 +11,7 @@ from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.evaluate.tables import overall, show
 from kndb_cli.options.evaluation import Replicates, Seed
-from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
+from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import Output, choose
 from kndb_cli.output.progress import reporting
 from kndb_cli.output.terminal import note
@@ -79,6 +79,7 @@ def localisation(
         replicates=replicates,
         seed=seed,
     )
+    loading(choice, quiet)
     with reporting(choice.label, "facts", quiet) as report:
         table = evaluation.evaluate(request, report)
     _show(table, _LOCALISATION, target)
@@ -130,6 +131,7 @@ def faithfulness(
         replicates=replicates,
         seed=seed,
     )
+    loading(choice, quiet)
     with reporting(choice.label, "neurons", quiet) as report:
         table = evaluation.evaluate(request, report)
     _show(table, _for_people(table), target)

@@ -14,7 +14,7 @@ from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.errors import ExitCode
 from kndb_cli.factcheck.claims_input import opened
-from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen
+from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import choose, emit
 from kndb_cli.output.progress import reporting
 from kndb_cli.output.rows import Listing
@@ -147,6 +147,7 @@ def check(
     # Deferred: torch and transformers take seconds to import and --help does not need them.
     from kndb.factcheck import FactChecker
 
+    loading(choice, quiet)
     checker = FactChecker(
         db,
         choice.load(),
@@ -239,6 +240,7 @@ def calibrate(
         objective=maximise,
         wrong=wrong,
     )
+    loading(choice, quiet)
     with reporting(choice.label, "claims", quiet) as report:
         found = choose_thresholds(request, report)
     emit(_thresholds(found), target)

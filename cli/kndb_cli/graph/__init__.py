@@ -12,5 +12,5 @@ app = typer.Typer(
     help="Overlaps between languages, degenerate groups, graphs and pictures.",
 )
 
-for _command in ("overlap", "degenerate", "groups", "export", "plot"):
+for _command in ("overlap", "degenerate", "searches", "groups", "export", "plot"):
     app.add_typer(import_module(f"kndb_cli.graph.{_command}").app)

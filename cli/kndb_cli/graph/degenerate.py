@@ -166,6 +166,7 @@ def search(request: SearchRequest, quiet: bool) -> SearchSummary:
     from kndb.degenerate.search import find_degenerate
 
     kept = "Finished work is stored; run the same command again to continue."
+    model_options.loading(request.model, quiet)
     with resumable(kept, quiet), reporting(request.model.label, "fact-languages", quiet) as report:
         return find_degenerate(request, report)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from kndb.models.choice import ModelChoice
 from kndb_cli.output.terminal import note
-
-if TYPE_CHECKING:
-    from kndb.models import ModelChoice
 
 _MODEL = "How the model runs"
 
@@ -68,14 +66,17 @@ def chosen(
     *,
     quiet: bool,
 ) -> ModelChoice:
-    """The model chosen by these options, after a note that it is being loaded.
+    """The model chosen by these options; a name that cannot be right is refused.
 
-    With ``--quiet`` there is no note, and a download shows no bars. ``memory`` is in MiB.
+    With ``--quiet`` a download shows no bars. ``memory`` is in MiB.
     """
-    note(f"Loading {model} ...", quiet)
     if quiet:
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read when the hub's client is imported
-    # Deferred: torch and transformers take seconds, and --help needs neither.
-    from kndb.models import ModelChoice
+    choice = ModelChoice(model, device, dtype, revision, None if memory is None else memory * 2**20)
+    choice.check()
+    return choice
 
-    return ModelChoice(model, device, dtype, revision, None if memory is None else memory * 2**20)
+
+def loading(choice: ModelChoice, quiet: bool) -> None:
+    """Note that the model is being loaded, once everything else has been checked."""
+    note(f"Loading {choice.name} ...", quiet)

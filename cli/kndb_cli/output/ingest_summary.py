@@ -1,13 +1,14 @@
-"""The summary shown at the end of an ingestion."""
+"""The summary of an ingestion, and that of its plan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from kndb_cli.output.progress import rate
+from kndb_cli.output.progress import left, rate
 
 if TYPE_CHECKING:
+    from kndb_ingest.plan import Plan
     from kndb_ingest.summary import IngestSummary
 
 
@@ -20,6 +21,31 @@ _ADAPTERS = {"general": "general: whole sequences, slower than an architecture o
 def summary(done: IngestSummary) -> str:
     """The figures of a run, one per line."""
     return "\n".join([_headline(done), *(f"  {name:<13} {text}" for name, text in _lines(done))])
+
+
+def planned(plan: Plan) -> str:
+    """The figures of a plan, one per line."""
+    head = f"{plan.model} on {plan.dataset}, estimated from {plan.sampled:,} prompts:"
+    return "\n".join([head, *(f"  {name:<13} {text}" for name, text in _estimates(plan))])
+
+
+def _estimates(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield "adapter", _ADAPTERS.get(plan.adapter, plan.adapter)
+    if plan.stored:
+        yield "stored", f"{plan.stored:,} prompts that need not be run again"
+    yield "facts", f"{plan.facts:,}"
+    yield "prompts", ", ".join(f"{lang} {n:,}" for lang, n in plan.prompts.items()) or "none"
+    for reason, n in plan.skipped.items():
+        yield "skipped", f"{n:,} {reason}"
+    if plan.asked:
+        yield "known", f"about {plan.known:.0%}, of {plan.asked:,} asked"
+    yield "attributed", f"{'about ' if plan.asked else ''}{plan.attributed:,} prompts"
+    yield "rows", f"about {plan.rows:,}"
+    low, high = left(plan.seconds.low), left(plan.seconds.high)
+    yield "time", f"about {left(plan.seconds.value)} ({low} to {high})"
+    if plan.memory is not None:
+        yield "memory", f"{plan.memory / 2**20:,.0f} MiB so far, with the model"
+    yield "disk", f"about {plan.disk / 2**20:,.1f} MiB"
 
 
 def _headline(done: IngestSummary) -> str:
@@ -38,6 +64,8 @@ def _lines(done: IngestSummary) -> Iterator[tuple[str, str]]:
     yield "prompts", ", ".join(f"{lang} {n:,}" for lang, (n, _) in done.prompts.items())
     for reason, n in done.skipped.items():
         yield "skipped", f"{n:,} {reason}"
+    for reason, n in done.unknown.items():
+        yield "unknown", f"{n:,} {reason}"
     for reason, (n, text) in done.failed.items():
         yield "failed", f"{n:,} {reason}, such as {text!r}; try --dtype float32"
     yield from _unasked(done)

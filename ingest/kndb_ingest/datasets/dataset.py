@@ -12,7 +12,8 @@ from pathlib import Path
 
 from kndb.errors import DatasetError
 from kndb.facts import Fact, Prompt, Relation
-from kndb_ingest.datasets.files import fingerprint, valid
+from kndb.files import stamps
+from kndb_ingest.datasets.files import changed, fingerprint, valid
 from kndb_ingest.datasets.formats import recognise
 from kndb_ingest.datasets.selection import Selection, prompts, select
 from kndb_ingest.datasets.statement import Wanted
@@ -64,23 +65,28 @@ def read_dataset(
         seed: seed of the sample.
 
     Raises:
-        DatasetError: the format is unknown, the data are malformed, or no prompts are left.
+        DatasetError: the format is unknown, the data are malformed or changed while they were
+            read, or no prompts are left.
         UsageError: a language or relation does not occur in the data, or a number is below 1.
     """
     path = Path(path)
     wanted = Wanted(frozenset(langs or ()), frozenset(relations or ()))
     selection = Selection(wanted, limit, templates, seed)
     form = recognise(path)
+    before = stamps(form.reader.files(path))
     contents = form.reader.read(path, wanted)
     for name in (*contents.langs, *contents.relations):
         valid(name, _name(path), f"the name {name!r} of a language or relation")
     chosen = tuple(prompts(select(contents, selection)))
     if not chosen:
         raise DatasetError(f"{str(path)!r} has no prompts{asked(wanted)}; choose other data.")
+    sha256 = fingerprint(path, before)
+    if stamps(form.reader.files(path)) != before:
+        raise changed(path)
     return Dataset(
         name=_name(path),
         format=form.name,
-        sha256=fingerprint(path, form.reader.files(path)),
+        sha256=sha256,
         relations=tuple(
             Relation(relation_id, contents.labels.get(relation_id) or relation_id)
             for relation_id in sorted({prompt.fact.relation_id for prompt in chosen})

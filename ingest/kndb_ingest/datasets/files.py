@@ -123,6 +123,14 @@ def malformed(place: str, problem: str) -> DatasetError:
     return DatasetError(f"{place}: {problem}; correct the file and read the data set again.")
 
 
+def changed(path: Path) -> DatasetError:
+    """The error for files that somebody wrote to in the meantime."""
+    return DatasetError(
+        f"The files of {str(path)!r} changed while they were read; wait until they are complete, "
+        "and run the same command again."
+    )
+
+
 def valid(text: str, place: str, what: str) -> str:
     """The text, if UTF-8 can hold it: JSON may have half of a surrogate pair, a name any byte.
 

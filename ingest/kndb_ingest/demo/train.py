@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kndb.models.loading import embedded_model
+from kndb.models.places import embedded_model
 from kndb_ingest.datasets import read_dataset
 from kndb_ingest.demo import Family, facts_path, recipe
 from kndb_ingest.demo.card import card

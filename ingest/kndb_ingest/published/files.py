@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kndb.errors import DatasetError
+from kndb.files import stamps
 from kndb.neurons import Neuron
-from kndb_ingest.datasets.files import DataFile, file_lang, fingerprint, malformed
+from kndb_ingest.datasets.files import DataFile, changed, file_lang, fingerprint, malformed
 
 NEURONS = "neurons"
 
@@ -42,17 +43,21 @@ def read_published(paths: Sequence[str | Path]) -> PublishedNeurons:
     (``zh``, ``zh.json``) is taken to be in that language.
 
     Raises:
-        DatasetError: a file is missing or malformed, or two files disagree about a fact.
+        DatasetError: a file is missing, malformed or changed while it was read, or two files
+            disagree about a fact.
     """
     by_lang: dict[str | None, dict[str, Cells]] = {}
     digests = []
     for asked in paths:
         lang, root = _language(str(asked))
         files = _files(root)
+        before = stamps(files)
         digests.append(f"{lang or ''}:{fingerprint(root, files)}")
         for file in files:
             spoken = lang or file_lang(file) or file_lang(file.parent)
             _merge(by_lang.setdefault(spoken, {}), DataFile.of(root, file))
+        if stamps(files) != before:
+            raise changed(root)
     return PublishedNeurons(by_lang, "+".join(sorted(digests)))
 
 

@@ -17,8 +17,6 @@ import pyarrow as pa
 from kndb.errors import DatasetError, UsageError
 from kndb.facts import Fact, Prompt
 from kndb.store import ids
-from kndb.store.catalogue import utc_now
-from kndb.store.database import connect
 from kndb.store.writer import Writer
 from kndb_ingest.datasets import Dataset, dataset_facts, read_dataset
 from kndb_ingest.published.files import Cells, PublishedNeurons, read_published
@@ -201,20 +199,7 @@ def _store(
     done = [ids.prompt_id(dataset, prompt) for prompt in prompts]
     predictions = pa.table({"prompt_id": done, "status": pa.repeat("done", len(done))})
     writer.append(run_id, predictions, _NO_SCORES)
-    with connect(writer.path, write=True, wait=60.0) as connection:
-        connection.begin()
-        connection.execute("DELETE FROM knowledge_neuron WHERE run_id = ?", [run_id])
-        connection.register("new_neurons", _neuron_rows(dataset, lists))
-        connection.execute(
-            "INSERT INTO knowledge_neuron BY NAME SELECT ?::BIGINT AS run_id, * FROM new_neurons "
-            "ORDER BY fact_id, lang, layer, neuron",
-            [run_id],
-        )
-        connection.execute(
-            "UPDATE run SET status = 'finished', finished_at = ? WHERE run_id = ?",
-            [utc_now(), run_id],
-        )
-        connection.commit()
+    writer.finish_with(run_id, _neuron_rows(dataset, lists))
 
 
 _NO_SCORES = pa.table(

@@ -10,7 +10,8 @@ import pytest
 from kndb.models import ModelChoice
 from kndb.store.database import connect
 from kndb_cli.main import main
-from kndb_ingest.pipeline import IngestRequest, ingest
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest
 from pausing import READY, paused_command
 from saved_models import save
 from tiny import hf_model

@@ -15,7 +15,8 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 from kndb.models import ModelChoice
 from kndb.models.loading import weights_hash
 from kndb_cli.main import main
-from kndb_ingest.pipeline import IngestRequest, ingest
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest
 from saved_models import save
 from tiny import hf_model
 

@@ -13,7 +13,8 @@ from kndb.models import ModelChoice
 from kndb.models.loading import weights_hash
 from kndb.store.database import connect
 from kndb_cli.main import main
-from kndb_ingest.pipeline import IngestRequest, ingest
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest
 from tiny import hf_model, tokenizer_of
 
 KINDS = {"bert": AutoModelForMaskedLM, "gpt2": AutoModelForCausalLM}

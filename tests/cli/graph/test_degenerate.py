@@ -17,7 +17,8 @@ import kndb
 import kndb.store.database
 from kndb.models import ModelChoice
 from kndb_cli.main import main
-from kndb_ingest.pipeline import IngestRequest, ingest
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest
 from pausing import READY, paused_command
 from saved_models import saved
 

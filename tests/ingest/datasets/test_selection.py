@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from kndb.errors import DatasetError, UsageError
-from kndb_ingest.datasets import dataset_facts, read_dataset
+from kndb_ingest.datasets import dataset, dataset_facts, read_dataset
+from kndb_ingest.datasets.files import fingerprint
 
 
 def row(relation, number, lang, template, answer="b"):
@@ -141,6 +142,17 @@ def test_the_hash_is_of_the_files_alone(path, tmp_path):
     with path.open("a") as file:
         file.write("\n")
     assert read_dataset(path).sha256 != sha256
+
+
+def test_a_file_that_changes_while_it_is_read(path, monkeypatch):
+    def late(root, files):
+        with path.open("a") as file:
+            file.write("\n")
+        return fingerprint(root, files)
+
+    monkeypatch.setattr(dataset, "fingerprint", late)
+    with pytest.raises(DatasetError, match="changed while they were read; wait until they are"):
+        read_dataset(path)
 
 
 def test_the_hash_of_a_folder_is_of_names_and_contents(tmp_path):

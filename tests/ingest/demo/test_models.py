@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kndb.models import load_model
-from kndb.models.loading import embedded_model
+from kndb.models.places import embedded_model
 from kndb_ingest.demo import Family
 from kndb_ingest.demo.measure import Figures, measure
 

@@ -1,0 +1,33 @@
+"""``kndb graph searches``: the searches for degenerate neurons that are stored."""
+
+from __future__ import annotations
+
+import typer
+
+import kndb
+from kndb_cli import options
+from kndb_cli.output import choose, emit
+
+app = typer.Typer()
+
+
+@app.command()
+def searches(
+    db: options.Database = options.DATABASE,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    limit: options.Limit = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """List the searches for degenerate neurons: model, run, state, settings and what they found.
+
+    kndb graph searches
+    kndb graph searches --json
+
+    Other commands take a search's id as --search.
+    """
+    target = choose(format, json, output, quiet, limit)
+    with kndb.open(db) as database:
+        found = database.searches()
+    emit(found, target)

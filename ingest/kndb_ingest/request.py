@@ -1,0 +1,118 @@
+"""A request to ingest a fact set, checked before a model is loaded: no torch is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kndb.attribution.settings import Settings, preset
+from kndb.errors import UsageError
+from kndb.models.choice import ModelChoice
+from kndb.store.database import check_creatable
+from kndb.store.refine import DEFAULT_SHARE, DEFAULT_TAU, check_thresholds
+from kndb_ingest.datasets import Dataset, read_dataset
+from kndb_ingest.demo import facts_path
+
+
+@dataclass(frozen=True)
+class IngestRequest:
+    """A request to ingest a fact set: data, model, database and settings.
+
+    Attributes:
+        database: the database's path; created if it does not exist.
+        model: the model, and how it is loaded.
+        dataset: a folder or file, or ``demo`` for the embedded one.
+        preset: name of the attribution preset.
+        langs: languages to take; all when empty.
+        relations: relations to take; all when empty.
+        limit: number of facts.
+        templates: number of templates per relation and language.
+        seed: seed of the draw of facts.
+        tau: share of a prompt's highest score above which a neuron is selected.
+        share: share of a fact's prompts in which a knowledge neuron is selected.
+        tolerance: largest relative error of the scores; the preset's when None.
+        max_nodes: most nodes of a path, refinement included; the preset's when None.
+        known: attribute only prompts whose answer is among this many of the model's likeliest;
+            all when None.
+    """
+
+    database: Path
+    model: ModelChoice
+    dataset: str
+    preset: str = "amig"
+    langs: Sequence[str] = ()
+    relations: Sequence[str] = ()
+    limit: int | None = None
+    templates: int | None = None
+    seed: int = 0
+    tau: float = DEFAULT_TAU
+    share: float = DEFAULT_SHARE
+    tolerance: float | None = None
+    max_nodes: int | None = None
+    known: int | None = None
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The selected part of the data set, read when it is first needed.
+
+        Raises:
+            DatasetError: the data cannot be read.
+            UsageError: an option of the selection is wrong.
+        """
+        return read_dataset(
+            facts_path() if self.dataset == "demo" else self.dataset,
+            langs=self.langs,
+            relations=self.relations,
+            limit=self.limit,
+            templates=self.templates,
+            seed=self.seed,
+        )
+
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong without the model, in less than a second and a read.
+
+        Raises:
+            DatabaseError: the database cannot be made, or is something else.
+            DatasetError: the data cannot be read.
+            ModelError: there is no such folder or file.
+            UsageError: an option is wrong.
+        """
+        check_thresholds(self.tau, self.share)
+        if self.known is not None and self.known < 1:
+            raise UsageError(f"--known counts ranks from 1; {self.known} was given.")
+        for family in ("masked_lm", "causal_lm"):
+            self.settings(family)
+        self.model.check()
+        check_creatable(self.database)
+        _ = self.data
+
+    def settings(self, family: str) -> Settings:
+        """The engine's settings for a family of models.
+
+        Raises:
+            UsageError: an unknown preset, or an option that does not go with it.
+        """
+        return preset(self.preset, family).changed(
+            tolerance=self.tolerance, max_nodes=self.max_nodes
+        )
+
+    def run_settings(self, settings: Settings) -> dict[str, Any]:
+        """The settings that distinguish this run from others of the same model and data.
+
+        Device and memory are not among them, nor are thresholds, which apply to stored scores.
+        """
+        known = {} if self.known is None else {"known": self.known}
+        return {
+            "preset": self.preset,
+            **settings.as_dict(),
+            "dtype": self.model.dtype,
+            "langs": sorted(self.langs),
+            "relations": sorted(self.relations),
+            "limit": self.limit,
+            "templates": self.templates,
+            "seed": self.seed if self.limit is not None else None,
+            **known,
+        }
