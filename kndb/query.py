@@ -88,8 +88,9 @@ class Database:
         of which any may match.
 
         Args:
-            fact: a key (``P36:Q142``), a prompt in any language (``The capital of France is
-                [MASK].``, or with the answer), or words of the subject in any language.
+            fact: a key (``P36:Q142``, ``capital:France``), a prompt in any language (``The capital
+                of France is [MASK].``, or with the answer), or words of the subject in any
+                language.
             relation: a relation's id or label: ``P36``, ``capital``.
             lang: a language code: ``en``.
             neuron: only this neuron, as ``LAYER:INDEX``.

@@ -46,7 +46,7 @@ def facts(
     with opened(db) as database:
         found = database.facts(
             words=" ".join(words) if words else None,
-            relation=options.listed(relation) or None,
+            relation=relation or None,
             lang=options.listed(lang) or None,
             answer=answer or None,
             layer=layer or None,

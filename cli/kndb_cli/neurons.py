@@ -46,7 +46,7 @@ def neurons(
         found = database.neurons(
             layer=layer or None,
             fact=fact or None,
-            relation=options.listed(relation) or None,
+            relation=relation or None,
             answer=answer or None,
             lang=options.listed(lang) or None,
             model=options.listed(model) or None,

@@ -57,7 +57,7 @@ def query(
     with opened(db) as database:
         found = database.query(
             fact=fact or None,
-            relation=options.listed(relation) or None,
+            relation=relation or None,
             lang=options.listed(lang) or None,
             answer=answer or None,
             neuron=options.listed(neuron) or None,

@@ -56,12 +56,9 @@ _STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
 _KNOWLEDGE = """
     WITH refined AS ({source}),
     knowledge AS (
-        SELECT refined.*, relation_id, count(*) OVER same AS n_langs,
-               string_agg(lang, ',' ORDER BY lang) OVER same AS langs
-        FROM refined JOIN fact USING (fact_id)
+        SELECT refined.*, relation_id FROM refined JOIN fact USING (fact_id)
         WHERE ($facts IS NULL OR list_contains($facts, fact_id))
               AND ($relations IS NULL OR list_contains($relations, relation_id))
-        WINDOW same AS (PARTITION BY run_id, fact_id, layer, neuron)
     ),
     asked AS (
         SELECT * FROM knowledge
@@ -72,8 +69,14 @@ _KNOWLEDGE = """
 """
 """``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant."""
 
+# Lists, because string_agg takes seconds for hundreds of thousands of neurons.
 _ROWS = """
-    , label AS (
+    , shared AS (
+        SELECT run_id, fact_id, layer, neuron, count(*) AS n_langs,
+               array_to_string(list_sort(list(lang)), ',') AS langs
+        FROM knowledge GROUP BY run_id, fact_id, layer, neuron
+    ),
+    label AS (
         SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer FROM prompt
         WHERE $facts IS NULL OR list_contains($facts, fact_id)
         GROUP BY fact_id, lang
@@ -81,6 +84,7 @@ _ROWS = """
     SELECT fact_key, relation.label AS relation, asked.lang, label.subject, label.answer,
            layer, neuron, score, support, n_langs, langs, model.name AS model, run_id
     FROM asked
+    JOIN shared USING (run_id, fact_id, layer, neuron)
     JOIN fact USING (fact_id)
     JOIN relation ON relation.relation_id = asked.relation_id
     JOIN label ON label.fact_id = asked.fact_id AND label.lang = asked.lang
@@ -97,7 +101,8 @@ _ROWS = """
 _NEURONS = """
     SELECT layer, neuron, count(DISTINCT fact_id) AS n_facts,
            count(DISTINCT relation_id) AS n_relations, count(DISTINCT lang) AS n_langs,
-           string_agg(DISTINCT lang, ',' ORDER BY lang) AS langs, avg(score) AS score,
+           array_to_string(list_sort(list_distinct(list(lang))), ',') AS langs,
+           avg(score) AS score,
            model.name AS model, run_id
     FROM asked
     JOIN run USING (run_id)

@@ -40,6 +40,11 @@ def plain(expression: str) -> str:
     )
 
 
+_OF_RELATION = """
+    SELECT fact_id FROM fact JOIN relation USING (relation_id)
+    WHERE lower(relation_id) = lower(?) OR lower(label) = lower(?)
+"""
+
 _BY_KEY = "SELECT fact_id FROM fact WHERE lower(fact_key) = lower(trim($asked))"
 
 # Comparing every prompt is slow. A prompt contains its subject, and subjects are few, so only
@@ -118,10 +123,10 @@ def several(asked: Names) -> list[str]:
 def find_facts(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]:
     """Ids of the facts that match a key, a prompt in any language, or words of the subject.
 
-    A key is tried first (``P36:Q142``), then a prompt (``The capital of France is [MASK].``, with
-    the answer filled in or left out), then the whole subject, then words of it in any order, in
-    any language. If these match several facts, all are returned. In scripts without spaces, part
-    of the subject is enough. Of several names, each must match a fact.
+    A key is tried first (``P36:Q142``, ``capital:France``), then a prompt (``The capital of France
+    is [MASK].``, with the answer filled in or left out), then the whole subject, then words of it
+    in any order, in any language. If these match several facts, all are returned. In scripts
+    without spaces, part of the subject is enough. Of several names, each must match a fact.
 
     Raises:
         NotFound: nothing matches; the error lists the nearest subjects, keys and prompts, or the
@@ -187,7 +192,24 @@ def facts_by_words(connection: duckdb.DuckDBPyConnection, asked: str) -> list[in
 
 def _by_key_or_prompt(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
     _check(asked)
-    return _column(connection, _BY_KEY, asked) or _column(connection, _BY_PROMPT, asked)
+    return (
+        _column(connection, _BY_KEY, asked)
+        or _by_typed_key(connection, asked)
+        or _column(connection, _BY_PROMPT, asked)
+    )
+
+
+def _by_typed_key(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+    """The facts of a key as people type it: ``P36:France``, ``capital:France``."""
+    relation, colon, subject = asked.partition(":")
+    known = connection.execute(_OF_RELATION, [relation.strip()] * 2).fetchall() if colon else []
+    if not known or not any(map(str.isalnum, subject)):
+        return []
+    exact, others = _labelled(connection, "subject", subject)
+    of_relation = {fact for (fact,) in known}
+    return [fact for fact in exact if fact in of_relation] or [
+        fact for fact in others if fact in of_relation
+    ]
 
 
 def _check(asked: str) -> None:
@@ -217,14 +239,21 @@ def _named(connection: duckdb.DuckDBPyConnection, facts: list[int]) -> str:
 
 
 def find_relations(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[str]:
-    """Ids of relations, given their ids or labels in any case.
+    """Ids of relations, given their ids or labels in any case, also several with commas.
 
     Raises:
         NotFound: there is no such relation; the error lists those that exist.
     """
     rows = connection.execute("SELECT relation_id, label FROM relation ORDER BY ALL").fetchall()
     found: dict[str, None] = {}
-    for name in several(asked):
+    every = {name.lower() for row in rows for name in row}
+    # A label may have commas: "languages spoken, written or signed".
+    names = [
+        part.strip()
+        for name in several(asked)
+        for part in ([name] if name.lower() in every else name.split(","))
+    ]
+    for name in names:
         ids = [id_ for id_, label in rows if name.lower() in (id_.lower(), label.lower())]
         if not ids:
             known = [f"{id_} ({label})" for id_, label in rows]

@@ -11,6 +11,7 @@ import pytest
 
 import kndb
 from kndb.errors import NotFound, UsageError
+from kndb.store.database import connect
 from small_store import Model, finished_run
 
 
@@ -144,3 +145,36 @@ def test_what_is_far_is_not_called_near(db: kndb.Database, asked: str) -> None:
     with pytest.raises(NotFound) as missing:
         db.query(fact=asked)
     assert missing.value.nearest == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("P36:France", ["P36:Q142"]),
+        ("capital:france", ["P36:Q142"]),
+        ("Currency: France", ["P38:Q142"]),
+        ("P36:法国", ["P36:Q142"]),
+        ("P36:Equatorial", ["P36:Q983"]),
+        ("P36:guinea", ["P36:Q1006"]),
+    ],
+)
+def test_a_key_is_typed_by_names(db: kndb.Database, asked: str, expected: list[str]) -> None:
+    assert keys(db.query(fact=asked)) == expected
+    assert keys(db.facts(asked)) == expected
+
+
+@pytest.mark.parametrize("asked", ["P38:Guinea", "mayor:France", "P36:", ":"])
+def test_a_typed_key_of_another_relation_is_not_found(db: kndb.Database, asked: str) -> None:
+    with pytest.raises((NotFound, UsageError)):
+        db.query(fact=asked)
+
+
+def test_a_relation_whose_name_has_a_comma(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    with connect(path, write=True) as connection:
+        connection.execute("UPDATE relation SET label = 'money, a coin' WHERE relation_id = 'P38'")
+    with kndb.open(path) as db:
+        assert keys(db.query(relation="Money, a coin")) == ["P38:Q142"]
+        assert len(keys(db.query(relation="P36, p38"))) == 5
+        assert len(keys(db.query(relation=["capital,P38"]))) == 5

@@ -150,7 +150,7 @@ def degenerate(
         criterion=criterion,
         top=top,
         fact=fact or None,
-        relation=options.listed(relation) or None,
+        relation=relation or None,
         langs=options.listed(langs),
         limit=limit,
         seed=seed,

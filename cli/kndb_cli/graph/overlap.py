@@ -64,7 +64,7 @@ def overlap(
         by,
         options.listed(langs),
         fact or None,
-        options.listed(relation) or None,
+        relation or None,
         options.listed(model) or None,
         run,
         tau,

@@ -34,4 +34,4 @@ def selection_of(
     # Deferred: --help needs no library.
     from kndb.graph.selection import Selection
 
-    return Selection(fact or None, listed(relation) or None, listed(langs), model, run, search)
+    return Selection(fact or None, relation or None, listed(langs), model, run, search)
