@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_RUN = "A run's id or its first digits, a model or a preset (its newest finished run)."
+_RUN = "A run's name, id or first digits; or a model or a preset, for its newest finished run."
 
 
 @app.command()

@@ -130,6 +130,10 @@ def ingest(
     dtype: model_options.Dtype = "float32",
     revision: model_options.Revision = None,
     memory: model_options.Memory = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Give the finished run a name, which --run takes."),
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Find the neurons with which a model recalls a set of facts, and store them.
@@ -141,6 +145,7 @@ def ingest(
     Ctrl-C loses nothing: run the same command again to continue.
     """
     # Here, because reading data sets needs imports that --help does not.
+    from kndb.store.naming import check_name, name_run
     from kndb_ingest.request import IngestRequest
 
     choice = model_options.chosen(model, device, dtype, revision, memory, quiet=quiet)
@@ -160,12 +165,17 @@ def ingest(
         max_nodes=max_nodes,
         known=known,
     )
+    if name is not None:
+        check_name(name)
     request.check()
     if plan:
         show_plan(request, quiet)
         return
     model_options.loading(choice, quiet)
-    note(summary(run(request, quiet)), quiet)
+    done = run(request, quiet)
+    note(summary(done), quiet)
+    if name is not None:
+        name_run(db, done.run_id, name)
 
 
 def show_plan(request: IngestRequest, quiet: bool) -> None:

@@ -1,4 +1,4 @@
-"""``kndb runs``: lists the runs, shows one, and deletes one."""
+"""``kndb runs``: lists the runs, shows one, names one, and deletes one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ RunArgument = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="A run's id, or its first digits; 'kndb runs' lists them.",
+        help="A run's name, its id, or the first digits of that; 'kndb runs' lists them.",
         show_default=False,
     ),
 ]
@@ -67,6 +67,27 @@ def show(
     with opened(db) as database:
         found = database.run(run)
     emit(found, target, _one_record)
+
+
+@app.command()
+def rename(
+    run: RunArgument,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="The name. If omitted, the run has none."),
+    ] = None,
+    db: options.Database = options.DATABASE,
+    quiet: options.Quiet = False,
+) -> None:
+    """Give a run a name, which --run takes, or take its name away.
+
+    kndb runs rename 9074 baseline
+    """
+    # Deferred: listing runs does not need it.
+    from kndb.store.naming import name_run
+
+    run_id = name_run(db, run, name)
+    note(f"Run {run_id} is called {name}." if name else f"Run {run_id} has no name.", quiet)
 
 
 def _one_record(data: Rows) -> RenderableType:

@@ -42,16 +42,17 @@ _LANGUAGES = """
 """
 
 _MODELS = """
-    SELECT name, architecture, family, n_layers, n_neurons, count(run_id) AS runs
+    SELECT model.name, architecture, family, n_layers, n_neurons, count(run_id) AS runs
     FROM model LEFT JOIN run USING (model_id)
-    GROUP BY ALL ORDER BY name
+    GROUP BY ALL ORDER BY 1
 """
 
 _DATASETS = """
-    SELECT name, format, (SELECT count(*) FROM fact WHERE fact.dataset_id = dataset.dataset_id)
-           AS facts, count(run_id) AS runs
+    SELECT dataset.name, format,
+           (SELECT count(*) FROM fact WHERE fact.dataset_id = dataset.dataset_id) AS facts,
+           count(run_id) AS runs
     FROM dataset LEFT JOIN run USING (dataset_id)
-    GROUP BY ALL ORDER BY name
+    GROUP BY ALL ORDER BY 1
 """
 
 

@@ -138,14 +138,14 @@ class ScoreDifference:
 
 
 def find_one(connection: duckdb.DuckDBPyConnection, asked: str | int) -> StoredRun:
-    """The run of an id or its first digits, or the newest of a model or a preset.
+    """The run of a name, an id or its first digits, or the newest of a model or a preset.
 
     Raises:
         NotFound: there is no such run.
         UsageError: several ids begin like this.
     """
     text = str(asked)
-    if text.isdecimal():
+    if text.isdecimal() or any(run.name == text for run in read_runs(connection)):
         (run,) = read_runs(connection, [find_run(connection, text)])
         return run
     name = (Path(text).resolve().name if Path(text).is_dir() else text).lower()

@@ -37,6 +37,7 @@ class StoredRun:
         share: share of prompts they were refined with; None if they were imported.
         settings: all settings of its attribution and its selection of facts.
         finished: whether it is finished.
+        name: the name that a user gave it, if any.
     """
 
     run_id: int
@@ -50,6 +51,7 @@ class StoredRun:
     share: float | None
     settings: Mapping[str, Any]
     finished: bool = True
+    name: str | None = None
 
     @property
     def population(self) -> int:
@@ -58,13 +60,14 @@ class StoredRun:
 
     @property
     def described(self) -> str:
-        """Its id, model, data set and preset."""
-        return f"{self.run_id} ({self.model} on {self.dataset}, {self.preset})"
+        """Its id, name, model, data set and preset."""
+        name = f"{self.name}: " if self.name else ""
+        return f"{self.run_id} ({name}{self.model} on {self.dataset}, {self.preset})"
 
 
 _RUNS = """
     SELECT run_id, model_id, model.name, n_layers, n_neurons, dataset.name, preset, tau, share,
-           settings, run.status = 'finished'
+           settings, run.status = 'finished', run.name
     FROM run JOIN model USING (model_id) JOIN dataset USING (dataset_id)
     WHERE $runs IS NULL OR list_contains($runs, run_id)
     ORDER BY finished_at DESC, run_id
@@ -97,7 +100,7 @@ def killed(connection: duckdb.DuckDBPyConnection, table: str) -> frozenset[int]:
 def find_run(
     connection: duckdb.DuckDBPyConnection, asked: str | int, models: list[int] | None = None
 ) -> int:
-    """The id of the run, of one of the given models, whose number begins with ``asked``.
+    """The id of the run, of one of the given models, of this name or whose number begins so.
 
     Raises:
         NotFound: there is no such run; the error lists those that exist.
@@ -106,7 +109,9 @@ def find_run(
     runs = [run for run in read_runs(connection) if models is None or run.model_id in models]
     every = {str(run.run_id): run for run in runs}
     asked = str(asked)
-    found = [asked] if asked in every else [run for run in every if run.startswith(asked)]
+    named = [str(run.run_id) for run in runs if run.name == asked]
+    exact = [asked] if asked in every else named
+    found = exact or [run for run in every if run.startswith(asked)]
     if not found:
         raise NotFound(
             f"There is no run {asked!r}.", [run.described for run in runs], "Runs that there are"

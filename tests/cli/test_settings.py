@@ -163,3 +163,13 @@ def test_otherwise_there_is_none(process, pager, args, env):
     text = in_a_terminal(process, *args, PAGER=pager, **env)
     assert "PAGED" not in text
     assert "99" in text
+
+
+def test_a_run_gets_a_name_and_loses_it(kndb, two_runs):
+    code, out, err = kndb("runs", "rename", str(two_runs)[:8], "second")
+    assert (code, out, err) == (0, "", f"Run {two_runs} is called second.\n")
+    assert json.loads(kndb("runs", "show", "second", "--json")[1])[0]["run_id"] == str(two_runs)
+    assert kndb("query", "--run", "second")[0] == 0
+    assert kndb("runs", "rename", "second")[2] == f"Run {two_runs} has no name.\n"
+    assert kndb("query", "--run", "second")[0] == 4
+    assert kndb("runs", "rename", str(two_runs), "77")[0] == 2

@@ -158,7 +158,8 @@ def run_option(panel: str | None = None, default: str = "the model's newest fini
     return typer.Option(
         "--run",
         metavar="RUN",
-        help=f"A run's id, or its first digits; 'kndb runs' lists them. Default: {default}.",
+        help=f"A run's name, its id, or the first digits of that; 'kndb runs' lists them. "
+        f"Default: {default}.",
         rich_help_panel=panel,
     )
 
