@@ -12,8 +12,7 @@ Arrow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,28 +36,8 @@ from kndb.store.listings import (
 from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
 from kndb.store.result import Result
-from kndb.store.run_diff import DiffBy, ScoreDifference, diff_runs, find_two, score_difference
-from kndb.store.runs import StoredRun, find_run, killed
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Two runs against each other.
-
-    Attributes:
-        one, other: the runs.
-        rows: columns ``n_one, n_other, n_shared, n_lost, n_gained, jaccard`` after those that name
-            the layer, fact, relation or language. By neuron: ``fact_key, relation, lang, layer,
-            neuron, change, score_one, score_other``, where ``change`` is ``gained`` or ``lost``.
-        total: the counts for all facts together, by name.
-        scores: whether the raw scores are equal, and how far they differ.
-    """
-
-    one: StoredRun
-    other: StoredRun
-    rows: Result
-    total: Mapping[str, Any]
-    scores: ScoreDifference
+from kndb.store.run_diff import DiffBy, Difference, diff_runs
+from kndb.store.runs import find_run, killed
 
 
 class Database:
@@ -211,10 +190,7 @@ class Database:
             UsageError: both are the same run, or their models differ in size.
         """
         with reading(self._connection):
-            runs = find_two(self._connection, one, other)
-            rows = diff_runs(self._connection, *runs, by)
-            (total,) = diff_runs(self._connection, *runs, "all").to_dicts()
-            return Difference(*runs, rows, total, score_difference(self._connection, *runs))
+            return diff_runs(self._connection, one, other, by)
 
     def relations(self) -> Result:
         """Relations: columns ``relation_id, label, facts, langs``."""

@@ -12,8 +12,7 @@ from kndb_cli.output import choose, emit
 from kndb_cli.output.terminal import note
 
 if TYPE_CHECKING:
-    from kndb.query import Difference
-    from kndb.store.run_diff import ScoreDifference
+    from kndb.store.run_diff import Difference, ScoreDifference
 
 app = typer.Typer()
 

@@ -6,6 +6,7 @@ compared in the languages in which both runs asked them. Reads only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -137,7 +138,37 @@ class ScoreDifference:
         return self.same_prompts and self.largest == 0 and self.n_alone == 0
 
 
-def find_one(connection: duckdb.DuckDBPyConnection, asked: str | int) -> StoredRun:
+@dataclass(frozen=True)
+class Difference:
+    """Two runs against each other.
+
+    Attributes:
+        one, other: the runs.
+        rows: columns ``n_one, n_other, n_shared, n_lost, n_gained, jaccard`` after those that name
+            the layer, fact, relation or language. By neuron: ``fact_key, relation, lang, layer,
+            neuron, change, score_one, score_other``, where ``change`` is ``gained`` or ``lost``.
+        total: the counts for all facts together, by name.
+        scores: whether the raw scores are equal, and how far they differ.
+    """
+
+    one: StoredRun
+    other: StoredRun
+    rows: Result
+    total: Mapping[str, Any]
+    scores: ScoreDifference
+
+
+def diff_runs(
+    connection: duckdb.DuckDBPyConnection, one: str | int, other: str | int, by: DiffBy
+) -> Difference:
+    """Two runs against each other; see ``kndb.query.Database.diff``."""
+    runs = _find_two(connection, one, other)
+    rows = _neurons(connection, *runs, by)
+    (total,) = _neurons(connection, *runs, "all").to_dicts()
+    return Difference(*runs, rows, total, _scores(connection, *runs))
+
+
+def _find_one(connection: duckdb.DuckDBPyConnection, asked: str | int) -> StoredRun:
     """The run of a name, an id or its first digits, or the newest of a model or a preset.
 
     Raises:
@@ -163,16 +194,16 @@ def find_one(connection: duckdb.DuckDBPyConnection, asked: str | int) -> StoredR
     return found[0]
 
 
-def find_two(
+def _find_two(
     connection: duckdb.DuckDBPyConnection, one: str | int, other: str | int
 ) -> tuple[StoredRun, StoredRun]:
-    """Two runs whose neurons can be compared; see ``find_one``.
+    """Two runs whose neurons can be compared; see ``_find_one``.
 
     Raises:
         NotFound: there is no such run.
         UsageError: they are the same run, or their models have different sizes.
     """
-    first, second = find_one(connection, one), find_one(connection, other)
+    first, second = _find_one(connection, one), _find_one(connection, other)
     if first.run_id == second.run_id:
         raise UsageError(f"{one!r} and {other!r} both mean the run {first.described}.")
     if (first.n_layers, first.n_neurons) != (second.n_layers, second.n_neurons):
@@ -183,10 +214,10 @@ def find_two(
     return first, second
 
 
-def diff_runs(
+def _neurons(
     connection: duckdb.DuckDBPyConnection, one: StoredRun, other: StoredRun, by: DiffBy
 ) -> Result:
-    """The knowledge neurons of two runs against each other; see ``kndb.query.Database.diff``."""
+    """The knowledge neurons of two runs against each other; by layer, fact and so on."""
     if by not in LEVELS:
         raise UsageError(f"A difference is by {', '.join(LEVELS)}; not by {by!r}.")
     if by == "neuron":
@@ -209,7 +240,7 @@ def diff_runs(
     return Result.read(connection.execute(sql, params))
 
 
-def score_difference(
+def _scores(
     connection: duckdb.DuckDBPyConnection, one: StoredRun, other: StoredRun
 ) -> ScoreDifference:
     """How far the raw scores of two runs differ."""

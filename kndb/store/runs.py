@@ -166,7 +166,10 @@ def chosen_runs(
         return [run_id]
     found = connection.execute(_NEWEST, {"models": models}).fetchall()
     if not found:
-        return [_unfinished(connection, None, models) or _no_run()]
+        unfinished = _unfinished(connection, None, models)
+        if unfinished is None:
+            raise NotFound("The database has no run yet; `kndb ingest` makes one.")
+        return [unfinished]
     chosen_from = {run_id: finished for run_id, finished in found if finished > 1}
     for run in read_runs(connection, list(chosen_from))[:_NOTED]:
         note(
@@ -196,10 +199,6 @@ def _unfinished(
         "continues it."
     )
     return int(found)
-
-
-def _no_run() -> int:
-    raise NotFound("The database has no run yet; `kndb ingest` makes one.")
 
 
 def newest_run(
