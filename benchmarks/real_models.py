@@ -89,8 +89,8 @@ def count_operations(work: Callable[[], object]) -> int:
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry
 
-    class Counter(TorchDispatchMode):
-        total = 0
+    class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        total: int = 0
 
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -101,7 +101,8 @@ def count_operations(work: Callable[[], object]) -> int:
                 self.total += formula(*args, **(kwargs or {}), out_val=out)
             return out
 
-    with Counter() as counter:
+    counter = Counter()  # type: ignore[no-untyped-call]
+    with counter:
         work()
     return counter.total
 

@@ -30,6 +30,7 @@ def test_type_checkers_and_python_see_the_same_names() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kndb")
         for alias in node.names
+        if alias.asname
     }
     homes = {name: module for module, names in kndb.PUBLIC.items() for name in names}
     assert imported == homes

@@ -230,6 +230,18 @@ def _check_file(path: Path, *, create: bool) -> None:
         )
     if path.exists() and not path.is_file():  # opening a pipe would wait for ever
         raise DatabaseError(f"{path} is a pipe or a device; give the path of a database file.")
+    if path.exists() and not _may_be_database(path):
+        raise DatabaseCorrupt(f"{path} is not a kndb database; give the path of one.")
+
+
+def _may_be_database(path: Path) -> bool:
+    """Whether the file is empty or begins as DuckDB's do; others it may take for data to read."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return True  # DuckDB says why it cannot be opened
+    return not start or start[8:] == b"DUCK"
 
 
 def _connect_writer(path: Path, create: bool, wait: float) -> duckdb.DuckDBPyConnection:

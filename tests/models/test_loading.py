@@ -119,7 +119,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 def test_a_hub_name_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match="no such model could be downloaded from the hub"):
+    with pytest.raises(ModelError, match="nobody/nothing, and the hub cannot be reached"):
         load_model("nobody/nothing")
 
 
