@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from kndb.progress import listen
 from kndb_cli.errors import ExitCode, explain, is_interrupt
 from kndb_cli.output.terminal import let_go_of_stdout, note, use_utf8, visible
 
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     use_utf8()
+    listen(note)
     try:
         return _run([arg for arg in args if arg != "--debug"])
     except KeyboardInterrupt:

@@ -144,8 +144,7 @@ def test_the_same_questions_get_exactly_the_same_answers() -> None:
     assert asker.ask(QUESTIONS) == asker.ask(QUESTIONS)
 
 
-def test_a_stream_keeps_the_order_and_reads_little_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kndb.models.asking.WINDOW", 3)
+def test_a_stream_keeps_the_order_and_reads_little_ahead() -> None:
     asker = Asker(tiny("gpt2"))
     taken: list[Question] = []
     done: list[int] = []
@@ -155,7 +154,7 @@ def test_a_stream_keeps_the_order_and_reads_little_ahead(monkeypatch: pytest.Mon
             taken.append(question)
             yield question
 
-    stream = asker.stream(questions(), done.append)
+    stream = asker.stream(questions(), done.append, window=3)
     first = next(stream)
     assert (len(taken), done) == (3, [3])
     found = [first, *stream]
