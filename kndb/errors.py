@@ -65,13 +65,14 @@ class DatabaseVersion(DatabaseError):
 
 
 class NotFound(KndbError):
-    """Nothing matches. ``nearest`` lists the closest matches, best first."""
+    """Nothing matches. ``nearest`` lists the closest matches, best first, under ``heading``."""
 
     exit_code = 4
 
-    def __init__(self, message: str, nearest: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, nearest: Sequence[str] = (), heading: str = "Nearest") -> None:
         super().__init__(message)
         self.nearest = tuple(nearest)
+        self.heading = heading
 
 
 class ModelError(KndbError):

@@ -26,6 +26,7 @@ from kndb.models.finite import failed
 from kndb.neurons import random_like
 from kndb.progress import Report, silent
 from kndb.store.commits import Batches
+from kndb.store.lookup import Names
 from kndb.store.runs import StoredRun
 from kndb.store.searches import (
     FactToSearch,
@@ -59,8 +60,8 @@ class SearchRequest:
     run: str | None = None
     criterion: Criterion = field(default_factory=Criterion)
     top: int = 20
-    fact: str | None = None
-    relation: str | None = None
+    fact: Names | None = None
+    relation: Names | None = None
     langs: Sequence[str] = ()
     limit: int | None = None
     seed: int = 0
