@@ -9,6 +9,7 @@
     │   └── DatabaseVersion   made by a newer kndb
     ├── NotFound              4   nothing matches (with the nearest matches)
     ├── ModelError            1   the model cannot be loaded or used
+    │   └── NotFinite             its numbers are not finite
     └── DatasetError          1   the data cannot be read
 
 The number is the exit code of the command line. Errors from drivers and libraries are translated
@@ -76,6 +77,10 @@ class NotFound(KndbError):
 
 class ModelError(KndbError):
     """The model cannot be loaded, is of an unknown architecture, or has unusable weights."""
+
+
+class NotFinite(ModelError):
+    """The model's numbers for a prompt are not finite. The message names the layer."""
 
 
 class DatasetError(KndbError):

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from kndb.progress import listen
 from kndb_cli.errors import ExitCode, explain, is_interrupt
 from kndb_cli.once import each_name_once
 from kndb_cli.output.pager import paging
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     use_utf8()
+    listen(note)
     try:
         with (
             configured(),
