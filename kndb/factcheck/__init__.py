@@ -1,6 +1,7 @@
 """The fact check: claims in words against the neurons with which a model recalls facts.
 
-``FactChecker`` is the way in. It needs a calibration, which ``kndb factcheck calibrate`` makes.
+``FactChecker`` is the way in. ``kndb factcheck calibrate`` makes the calibration that all methods
+but ``probability`` need.
 """
 
 from kndb.factcheck.calibrated import METHODS

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kndb.attribution import Settings
+from kndb.attribution import Settings, preset
 from kndb.errors import UsageError
 from kndb.factcheck.curves import Curve
 from kndb.models import LanguageModel
@@ -24,16 +24,23 @@ METHODS = ("degenerate", "probability", "knowledge", "ensemble")
 """How a claim can be scored: by the mean attribution of the relation's degenerate neurons (Chen et
 al. 2024) or of all its knowledge neurons, by the answer's probability, or by all three."""
 
+AUTO = "auto"
+"""The method that did best on the validation facts of a claim's relation and language."""
+
 ENSEMBLE_OF = ("degenerate", "probability", "knowledge")
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A threshold; scores from ``low`` to ``high`` are too close to call."""
+    """A threshold; scores from ``low`` to ``high`` are too close to call.
+
+    ``f1`` is its F1 on validation facts; None if it was not chosen on any.
+    """
 
     threshold: float
     low: float
     high: float
+    f1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +93,8 @@ def calibrated(stored: StoredCalibration) -> Calibrated:
     return Calibrated(
         attribution_settings(stored.run_settings),
         {
-            (RelationLang(relation, lang), method): Limit(threshold, low, high)
-            for relation, lang, method, threshold, low, high in stored.thresholds
+            (RelationLang(relation, lang), method): Limit(*limit)
+            for relation, lang, method, *limit in stored.thresholds
         },
         {key: tuple(own) for key, own in neurons.items()},
         {
@@ -96,6 +103,12 @@ def calibrated(stored: StoredCalibration) -> Calibrated:
         },
         json.loads(stored.settings)["dtype"],
     )
+
+
+def uncalibrated(model: LanguageModel[Any]) -> Calibrated:
+    """No neurons and no thresholds: only the method ``probability`` can judge."""
+    settings = preset("amig", model.info.family)
+    return Calibrated(settings, {}, {}, {}, str(model.dtype).removeprefix("torch."))
 
 
 def _curve(points: Iterable[tuple[float, int, int]]) -> Curve:

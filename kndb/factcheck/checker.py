@@ -4,33 +4,41 @@
 >>> for verdict in checker.check(["The capital of France is Lyon."]):           # doctest: +SKIP
 ...     print(verdict.verdict, verdict.score, verdict.threshold)
 
-A claim is ``true`` when its score reaches the threshold chosen on validation facts, ``false`` when
-it is lower, and ``unknown``, with a reason, when neither can be decided. Nothing is guessed.
+A claim is ``true`` when its score reaches the threshold, ``false`` when it is lower, and
+``unknown``, with a reason, when neither can be decided. Nothing is guessed. Thresholds are chosen
+on validation facts. Where there is none, the method ``probability`` compares the claimed answer
+with the likeliest other answer of the relation (:mod:`kndb.factcheck.candidates`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 from kndb.errors import UsageError
 from kndb.factcheck.calibrated import (
-    ENSEMBLE_OF,
+    AUTO,
     METHODS,
+    Calibrated,
     Limit,
     calibrated,
     ensemble_score,
+    uncalibrated,
 )
+from kndb.factcheck.candidates import Candidates, highest
 from kndb.factcheck.claims import Claim, Index, Unclear
+from kndb.factcheck.rules import Rule, rule_for
 from kndb.factcheck.scoring import CHUNK, ClaimPrompt, FlatNeurons, Reading, flat_neurons, read
 from kndb.models import LanguageModel
 from kndb.models.finite import Failed
 from kndb.neurons import Neuron
+from kndb.notes import note
 from kndb.store import ids
-from kndb.store.calibrations import read_calibration
+from kndb.store.calibrations import find_calibration, read_calibration
 from kndb.store.prompts import RelationLang
 
 
@@ -49,9 +57,11 @@ class Verdict:
         p_best: probability of the model's own first choice.
         best_answer: that choice.
         neurons: number of neurons behind the score; 0 for methods without any.
-        method: how the claim was scored.
+        method: how the claim was scored; ``auto`` if no method could be chosen.
         reason: why the verdict is unknown.
         decided: the neurons behind the score, with their attributions; empty unless ``explain``.
+        f1: the method's F1 on the validation facts of the relation and language; None without a
+            calibrated threshold.
     """
 
     claim: str
@@ -67,6 +77,10 @@ class Verdict:
     method: str
     reason: str | None = None
     decided: tuple[tuple[Neuron, float], ...] = ()
+    f1: float | None = None
+
+
+UNCALIBRATED = "not calibrated: a claim is true if no other answer of the relation is likelier"
 
 
 class FactChecker:
@@ -75,7 +89,9 @@ class FactChecker:
     Args:
         database: the database's path.
         model: a loaded model; the calibration is found by its weights.
-        method: ``degenerate``, ``probability``, ``knowledge`` or ``ensemble``.
+        method: ``degenerate``, ``probability``, ``knowledge``, ``ensemble``, or ``auto``: the one
+            with the highest F1 on the validation facts of the claim's relation and language, and
+            ``probability`` where nothing is calibrated.
         lang: the language of the claims; detected when None.
         run: the run whose calibration is used; default: the newest calibration.
         band: call a claim unknown when its score lies within the threshold's band.
@@ -84,7 +100,8 @@ class FactChecker:
 
     Raises:
         UsageError: an unknown method, or the weights' dtype differs from the calibration's.
-        NotFound: the fact check is not calibrated for this model.
+        NotFound: there is no such run, or a method that needs neurons is not calibrated for this
+            model.
         DatabaseError: the database cannot be opened.
     """
 
@@ -93,28 +110,27 @@ class FactChecker:
         database: str | Path,
         model: LanguageModel[Any],
         *,
-        method: str = "degenerate",
+        method: str = AUTO,
         lang: str | None = None,
         run: str | None = None,
         band: bool = True,
         explain: bool = False,
         memory: int | None = None,
     ) -> None:
-        if method not in METHODS:
-            raise UsageError(f"There is no method {method!r}; choose from {', '.join(METHODS)}.")
-        info = model.info
-        key = ids.model_id(info.weights_sha256, info.architecture)
-        self.calibration = calibrated(read_calibration(database, key, info.name, run))
+        if method not in (AUTO, *METHODS):
+            choices = ", ".join((AUTO, *METHODS))
+            raise UsageError(f"There is no method {method!r}; choose from {choices}.")
+        self.calibration = _calibration(database, model, method, run)
         self.calibration.check_dtype(model)
         self.index = Index.read(database)
+        self.candidates = Candidates(self.index)
         self.model = model
         self.method = method
         self.lang = lang
         self.band = band
         self.explain = explain
         self.memory = memory
-        needed = ENSEMBLE_OF if method == "ensemble" else (method,)
-        self._kinds = [kind for kind in needed if kind != "probability"]
+        self._rules: dict[RelationLang, Rule | str] = {}
         self._sets: dict[RelationLang, dict[str, FlatNeurons]] = {}
 
     def check(self, claims: Iterable[str]) -> Iterator[Verdict]:
@@ -138,57 +154,68 @@ class FactChecker:
         own: list[slice] = []
         for claim in claims:
             start = len(prompts)
-            if isinstance(claim, Claim) and self._problem(claim) is None:
-                sets = self._neurons(claim.relation_lang)
-                prompts += [ClaimPrompt(text, claim.answer, sets) for text in claim.prompts]
+            if isinstance(claim, Claim):
+                prompts += self._prompts(claim)
             own.append(slice(start, len(prompts)))
         readings = read(self.model, prompts, self.calibration.settings, self.memory)
         return [
             self._verdict(claim, readings[part]) for claim, part in zip(claims, own, strict=True)
         ]
 
-    def _problem(self, claim: Claim) -> str | None:
-        """Why claims of this relation and language cannot be checked; None if they can."""
-        relation_lang = claim.relation_lang
-        lacking = [
-            kind for kind in self._kinds if (relation_lang, kind) not in self.calibration.neurons
-        ]
-        if lacking:
-            kinds = " and no ".join(lacking)
-            return f"no {kinds} neurons for the relation; the method probability needs none"
-        if (relation_lang, self.method) not in self.calibration.limits:
-            return "no threshold for the relation"
-        return None
+    def _prompts(self, claim: Claim) -> list[ClaimPrompt]:
+        """The claim's prompts with its answer, then, if they set the threshold, its candidates'."""
+        rule = self._rule(claim.relation_lang)
+        if isinstance(rule, str):
+            return []
+        sets = self._neurons(claim.relation_lang, rule)
+        own = [ClaimPrompt(text, claim.answer, sets) for text in claim.prompts]
+        if rule.limit is not None:
+            return own
+        candidates = self.candidates.of(claim)
+        return own + [ClaimPrompt(text, one, {}) for one in candidates for text in claim.prompts]
 
-    def _neurons(self, relation_lang: RelationLang) -> dict[str, FlatNeurons]:
+    def _rule(self, relation_lang: RelationLang) -> Rule | str:
+        if relation_lang not in self._rules:
+            rule = rule_for(self.calibration, relation_lang, self.method)
+            if isinstance(rule, Rule) and rule.limit is None:
+                note(UNCALIBRATED)
+            self._rules[relation_lang] = rule
+        return self._rules[relation_lang]
+
+    def _neurons(self, relation_lang: RelationLang, rule: Rule) -> dict[str, FlatNeurons]:
         """The sets of neurons to score; with ``explain``, also each neuron by itself."""
         if relation_lang not in self._sets:
             n = self.model.info.n_neurons
-            own = {kind: self.calibration.neurons[relation_lang, kind] for kind in self._kinds}
-            self._sets[relation_lang] = {
-                kind: flat_neurons(found, n) for kind, found in own.items()
-            }
+            sets = {kind: flat_neurons(found, n) for kind, found in rule.neurons.items()}
             if self.explain:
-                every = {neuron for found in own.values() for neuron in found}
-                alone = {str(neuron): flat_neurons([neuron], n) for neuron in every}
-                self._sets[relation_lang] |= alone
+                sets |= {str(neuron): flat_neurons([neuron], n) for neuron in rule.every_neuron}
+            self._sets[relation_lang] = sets
         return self._sets[relation_lang]
 
     def _verdict(self, claim: Claim | Unclear, readings: Sequence[Reading | str]) -> Verdict:
         if isinstance(claim, Unclear):
             return self._unknown(claim, claim.reason)
-        if problem := self._problem(claim):
-            return self._unknown(claim, problem)
-        read = [reading for reading in readings if isinstance(reading, Reading)]
-        problems = [reading for reading in readings if isinstance(reading, Failed)]
-        if problems or not read:
-            return self._unknown(claim, str([*problems, *readings][0]))
-        relation_lang = claim.relation_lang
-        scores = {name: _mean(r.scores[name] for r in read) for name in read[0].scores}
-        scores["probability"] = _mean(reading.answer.p for reading in read)
-        if self.method == "ensemble":
-            scores["ensemble"] = ensemble_score(self.calibration.curves[relation_lang], scores)
-        limit, score = self.calibration.limits[relation_lang, self.method], scores[self.method]
+        rule = self._rule(claim.relation_lang)
+        if isinstance(rule, str):
+            return self._unknown(claim, rule)
+        n = len(claim.prompts)
+        own = readings[:n]
+        readable = [number for number, one in enumerate(own) if isinstance(one, Reading)]
+        problems = [reading for reading in own if isinstance(reading, Failed)]
+        if problems or not readable:
+            return self._unknown(claim, str([*problems, *own][0]))
+        limit = rule.limit or highest(readings[n:], n, readable)
+        if limit is None:
+            return self._unknown(claim, "no other answer of the relation to compare with")
+        return self._judged(claim, rule, limit, [one for one in own if isinstance(one, Reading)])
+
+    def _judged(self, claim: Claim, rule: Rule, limit: Limit, read: Sequence[Reading]) -> Verdict:
+        scores = {name: fmean(one.scores[name] for one in read) for name in read[0].scores}
+        scores["probability"] = fmean(reading.answer.p for reading in read)
+        if rule.method == "ensemble":
+            curves = self.calibration.curves[claim.relation_lang]
+            scores["ensemble"] = ensemble_score(curves, scores)
+        score = scores[rule.method]
         close = self.band and limit.low <= score < limit.high
         best = max((reading.answer for reading in read), key=lambda answer: answer.p_first)
         return Verdict(
@@ -201,20 +228,15 @@ class FactChecker:
             scores["probability"],
             best.p_first,
             best.first_choice,
-            sum(len(self.calibration.neurons[relation_lang, kind]) for kind in self._kinds),
-            self.method,
+            sum(len(own) for own in rule.neurons.values()),
+            rule.method,
             "too close to the threshold" if close else None,
-            self._decided(relation_lang, scores) if self.explain else (),
+            _decided(rule, scores) if self.explain else (),
+            limit.f1,
         )
 
-    def _decided(
-        self, relation_lang: RelationLang, scores: dict[str, float]
-    ) -> tuple[tuple[Neuron, float], ...]:
-        every = {n for kind in self._kinds for n in self.calibration.neurons[relation_lang, kind]}
-        shares = [(neuron, scores[str(neuron)]) for neuron in sorted(every)]
-        return tuple(sorted(shares, key=lambda share: -abs(share[1])))
-
     def _unknown(self, claim: Claim | Unclear, reason: str) -> Verdict:
+        rule = self._rules.get(claim.relation_lang) if isinstance(claim, Claim) else None
         return Verdict(
             claim.text,
             claim.fact_key,
@@ -226,15 +248,28 @@ class FactChecker:
             None,
             None,
             0,
-            self.method,
+            rule.method if isinstance(rule, Rule) else self.method,
             reason,
         )
 
 
+def _calibration(
+    database: str | Path, model: LanguageModel[Any], method: str, run: str | None
+) -> Calibrated:
+    """The model's calibration; an empty one if there is none and the method can do without."""
+    info = model.info
+    key = ids.model_id(info.weights_sha256, info.architecture)
+    if method not in (AUTO, "probability"):
+        return calibrated(read_calibration(database, key, info.name, run))
+    found = find_calibration(database, key, run)
+    return uncalibrated(model) if found is None else calibrated(found)
+
+
+def _decided(rule: Rule, scores: Mapping[str, float]) -> tuple[tuple[Neuron, float], ...]:
+    """The neurons behind a score, those with the largest attributions first."""
+    shares = [(neuron, scores[str(neuron)]) for neuron in rule.every_neuron]
+    return tuple(sorted(shares, key=lambda share: -abs(share[1])))
+
+
 def _decision(score: float, limit: Limit) -> Literal["true", "false"]:
     return "true" if score >= limit.threshold else "false"
-
-
-def _mean(values: Iterable[float]) -> float:
-    every = list(values)
-    return sum(every) / len(every)

@@ -101,6 +101,7 @@ class Index:
         subjects: fact keys by the subject's name.
         names: the name of each fact's subject.
         answers: the index's spelling of each answer.
+        stored: the answers of each fact in each language.
         prompts: the prompts of each fact in each language.
         scripts: the scripts of each language's names.
     """
@@ -111,6 +112,7 @@ class Index:
     )
     names: dict[tuple[str, str], str] = field(default_factory=dict)
     answers: dict[tuple[RelationLang, str], str] = field(default_factory=dict)
+    stored: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     prompts: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     scripts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
@@ -132,6 +134,7 @@ class Index:
             relation_lang = RelationLang(relation, lang)
             self.subjects[relation_lang, same(subject)].add(key)
             self.names[key, lang] = subject
+            self.stored[key, lang].append(answer)
             self.answers.setdefault((relation_lang, same(answer)), answer)
             self.scripts[lang] |= scripts(subject + answer)
 

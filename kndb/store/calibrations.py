@@ -95,7 +95,7 @@ class StoredCalibration:
         run_id: the run whose neurons it uses.
         run_settings: the run's settings.
         settings: the calibration's own settings, as JSON.
-        thresholds: ``(relation_id, lang, method, threshold, low, high)``.
+        thresholds: ``(relation_id, lang, method, threshold, low, high, f1)``.
         neurons: ``(relation_id, lang, kind, layer, neuron)``.
         curves: ``(relation_id, lang, method, threshold, true_above, false_above)``, ascending.
         splits: the split of each fact key.
@@ -105,7 +105,7 @@ class StoredCalibration:
     run_id: int
     run_settings: Mapping[str, Any]
     settings: str
-    thresholds: list[tuple[str, str, str, float, float, float]]
+    thresholds: list[tuple[str, str, str, float, float, float, float]]
     neurons: list[tuple[str, str, str, int, int]]
     curves: list[tuple[str, str, str, float, int, int]]
     splits: dict[str, str]
@@ -118,7 +118,7 @@ _CALIBRATIONS = """
     ORDER BY created_at DESC, calibration_id LIMIT 1
 """
 _PARTS = {
-    "thresholds": "SELECT relation_id, lang, method, threshold, threshold_low, threshold_high "
+    "thresholds": "SELECT relation_id, lang, method, threshold, threshold_low, threshold_high, f1 "
     "FROM factcheck WHERE calibration_id = ? ORDER BY ALL",
     "neurons": "SELECT relation_id, lang, kind, layer, neuron "
     "FROM factcheck_neuron WHERE calibration_id = ? ORDER BY ALL",
@@ -141,14 +141,27 @@ def read_calibration(
     Raises:
         NotFound: the model has no such calibration.
     """
+    if found := find_calibration(path, model_id, run):
+        return found
+    raise NotFound(
+        f"The fact check is not calibrated for the model {model} in {path}; "
+        f"`kndb factcheck calibrate --model {model}` does it."
+    )
+
+
+def find_calibration(
+    path: str | Path, model_id: int, run: str | None = None
+) -> StoredCalibration | None:
+    """Like :func:`read_calibration`; None if there is none.
+
+    Raises:
+        NotFound: there is no such run.
+    """
     with connect(path) as connection:
         asked = {"model": model_id, "run": None if run is None else find_run(connection, run)}
         newest = connection.execute(_CALIBRATIONS, asked).fetchone()
         if newest is None:
-            raise NotFound(
-                f"The fact check is not calibrated for the model {model} in {path}; "
-                f"`kndb factcheck calibrate --model {model}` does it."
-            )
+            return None
         calibration_id, run_id, settings = newest
         (of_run,) = read_runs(connection, [run_id])
         key = [calibration_id]

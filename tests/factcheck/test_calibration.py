@@ -203,9 +203,12 @@ def test_without_a_calibration(tmp_path: Path, model: LanguageModel[Any]) -> Non
 
     path = tmp_path / "k.duckdb"
     finished_run(path)
-    with pytest.raises(NotFound, match="kndb factcheck calibrate"):
-        FactChecker(path, model)
-    with pytest.raises(UsageError, match="choose from degenerate"):
+    for method in ("degenerate", "knowledge", "ensemble"):
+        with pytest.raises(NotFound, match="kndb factcheck calibrate"):
+            FactChecker(path, model, method=method)
+    with pytest.raises(NotFound, match="no run '0x'"):
+        FactChecker(path, model, run="0x")
+    with pytest.raises(UsageError, match="choose from auto"):
         FactChecker(path, model, method="magic")
 
 

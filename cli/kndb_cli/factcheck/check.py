@@ -1,10 +1,11 @@
-"""``kndb factcheck``: check claims against the index, and the calibration this needs."""
+"""``kndb factcheck``: check claims against the index."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,17 +14,15 @@ from typer.core import TyperGroup
 from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.errors import ExitCode
+from kndb_cli.factcheck.calibrate import calibrate
 from kndb_cli.factcheck.claims_input import opened
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
-from kndb_cli.output import choose, emit
-from kndb_cli.output.progress import reporting
-from kndb_cli.output.rows import Listing
+from kndb_cli.output import choose
 from kndb_cli.output.streaming import Row, stream
 from kndb_cli.output.terminal import note
 
 if TYPE_CHECKING:
     from kndb.factcheck import Verdict
-    from kndb.factcheck.calibration_rows import Calibration
 
 COLUMNS = (
     "claim",
@@ -100,8 +99,12 @@ def check(
     ] = "auto",
     method: Annotated[
         str,
-        typer.Option(metavar="METHOD", help="degenerate, probability, knowledge or ensemble."),
-    ] = "degenerate",
+        typer.Option(
+            metavar="METHOD",
+            help="degenerate (the paper's), probability, knowledge or ensemble; auto: the best of "
+            "them on the calibration's validation facts, or probability without a calibration.",
+        ),
+    ] = "auto",
     run: options.CalibratedRun = None,
     always: Annotated[
         bool,
@@ -129,12 +132,13 @@ def check(
 ) -> None:
     """Check claims: true, false, or unknown with the reason.
 
-    kndb factcheck "The capital of Benin is Porto-Novo." --model demo-masked --method probability
+    kndb factcheck "The capital of Benin is Porto-Novo." --model demo-masked
     kndb factcheck --fact P36:Q962 --answer Kigali --model demo-masked --explain
     kndb factcheck --file claims.csv --model demo-masked -o verdicts.csv
 
-    Run once beforehand: 'kndb graph degenerate --model demo-masked', then
-    'kndb factcheck calibrate --model demo-masked'.
+    Without a calibration, a claim is true if the model finds no other answer of the relation
+    likelier. The methods that use neurons need 'kndb graph degenerate --model demo-masked', then
+    'kndb factcheck calibrate --model demo-masked', once.
     """
     target = choose(format, json, output, quiet)
     if (fact is None) != (answer is None):
@@ -159,6 +163,7 @@ def check(
         memory=choice.memory,
     )
     counts = dict.fromkeys(("true", "false", "unknown"), 0)
+    f1: dict[str, list[float]] = {}
     with ExitStack() as stack:
         if fact is not None and answer is not None:
             verdicts = iter(checker.check_fact(fact, answer))
@@ -166,17 +171,25 @@ def check(
             given = iter(claims or ()) if file is None else stack.enter_context(opened(file))
             verdicts = checker.check(given)
         columns = (*COLUMNS, "decided") if explain else COLUMNS
-        stream(columns, _rows(verdicts, columns, counts), target)
+        stream(columns, _rows(verdicts, columns, counts, f1), target)
     note(", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + ".", quiet)
+    for name, values in f1.items():
+        note(f"Judged by {name}: {len(values)}, F1 {fmean(values):.2f} on validation facts.", quiet)
     if exit_code and counts["false"]:
         raise typer.Exit(ExitCode.FAILED)
 
 
 def _rows(
-    verdicts: Iterator[Verdict], columns: tuple[str, ...], counts: dict[str, int]
+    verdicts: Iterator[Verdict],
+    columns: tuple[str, ...],
+    counts: dict[str, int],
+    f1: dict[str, list[float]],
 ) -> Iterator[Row]:
+    """The verdicts as rows; counts them, and collects the F1 of each method's thresholds."""
     for verdict in verdicts:
         counts[verdict.verdict] += 1
+        if verdict.f1 is not None:
+            f1.setdefault(verdict.method, []).append(verdict.f1)
         row = tuple(getattr(verdict, name) for name in columns if name != "decided")
         yield (*row, _decided(verdict)) if "decided" in columns else row
 
@@ -187,119 +200,4 @@ def _decided(verdict: Verdict) -> str:
     return ", ".join([*shown, f"and {more} more"] if more > 0 else shown)
 
 
-@app.command()
-def calibrate(
-    model: Model,
-    run: options.RunOfModel = None,
-    split: Annotated[
-        str,
-        typer.Option(metavar="T/V/T", help="Shares of training, validation and test facts."),
-    ] = "60/20/20",
-    seed: Annotated[
-        int, typer.Option(metavar="N", help="Seed of the split and of the wrong answers.")
-    ] = 0,
-    share: Annotated[
-        float,
-        typer.Option(
-            metavar="T",
-            help="Keep neurons in more than this share of the most frequent one's facts.",
-        ),
-    ] = 0.7,
-    maximise: Annotated[
-        str, typer.Option(metavar="WHAT", help="What the threshold maximises: f1 or accuracy.")
-    ] = "f1",
-    wrong: Annotated[int, typer.Option(metavar="N", help="Wrong answers per prompt.")] = 1,
-    db: options.Database = options.DATABASE,
-    device: Device = "auto",
-    dtype: Dtype = "float32",
-    revision: Revision = None,
-    memory: Memory = None,
-    format: options.FormatOption = None,
-    json: options.Json = False,
-    output: options.Out = None,
-    quiet: options.Quiet = False,
-) -> None:
-    """Choose neurons on training facts and thresholds on validation facts, and store both.
-
-    kndb graph degenerate --model demo-masked
-    kndb factcheck calibrate --model demo-masked --split 60/20/20 --seed 0
-    """
-    target = choose(format, json, output, quiet)
-    choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
-    from kndb.factcheck.calibration import CalibrationRequest
-    from kndb.factcheck.calibration import calibrate as choose_thresholds
-    from kndb.factcheck.labelled_claims import parse_split
-
-    request = CalibrationRequest(
-        database=db,
-        model=choice,
-        run=run,
-        split=parse_split(split),
-        seed=seed,
-        share=share,
-        objective=maximise,
-        wrong=wrong,
-    )
-    loading(choice, quiet)
-    with reporting(choice.label, "claims", quiet) as report:
-        found = choose_thresholds(request, report)
-    emit(_thresholds(found), target)
-    note(_summary(found, maximise), quiet)
-
-
-def _thresholds(found: Calibration) -> Listing:
-    columns = ("relation", "lang", "method", "threshold", "neurons", "train", "validation")
-    rows = [
-        (
-            *chosen.relation_lang,
-            chosen.method,
-            chosen.threshold,
-            chosen.n_neurons,
-            chosen.n_train,
-            chosen.n_validation,
-            chosen.n_claims,
-            chosen.f1,
-            chosen.accuracy,
-        )
-        for chosen in found.thresholds
-    ]
-    return Listing((*columns, "claims", "f1", "accuracy"), rows)
-
-
-def _summary(found: Calibration, maximised: str) -> str:
-    counts = [
-        f"{sum(split == name for split in found.splits.values())} {name}"
-        for name in ("train", "validation", "test")
-    ]
-    lines = [
-        f"{found.model}: {', '.join(counts)} facts; thresholds with the highest {maximised} on the "
-        "validation facts.",
-        *_shortcomings(found),
-        f"Calibration {found.calibration_id} is stored.",
-    ]
-    return "\n".join(lines)
-
-
-def _shortcomings(found: Calibration) -> list[str]:
-    """Where the method ``degenerate`` cannot separate true from false, and what helps."""
-    relation_langs = {chosen.relation_lang for chosen in found.thresholds}
-    without = sum(not found.neurons["degenerate"].get(one) for one in relation_langs)
-    own = sum(chosen.method == "degenerate" for chosen in found.thresholds)
-    useless = len(found.useless("degenerate"))
-    said = []
-    if without:
-        said.append(
-            f"{without} of {len(relation_langs)} relation-language pairs have no "
-            "degenerate neurons among the training facts."
-        )
-    if useless:
-        said.append(
-            f"{useless} of {own} thresholds of the method degenerate do no better than calling "
-            "everything true."
-        )
-    if said:
-        said.append(
-            "More facts help: search all with 'kndb graph degenerate', or ingest more, and "
-            "calibrate again; or check with --method probability."
-        )
-    return said
+app.command()(calibrate)

@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from demo_index import demo_index
+from kndb.errors import NotFound
 from kndb_cli.errors import ExitCode
 from kndb_cli.factcheck.check import COLUMNS
 from kndb_cli.factcheck.claims_input import claims_in, opened
@@ -109,6 +110,44 @@ def test_what_lacks_degenerate_neurons_says_what_helps(run, barren, claims):
     assert verdicts(run(claims[0], *PROBABILITY, "--format", "jsonl")[1]) == ["true"]
 
 
+@pytest.fixture
+def bare(calibrated, tmp_path, monkeypatch):
+    """The database as ``kndb demo`` leaves it: not calibrated."""
+    path = tmp_path / "bare.duckdb"
+    shutil.copyfile(calibrated, path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("DELETE FROM factcheck_calibration")
+    monkeypatch.setenv("KNDB_DB", str(path))
+
+
+def test_without_a_calibration(run, bare, claims):
+    code, out, err = run(*claims, "--format", "jsonl")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0
+    assert [row["verdict"] for row in rows] == ["true", "false", "unknown"]
+    assert [row["method"] for row in rows] == ["probability", "probability", "auto"]
+    assert rows[1]["threshold"] == rows[0]["score"]  # the stored answer is the likeliest other
+    assert err.count("not calibrated: a claim is true if no other answer of the relation is") == 1
+    assert "F1" not in err
+    code, _, err = run(claims[0], "--method", "degenerate")
+    assert (code, "is not calibrated" in err) == (NotFound.exit_code, True)
+
+
+def test_the_best_method_on_validation_facts_is_the_default(run, calibrated, claims):
+    with duckdb.connect(str(calibrated), read_only=True) as connection:
+        found = connection.execute(
+            "SELECT method, f1 FROM factcheck WHERE lang = 'en' AND method <> 'random'"
+        ).fetchall()
+    best = max(f1 for _, f1 in found)
+    code, out, err = run(*claims, "--always", "--format", "jsonl")
+    methods = [json.loads(line)["method"] for line in out.splitlines()]
+    assert code == 0
+    assert methods[0] == methods[1]
+    assert (methods[0], best) in found
+    assert f"Judged by {methods[0]}: 2, F1 {best:.2f} on validation facts." in err
+    assert "not calibrated" not in err
+
+
 def test_the_exit_code_says_that_a_claim_is_false(run, claims):
     true, false, unclear = claims
     assert run(true, unclear, *PROBABILITY, "--exit-code")[0] == 0
@@ -164,7 +203,7 @@ def test_claims_from_standard_input(run, claims, monkeypatch):
         (("A claim.", "--file", "x.txt"), "one of the three"),
         (("--fact", "P36:Q142"), "go together"),
         (("--file", "missing.txt"), "cannot be read"),
-        (("A claim.", "--method", "magic"), "choose from degenerate"),
+        (("A claim.", "--method", "magic"), "choose from auto"),
     ],
 )
 def test_what_makes_no_sense(run, args, said):

@@ -1,0 +1,87 @@
+"""Thresholds without a calibration: how likely the model finds other answers of the relation.
+
+A claim is true if the model gives the claimed answer at least the probability of every other
+candidate. The candidates are the labels, in the claim's language, of the other objects of its
+relation that the database holds: the fact's stored answers, and a seeded sample of the rest, at
+most :data:`MOST` together. The threshold is the highest probability of a candidate; over several
+prompts, the highest mean. Runs no model.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import fmean
+
+from kndb.factcheck.calibrated import Limit
+from kndb.factcheck.claims import Claim, Index
+from kndb.factcheck.scoring import Reading
+from kndb.factcheck.spelling import same
+from kndb.facts import content_id
+from kndb.store.prompts import RelationLang
+
+MOST = 30
+"""At most this many candidates compete with a claimed answer."""
+
+
+class Candidates:
+    """The candidates that compete with claimed answers.
+
+    The order in which labels are drawn depends only on hashes of the label, its relation, its
+    language and the seed, so that other facts move nothing.
+
+    Args:
+        index: the database's index.
+        seed: seed of the sample.
+    """
+
+    def __init__(self, index: Index, seed: int = 0) -> None:
+        self._stored = index.stored
+        self._labels: dict[RelationLang, dict[str, str]] = defaultdict(dict)
+        for (relation_lang, spelled), label in index.answers.items():
+            self._labels[relation_lang][spelled] = label
+        self._seed = seed
+        self._drawn: dict[RelationLang, list[str]] = {}
+
+    def of(self, claim: Claim) -> list[str]:
+        """The candidates other than the claimed answer, the fact's stored answers first."""
+        stored = self._stored.get((claim.fact_key, claim.lang), [])
+        first = {same(label): label for label in (*stored, *self._sample(claim.relation_lang))}
+        first.pop(same(claim.answer), None)
+        return list(first.values())[:MOST]
+
+    def _sample(self, relation_lang: RelationLang) -> list[str]:
+        """One label more than is needed: the claimed answer may be among them."""
+        if relation_lang not in self._drawn:
+            labels = self._labels[relation_lang]
+            order = sorted(
+                labels,
+                key=lambda spelled: content_id("candidate", self._seed, *relation_lang, spelled),
+            )
+            self._drawn[relation_lang] = [labels[spelled] for spelled in order[: MOST + 1]]
+        return self._drawn[relation_lang]
+
+
+def highest(
+    readings: Sequence[Reading | str], n_prompts: int, readable: Sequence[int]
+) -> Limit | None:
+    """The threshold from readings of candidates.
+
+    Args:
+        readings: candidate by candidate, one reading for each of the claim's prompts.
+        n_prompts: the number of prompts.
+        readable: the prompts that count: those in which the claimed answer could be read.
+
+    Returns:
+        A threshold without a band; None if the model can be asked for no candidate.
+    """
+    means = []
+    for start in range(0, len(readings), n_prompts):
+        every = [readings[start + number] for number in readable]
+        own = [reading for reading in every if isinstance(reading, Reading)]
+        if own and len(own) == len(readable):
+            means.append(fmean(reading.answer.p for reading in own))
+    if not means:
+        return None
+    threshold = max(means)
+    return Limit(threshold, threshold, threshold)
