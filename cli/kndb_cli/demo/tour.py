@@ -20,7 +20,7 @@ def show(*args: str, db: Path, quiet: bool = False) -> None:
     from kndb_cli.main import application
 
     full = [*args, "--db", str(db), *(["--quiet"] if quiet else [])]
-    if args[0] != "ingest" and "-o" not in args and not sys.stdout.isatty():
+    if args[0] != "ingest" and not {"-o", "undo"} & set(args) and not sys.stdout.isatty():
         full += ["--format", "table"]
     print(styled(f"$ kndb {visible(shlex.join(full))}", "dim", sys.stdout), flush=True)
     application(full)(args=full, prog_name="kndb", standalone_mode=False)
