@@ -18,7 +18,7 @@ Unknown = tuple[Answer, int]
 Outcome = Attribution | Unknown | str
 """An attribution, an answer that the model does not know, or the reason the prompt is skipped."""
 
-ASKED_TOGETHER = 256
+ASKED_TOGETHER = 64
 """Prompts asked between two reports of progress."""
 
 Outcomes = Iterator[tuple[int, Outcome]]
