@@ -80,7 +80,7 @@ def evaluate(request: FaithfulnessRequest, progress: Report = silent) -> Table:
         )
     sample = only_askable(model, draw_sample(request, run.run_id))
     prompts = one_of_each(sample, request.seed)
-    scoring, left_out = usable(model, prompts[0])
+    scoring, left_out = usable(model, prompts[0], request.methods)
     found = []
     for number, prompt in enumerate(prompts):
 

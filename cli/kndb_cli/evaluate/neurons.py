@@ -10,7 +10,7 @@ import typer
 from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.evaluate.tables import overall, show
-from kndb_cli.options.evaluation import Replicates, Seed
+from kndb_cli.options.evaluation import Methods, Replicates, Seed
 from kndb_cli.options.graph import Langs
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import Output, choose
@@ -43,6 +43,7 @@ def localisation(
     unrelated: Annotated[
         int, typer.Option(metavar="N", min=1, help="Unrelated facts measured for each fact.")
     ] = 6,
+    methods: Methods = None,
     replicates: Replicates = 1000,
     seed: Seed = 0,
     db: options.Database = options.DATABASE,
@@ -77,6 +78,7 @@ def localisation(
         facts=facts,
         langs=options.listed(langs),
         unrelated=unrelated,
+        methods=options.listed(methods),
         replicates=replicates,
         seed=seed,
     )
@@ -96,6 +98,7 @@ def faithfulness(
     top: Annotated[
         str, typer.Option(metavar="NUMBERS", help="How many of the highest scores to compare.")
     ] = "10,20,50",
+    methods: Methods = None,
     replicates: Replicates = 1000,
     seed: Seed = 0,
     db: options.Database = options.DATABASE,
@@ -129,6 +132,7 @@ def faithfulness(
         facts=facts,
         langs=options.listed(langs),
         top=_sizes(top),
+        methods=options.listed(methods),
         replicates=replicates,
         seed=seed,
     )
