@@ -87,7 +87,9 @@ class Study:
 
     def faithfulness(self) -> Iterator[Table]:
         """Compare every method's scores with the effect of each single neuron."""
-        request = faithfulness.FaithfulnessRequest(**self.place, **self.drawn("faithfulness"))
+        request = faithfulness.FaithfulnessRequest(
+            **self.place, **self.drawn("faithfulness"), neurons=self.options.neurons
+        )
         yield self.made("faithfulness", request, faithfulness.evaluate)
 
     def degenerate(self) -> Iterator[Table]:
@@ -222,6 +224,7 @@ def main() -> None:
     parser.add_argument("--top", type=int, default=20, help="neurons searched for pairs")
     parser.add_argument("--localisation", type=int, default=40, help="facts")
     parser.add_argument("--faithfulness", type=int, default=20, help="facts, one prompt each")
+    parser.add_argument("--neurons", type=int, help="tried for faithfulness; default: all")
     parser.add_argument("--edits", type=int, default=20, help="facts")
     parser.add_argument("--modes", type=_names, default=("suppress", "update", "fit"))
     parser.add_argument("--unrelated", type=int, default=10, help="facts asked with each fact")

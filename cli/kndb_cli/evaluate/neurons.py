@@ -98,6 +98,15 @@ def faithfulness(
     top: Annotated[
         str, typer.Option(metavar="NUMBERS", help="How many of the highest scores to compare.")
     ] = "10,20,50",
+    neurons: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Try only N random neurons and the top of each method, for large models. "
+            "Default: all.",
+        ),
+    ] = None,
     methods: Methods = None,
     replicates: Replicates = 1000,
     seed: Seed = 0,
@@ -117,7 +126,7 @@ def faithfulness(
     kndb evaluate faithfulness --model demo-masked -o faithfulness.csv
 
     Every neuron of the model is suppressed by itself on every prompt drawn,
-    so use few facts with a large model. The printed table has the middle value
+    so use few facts with a large model, or --neurons. The printed table has the middle value
     of --top; CSV, JSON and Parquet have all.
     """
     target = choose(format, json, output, quiet)
@@ -132,6 +141,7 @@ def faithfulness(
         facts=facts,
         langs=options.listed(langs),
         top=_sizes(top),
+        neurons=neurons,
         methods=options.listed(methods),
         replicates=replicates,
         seed=seed,
