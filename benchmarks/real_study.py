@@ -103,8 +103,7 @@ class Study:
 
     def overlap(self) -> Iterator[Table]:
         """Compare languages."""
-        pairs, _, languages, *_ = crosslingual.evaluate(self.stored())
-        yield from (pairs, languages)
+        yield from crosslingual.evaluate(self.stored())[:3]
 
     def edits(self) -> Iterator[Table]:
         """Edit facts; those in the ledger are kept."""
