@@ -13,6 +13,6 @@ Methods = Annotated[
     typer.Option(
         metavar="METHODS",
         help="Compare only these: amig,ig-zero. Default: every preset that the model allows, "
-        "most-active and random. amig-paper takes most of the time.",
+        "most-active and random. amig-paper takes the longest.",
     ),
 ]
