@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/real_study.py DIR --data MPARAREL --out study.duckdb
 
-DIR is a model's folder, MPARAREL an unpacked mParaRel folder. The database, and beside it the tables
-that take long, are made where they are missing: the same command continues after an interruption, and
-another with other ``--steps`` adds to what is there. Run one command at a time on a database. Facts are those that the model knows (``--known``). Every step is
-a command of kndb's with other sizes; the tables are printed in Markdown.
+DIR is a model's folder, MPARAREL an unpacked mParaRel folder. The database, and beside it the
+tables that take long, are made where they are missing: the same command continues after an
+interruption, and other ``--steps`` add to what is there. Run one command at a time on a database.
+Facts are those that the model knows (``--known``). Every step is a command of kndb's with other
+sizes; the tables are printed in Markdown.
 """
 
 from __future__ import annotations
