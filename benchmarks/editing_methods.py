@@ -38,7 +38,6 @@ from kndb.edit.scores import (
     REWRITING,
     Measurement,
     Mode,
-    Probe,
     Response,
     Scores,
     responses,
@@ -134,18 +133,15 @@ class Bench:
             for edit in edits
         ]
         every = list(dict.fromkeys(probe for probes in own for probe in probes))
-        before = self._responses(every)
+        before = responses(self.interventions.asker, every)
         with self._together(edits):
-            after = self._responses(every)
+            after = responses(self.interventions.asker, every)
         found = {
             probe: Measurement(probe, b, a)
             for probe, b, a in zip(every, before, after, strict=True)
-            if b is not None and a is not None
+            if isinstance(b, Response) and isinstance(a, Response)
         }
         return [[found[probe] for probe in probes if probe in found] for probes in own]
-
-    def _responses(self, probes: Sequence[Probe]) -> list[Response | None]:
-        return responses(self.interventions.asker, probes)
 
     @contextmanager
     def _together(self, edits: Sequence[EditOutcome]) -> Iterator[None]:

@@ -9,6 +9,7 @@
     │   └── DatabaseVersion   made by a newer kndb
     ├── NotFound              4   nothing matches (with the nearest matches)
     ├── ModelError            1   the model cannot be loaded or used
+    │   └── NotFinite             its numbers are not finite
     └── DatasetError          1   the data cannot be read
 
 The number is the exit code of the command line. Errors from drivers and libraries are translated
@@ -64,17 +65,22 @@ class DatabaseVersion(DatabaseError):
 
 
 class NotFound(KndbError):
-    """Nothing matches. ``nearest`` lists the closest matches, best first."""
+    """Nothing matches. ``nearest`` lists the closest matches, best first, under ``heading``."""
 
     exit_code = 4
 
-    def __init__(self, message: str, nearest: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, nearest: Sequence[str] = (), heading: str = "Nearest") -> None:
         super().__init__(message)
         self.nearest = tuple(nearest)
+        self.heading = heading
 
 
 class ModelError(KndbError):
     """The model cannot be loaded, is of an unknown architecture, or has unusable weights."""
+
+
+class NotFinite(ModelError):
+    """The model's numbers for a prompt are not finite. The message names the layer."""
 
 
 class DatasetError(KndbError):

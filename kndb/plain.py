@@ -47,15 +47,21 @@ def plain(value: Any) -> Any:
 
 
 def json_objects(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """Each row as a JSON object on one line.
+    """Each row as a JSON object on one line. Ids are text: jq and JavaScript round large numbers.
 
-    >>> list(json_objects(["fact", "p"], [("P36:Q142", 0.5)]))
-    ['{"fact": "P36:Q142", "p": 0.5}']
+    >>> list(json_objects(["run_id", "p"], [(9074349520883844244, 0.5)]))
+    ['{"run_id": "9074349520883844244", "p": 0.5}']
     """
     names = unique(columns)
     for row in rows:
-        values = dict(zip(names, map(plain, row), strict=True))
+        values = {name: _exact(name, plain(value)) for name, value in zip(names, row, strict=True)}
         yield json.dumps(values, ensure_ascii=False)
+
+
+def _exact(name: str, value: Any) -> Any:
+    """An id, and any other number that a 64-bit float cannot hold, as text."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number and (name.endswith("_id") or abs(value) > 2**53) else value
 
 
 def write_jsonl(objects: Iterable[str], stream: TextIO) -> None:

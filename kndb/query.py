@@ -12,70 +12,32 @@ Arrow.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import duckdb
-
-from kndb.errors import NotFound, UsageError
-from kndb.neurons import Neuron
-from kndb.plain import is_text
 from kndb.store.database import connect
-from kndb.store.lookup import NEAREST, find_facts, find_model, find_relation
+from kndb.store.knowledge import (
+    Layers,
+    Neurons,
+    Question,
+    knowledge_neurons,
+    neurons_used,
+)
+from kndb.store.listings import (
+    describe_run,
+    list_datasets,
+    list_facts,
+    list_languages,
+    list_models,
+    list_relations,
+)
+from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
-from kndb.store.refine import REFINED, check_thresholds
 from kndb.store.result import Result
-from kndb.store.runs import chosen_runs, killed
-
-_STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
-
-_KNOWLEDGE = """
-    WITH refined AS ({source}),
-    knowledge AS (
-        SELECT refined.*, count(*) OVER same AS n_langs,
-               string_agg(lang, ',' ORDER BY lang) OVER same AS langs
-        FROM refined JOIN fact USING (fact_id)
-        WHERE ($facts IS NULL OR list_contains($facts, fact_id))
-              AND ($relation IS NULL OR relation_id = $relation)
-        WINDOW same AS (PARTITION BY run_id, fact_id, layer, neuron)
-    ),
-    label AS (
-        SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer FROM prompt
-        WHERE $facts IS NULL OR list_contains($facts, fact_id)
-        GROUP BY fact_id, lang
-    )
-"""
-
-_ROWS = """
-    SELECT fact_key, relation.label AS relation, knowledge.lang, label.subject, label.answer,
-           layer, neuron, score, support, n_langs, langs, model.name AS model, run_id
-    FROM knowledge
-    JOIN fact USING (fact_id)
-    JOIN relation USING (relation_id)
-    JOIN label ON label.fact_id = knowledge.fact_id AND label.lang = knowledge.lang
-    JOIN run USING (run_id)
-    JOIN model USING (model_id)
-    WHERE ($lang IS NULL OR lower(knowledge.lang) = lower($lang))
-          AND ($layer IS NULL OR (layer = $layer AND neuron = $neuron))
-    QUALIFY $top IS NULL OR $top >= row_number() OVER (
-        PARTITION BY run_id, knowledge.fact_id, knowledge.lang
-        ORDER BY score DESC NULLS LAST, layer, neuron
-    )
-    ORDER BY fact_key, knowledge.fact_id, knowledge.lang, model, run_id,
-             score DESC NULLS LAST, layer, neuron
-"""
-
-_LANGS = "SELECT DISTINCT lang FROM knowledge ORDER BY lang"
-
-_MOST_USED = f"""
-    SELECT layer || ':' || neuron FROM knowledge
-    WHERE $lang IS NULL OR lower(lang) = lower($lang)
-    GROUP BY layer, neuron ORDER BY count(DISTINCT fact_id) DESC, layer, neuron
-    LIMIT {NEAREST}
-"""
+from kndb.store.run_diff import DiffBy, Difference, diff_runs
+from kndb.store.runs import find_run, killed
 
 
 class Database:
@@ -87,21 +49,27 @@ class Database:
 
     def query(
         self,
-        fact: str | None = None,
-        relation: str | None = None,
-        lang: str | None = None,
-        neuron: str | Neuron | None = None,
-        model: str | None = None,
+        fact: Names | None = None,
+        relation: Names | None = None,
+        lang: Names | None = None,
+        neuron: Neurons | None = None,
+        model: Names | None = None,
         run: str | int | None = None,
         tau: float | None = None,
         share: float | None = None,
         top: int | None = None,
+        *,
+        answer: Names | None = None,
     ) -> Result:
         """Knowledge neurons of facts, or the facts that use a neuron.
 
+        ``fact``, ``relation``, ``answer``, ``lang``, ``neuron`` and ``model`` take one or several,
+        of which any may match.
+
         Args:
-            fact: a key (``P36:Q142``), a prompt in any language (``The capital of France is
-                [MASK].``, or with the answer), or words of the subject in any language.
+            fact: a key (``P36:Q142``, ``capital:France``), a prompt in any language (``The capital
+                of France is [MASK].``, or with the answer), or words of the subject in any
+                language.
             relation: a relation's id or label: ``P36``, ``capital``.
             lang: a language code: ``en``.
             neuron: only this neuron, as ``LAYER:INDEX``.
@@ -112,6 +80,7 @@ class Database:
                 without running the model; see ``kndb.store.refine``. If only one is given, the
                 other is the run's own.
             top: at most this many neurons per run, fact and language.
+            answer: an answer in any language, or words of it: ``Porto-Novo``.
 
         Returns:
             Columns ``fact_key, relation, lang, subject, answer, layer, neuron, score, support,
@@ -124,31 +93,124 @@ class Database:
             NotFound: nothing matches; the error carries the nearest matches.
             UsageError: a value is out of range, or ``run`` matches several runs.
         """
-        check_thresholds(tau, share)
-        if lang is not None and not is_text(lang):
-            raise UsageError(f"{lang!r} is not valid Unicode; give a language code, such as en.")
-        if top is not None and top < 1:
-            raise UsageError(f"top is {top}, but must be at least 1.")
-        wanted = Neuron.parse(neuron) if isinstance(neuron, str) else neuron
-        stored = tau is None and share is None
-        knowledge = _KNOWLEDGE.format(source=_STORED if stored else REFINED)
-        connection = self._connection
-        with reading(connection):
-            params = {
-                "runs": self._runs(run, model),
-                "facts": None if fact is None else find_facts(connection, fact),
-                "relation": None if relation is None else find_relation(connection, relation),
-                "lang": lang,
-                "layer": None if wanted is None else wanted.layer,
-                "neuron": None if wanted is None else wanted.index,
-                "tau": tau,
-                "share": share,
-                "top": top,
-            }
-            found = Result.read(_execute(connection, knowledge + _ROWS, params))
-            if not found:
-                raise _nothing(connection, knowledge, params)
-            return found
+        asked = Question(
+            fact=fact,
+            relation=relation,
+            answer=answer,
+            lang=lang,
+            neuron=neuron,
+            model=model,
+            run=run,
+            tau=tau,
+            share=share,
+            top=top,
+        )
+        with reading(self._connection):
+            return knowledge_neurons(self._connection, asked)
+
+    def facts(
+        self,
+        words: str | None = None,
+        relation: Names | None = None,
+        lang: Names | None = None,
+        answer: Names | None = None,
+        layer: Layers | None = None,
+        model: Names | None = None,
+        run: str | int | None = None,
+    ) -> Result:
+        """Facts in each of their languages.
+
+        Args:
+            words: words of the subject or the answer, a key or a prompt; exact matches come first.
+            relation, lang, answer: as in ``query``.
+            layer: only facts with a knowledge neuron in this layer, or in one of these.
+            model, run: only facts with knowledge neurons in such a run.
+
+        Returns:
+            Columns ``fact_key, relation, lang, subject, answer, prompts, dataset``.
+
+        Raises:
+            NotFound: nothing matches; the error carries the nearest matches.
+        """
+        with reading(self._connection):
+            return list_facts(self._connection, words, relation, lang, answer, layer, model, run)
+
+    def neurons(
+        self,
+        layer: Layers | None = None,
+        fact: Names | None = None,
+        relation: Names | None = None,
+        answer: Names | None = None,
+        lang: Names | None = None,
+        model: Names | None = None,
+        run: str | int | None = None,
+        tau: float | None = None,
+        share: float | None = None,
+    ) -> Result:
+        """Knowledge neurons with their numbers of facts, those with the most facts first.
+
+        Args:
+            layer: only neurons of this layer, or of these.
+            fact, relation, answer, lang, model, run, tau, share: as in ``query``.
+
+        Returns:
+            Columns ``layer, neuron, n_facts, n_relations, n_langs, langs, score, model, run_id``.
+            ``score`` is the mean over facts and languages.
+
+        Raises:
+            NotFound: nothing matches.
+        """
+        asked = Question(
+            fact=fact,
+            relation=relation,
+            answer=answer,
+            lang=lang,
+            layer=layer,
+            model=model,
+            run=run,
+            tau=tau,
+            share=share,
+        )
+        with reading(self._connection):
+            return neurons_used(self._connection, asked)
+
+    def diff(self, one: str | int, other: str | int, by: DiffBy = "layer") -> Difference:
+        """Two runs against each other: neurons shared, gained and lost, and scores.
+
+        Facts are compared in the languages in which both runs asked them.
+
+        Args:
+            one, other: a run's id, or its first digits; or a model or a preset, for its newest
+                finished run.
+            by: ``all``, ``layer``, ``fact``, ``relation``, ``language``; or ``neuron``, for the
+                neurons gained and lost.
+
+        Raises:
+            NotFound: there is no such run.
+            UsageError: both are the same run, or their models differ in size.
+        """
+        with reading(self._connection):
+            return diff_runs(self._connection, one, other, by)
+
+    def relations(self) -> Result:
+        """Relations: columns ``relation_id, label, facts, langs``."""
+        with reading(self._connection):
+            return list_relations(self._connection)
+
+    def languages(self) -> Result:
+        """Languages: columns ``lang, facts, relations, prompts``."""
+        with reading(self._connection):
+            return list_languages(self._connection)
+
+    def models(self) -> Result:
+        """Models: columns ``name, architecture, family, n_layers, n_neurons, runs``."""
+        with reading(self._connection):
+            return list_models(self._connection)
+
+    def datasets(self) -> Result:
+        """Data sets: columns ``name, format, facts, runs``."""
+        with reading(self._connection):
+            return list_datasets(self._connection)
 
     def sql(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Result:
         """Run one SQL query, which cannot change data or reach anything else.
@@ -181,6 +243,21 @@ class Database:
         found = self.sql("SELECT * FROM searches ORDER BY started_at, search_id")
         return _interrupted(found, "search_id", killed(self._connection, "degenerate_search"))
 
+    def run(self, run: str | int) -> Result:
+        """One run in one row: all that ``runs`` has, its model, data, settings, and what used it.
+
+        Args:
+            run: its id, or its first digits.
+
+        Raises:
+            NotFound: there is no such run.
+            UsageError: several ids begin like this.
+        """
+        with reading(self._connection):
+            run_id = find_run(self._connection, run)
+            gone = run_id in killed(self._connection, "run")
+            return describe_run(self._connection, run_id, killed=gone)
+
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
@@ -195,10 +272,6 @@ class Database:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _runs(self, run: str | int | None, model: str | None) -> list[int]:
-        models = None if model is None else find_model(self._connection, model)
-        return chosen_runs(self._connection, run, models)
 
 
 def open(path: str | Path, *, wait: float = 10.0) -> Database:
@@ -222,32 +295,3 @@ def _interrupted(found: Result, key: str, killed: frozenset[int]) -> Result:
         for row in found
     ]
     return Result(found.columns, found.types, rows)
-
-
-def _execute(
-    connection: duckdb.DuckDBPyConnection, sql: str, params: dict[str, Any]
-) -> duckdb.DuckDBPyConnection:
-    """Run ``sql`` with only the parameters it mentions, because DuckDB rejects extra ones."""
-    mentioned = set(re.findall(r"\$(\w+)", sql))
-    used = {name: value for name, value in params.items() if name in mentioned}
-    return connection.execute(sql, used)
-
-
-def _nothing(
-    connection: duckdb.DuckDBPyConnection, knowledge: str, params: dict[str, Any]
-) -> NotFound:
-    """The error for an empty result: is it the language, the neuron, or are there no neurons?"""
-
-    def column(sql: str) -> list[str]:
-        return [value for (value,) in _execute(connection, knowledge + sql, params).fetchall()]
-
-    langs = column(_LANGS)
-    if params["lang"] is not None and params["lang"].lower() not in map(str.lower, langs) and langs:
-        return NotFound(f"There are no matching neurons in language {params['lang']!r}.", langs)
-    if params["layer"] is not None and langs:
-        neuron = Neuron(params["layer"], params["neuron"])
-        return NotFound(f"None of these facts uses neuron {neuron}.", column(_MOST_USED))
-    return NotFound(
-        "The selected facts have no knowledge neurons in the selected runs; "
-        "`kndb runs` lists what has been run."
-    )

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TextIO
@@ -61,7 +61,7 @@ def explain(error: Exception, stream: TextIO | None = None) -> int:
         return code
     print(styled("Error:", "red", stream), visible(" ".join(message.splitlines())), file=stream)
     if isinstance(error, NotFound) and error.nearest:
-        print(visible(_nearest(error.nearest)), file=stream)
+        print(visible(_nearest(error)), file=stream)
     return code
 
 
@@ -92,5 +92,5 @@ def _usage(error: typer.TyperException) -> str:
     return f"{message}; see '{context.command_path} --help'." if context else f"{message}."
 
 
-def _nearest(matches: Sequence[str]) -> str:
-    return "\n".join(["Nearest:", *(f"  {match}" for match in matches)])
+def _nearest(error: NotFound) -> str:
+    return "\n".join([f"{error.heading}:", *(f"  {match}" for match in error.nearest)])

@@ -28,6 +28,7 @@ def ingest(
     model: Annotated[
         str,
         typer.Option(
+            envvar="KNDB_MODEL",
             metavar="MODEL",
             help="A Hugging Face id, a folder with safetensors, a GGUF file, demo-masked or "
             "demo-causal.",
@@ -42,15 +43,9 @@ def ingest(
         ),
     ],
     db: options.Database = options.DATABASE,
-    langs: Annotated[
-        str | None,
-        typer.Option(metavar="LANGS", help="Only these languages: en,zh.", rich_help_panel=_FACTS),
-    ] = None,
+    langs: Annotated[list[str] | None, options.langs_option("Only these languages", _FACTS)] = None,
     relations: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RELATIONS", help="Only these relations: P36,P37.", rich_help_panel=_FACTS
-        ),
+        list[str] | None, options.relations_option(_FACTS, "Only these relations: P36,P37")
     ] = None,
     limit: Annotated[
         int | None,
@@ -136,6 +131,10 @@ def ingest(
     dtype: model_options.Dtype = "float32",
     revision: model_options.Revision = None,
     memory: model_options.Memory = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Give the finished run a name, which --run takes."),
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Find the neurons with which a model recalls a set of facts, and store them.
@@ -147,6 +146,7 @@ def ingest(
     Ctrl-C loses nothing: run the same command again to continue.
     """
     # Here, because reading data sets needs imports that --help does not.
+    from kndb.store.naming import check_name, name_run
     from kndb_ingest.request import IngestRequest
 
     choice = model_options.chosen(model, device, dtype, revision, memory, quiet=quiet)
@@ -166,12 +166,17 @@ def ingest(
         max_nodes=max_nodes,
         known=known,
     )
+    if name is not None:
+        check_name(name)
     request.check()
     if plan:
         show_plan(request, quiet)
         return
     model_options.loading(choice, quiet)
-    note(summary(run(request, quiet)), quiet)
+    done = run(request, quiet)
+    note(summary(done), quiet)
+    if name is not None:
+        name_run(db, done.run_id, name)
 
 
 def show_plan(request: IngestRequest, quiet: bool) -> None:

@@ -15,22 +15,35 @@ from typing import Annotated
 
 import typer
 
+from kndb.progress import listen
 from kndb_cli.errors import ExitCode, explain, is_interrupt
-from kndb_cli.output.terminal import let_go_of_stdout, note, use_utf8, visible
+from kndb_cli.once import each_name_once
+from kndb_cli.output.pager import paging
+from kndb_cli.output.terminal import let_go_of_stdout, library_notes, note, use_utf8, visible
+from kndb_cli.settings import configured
 
 COMMANDS = (
     "demo",
     "ingest",
     "import",
     "query",
+    "facts",
+    "neurons",
+    "relations",
+    "languages",
+    "diff",
+    "models",
+    "datasets",
     "edit",
     "graph",
     "factcheck",
     "evaluate",
     "runs",
     "sql",
+    "shell",
     "export",
     "db",
+    "config",
 )
 
 EPILOG = (
@@ -44,8 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     use_utf8()
+    listen(note)
     try:
-        return _run([arg for arg in args if arg != "--debug"])
+        with (
+            configured(),
+            library_notes(quiet=not {"-q", "--quiet"}.isdisjoint(args)),
+            paging("--no-pager" not in args),
+        ):
+            return _run([arg for arg in args if arg not in ("--debug", "--no-pager")])
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
@@ -94,7 +113,7 @@ def application(args: Sequence[str]) -> typer.Typer:
     for name in (named,) if named in COMMANDS else COMMANDS:
         module = f"{name}_" if iskeyword(name) else name
         app.add_typer(import_module(f"kndb_cli.{module}").app)
-    return app
+    return each_name_once(app)
 
 
 def kndb(
@@ -111,6 +130,12 @@ def kndb(
     debug: Annotated[
         bool,
         typer.Option("--debug", metavar="", help="Show a traceback for errors, with any command."),
+    ] = False,
+    no_pager: Annotated[
+        bool,
+        typer.Option(
+            "--no-pager", metavar="", help="Show long tables without a pager, with any command."
+        ),
     ] = False,
 ) -> None:
     """Find, store and query the neurons with which language models recall facts."""

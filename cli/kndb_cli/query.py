@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import kndb
 from kndb_cli import options
+from kndb_cli.database import opened
 from kndb_cli.output import choose, emit
 
 if TYPE_CHECKING:
@@ -23,11 +20,12 @@ app = typer.Typer()
 
 @app.command()
 def query(
-    fact: options.Fact = None,
-    relation: options.RelationOption = None,
-    lang: options.Lang = None,
-    neuron: options.NeuronOption = None,
-    model: options.ModelName = None,
+    fact: options.Facts = None,
+    relation: options.Relations = None,
+    answer: options.Answers = None,
+    lang: options.Langs = None,
+    neuron: options.Neurons = None,
+    model: options.ModelNames = None,
     run: options.RunId = None,
     tau: options.Tau = None,
     share: options.Share = None,
@@ -43,45 +41,33 @@ def query(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show the neurons with which a model recalls facts.
 
     kndb query --fact Benin --lang en --top 5
     kndb query --fact "The capital of Benin is [MASK]."
+    kndb query --answer Porto-Novo --lang en
     kndb query --neuron 2:641 --model demo-masked
+    kndb query --fact P36:Q962 --fact P36:Q739 --lang en,es
     kndb query --relation capital --tau 0.3 --format csv -o capital.csv
     """
-    target = choose(format, json, output, quiet)
-    with _pandas_unseen(), kndb.open(db) as database:
+    target = choose(format, json, output, quiet, limit)
+    with opened(db) as database:
         found = database.query(
-            fact=fact,
-            relation=relation,
-            lang=lang,
-            neuron=neuron,
-            model=model,
+            fact=fact or None,
+            relation=relation or None,
+            lang=options.listed(lang) or None,
+            answer=answer or None,
+            neuron=options.listed(neuron) or None,
+            model=options.listed(model) or None,
             run=run,
             tau=tau,
             share=share,
             top=top,
         )
     emit(found, target, layout)
-
-
-@contextmanager
-def _pandas_unseen() -> Iterator[None]:
-    """Hide pandas from DuckDB, which imports it with the first parameter of a query.
-
-    If pandas is installed, that import takes longer (0.3 s) than everything else.
-    """
-    if "pandas" in sys.modules:
-        yield
-        return
-    sys.modules["pandas"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del sys.modules["pandas"]
 
 
 def layout(found: Rows) -> RenderableType:

@@ -1,17 +1,22 @@
-"""``kndb runs``: lists the runs, and deletes one."""
+"""``kndb runs``: lists the runs, shows one, names one, and deletes one."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import kndb
 from kndb.errors import UsageError
 from kndb_cli import options
+from kndb_cli.database import opened
 from kndb_cli.output import choose, emit
 from kndb_cli.output.terminal import note, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from kndb_cli.output.rows import Rows
 
 app = typer.Typer(name="runs", invoke_without_command=True)
 
@@ -23,27 +28,78 @@ def runs(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """List the runs: model, data set, preset, state and counts of prompts."""
     if context.invoked_subcommand is not None:
         return
-    target = choose(format, json, output, quiet)
-    with kndb.open(db) as database:
+    target = choose(format, json, output, quiet, limit)
+    with opened(db) as database:
         found = database.runs()
     emit(found, target)
 
 
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's name, its id, or the first digits of that; 'kndb runs' lists them.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def show(
+    run: RunArgument,
+    db: options.Database = options.DATABASE,
+    format: options.FormatOption = None,
+    json: options.Json = False,
+    output: options.Out = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show all there is to know of a run: its model, data, settings, counts, and what used it.
+
+    kndb runs show 6125
+    """
+    target = choose(format, json, output, quiet)
+    with opened(db) as database:
+        found = database.run(run)
+    emit(found, target, _one_record)
+
+
+@app.command()
+def rename(
+    run: RunArgument,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="The name. If omitted, the run has none."),
+    ] = None,
+    db: options.Database = options.DATABASE,
+    quiet: options.Quiet = False,
+) -> None:
+    """Give a run a name, which --run takes, or take its name away.
+
+    kndb runs rename 9074 baseline
+    """
+    # Deferred: listing runs does not need it.
+    from kndb.store.naming import name_run
+
+    run_id = name_run(db, run, name)
+    note(f"Run {run_id} is called {name}." if name else f"Run {run_id} has no name.", quiet)
+
+
+def _one_record(data: Rows) -> RenderableType:
+    # Deferred: only tables need Rich, which takes 0.05 s.
+    from kndb_cli.output.tables import blocks
+
+    return blocks(data)
+
+
 @app.command()
 def delete(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN",
-            help="A run's id, or its first digits; 'kndb runs' lists them.",
-            show_default=False,
-        ),
-    ],
+    run: RunArgument,
     yes: Annotated[bool, typer.Option("--yes", metavar="", help="Delete without asking.")] = False,
     db: options.Database = options.DATABASE,
     quiet: options.Quiet = False,

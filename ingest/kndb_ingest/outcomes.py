@@ -9,6 +9,7 @@ from kndb.attribution import Attribution, Settings, attribute
 from kndb.facts import Prompt
 from kndb.models import LanguageModel
 from kndb.models.asking import Answer, Asker
+from kndb.models.finite import Failed
 from kndb_ingest.prompts import prompt_problem
 
 Unknown = tuple[Answer, int]
@@ -17,7 +18,7 @@ Unknown = tuple[Answer, int]
 Outcome = Attribution | Unknown | str
 """An attribution, an answer that the model does not know, or the reason the prompt is skipped."""
 
-ASKED_TOGETHER = 256
+ASKED_TOGETHER = 64
 """Prompts asked between two reports of progress."""
 
 Outcomes = Iterator[tuple[int, Outcome]]
@@ -83,7 +84,9 @@ def _known(
     questions = ((prompt.text, prompt.answer) for prompt in asked.values())
     answers = asker.stream(questions, window=ASKED_TOGETHER)
     for (key, prompt), answer in zip(asked.items(), answers, strict=True):
-        if isinstance(answer, str):
+        if isinstance(answer, Failed):  # attributing it says what fails
+            left[key] = prompt
+        elif isinstance(answer, str):
             yield key, answer
         elif answer.rank > rank:
             yield key, (answer, rank)

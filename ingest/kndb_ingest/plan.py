@@ -36,9 +36,9 @@ BATCH = 4
 MOST_BATCHES, ENOUGH_SECONDS = 16, 15.0
 """The sample ends at either, after two batches at least."""
 
-ROW_BYTES, PROMPT_BYTES = 8, 250
-"""Disk of an attribution row and of a prompt with its prediction, compressed
-(``benchmarks/RESULTS.md``, disk)."""
+FILE_BYTES, ROW_BYTES, PROMPT_BYTES = 4_500_000, 8, 250
+"""Disk of an empty database, of an attribution row, and of a prompt with its prediction
+(``benchmarks/RESULTS.md``, "Disk")."""
 
 
 class Estimate(NamedTuple):
@@ -136,7 +136,7 @@ def plan(request: IngestRequest, progress: Report = silent) -> Plan:
         rows=rows,
         seconds=_seconds(sample.seconds, attributed, asking * len(usable)),
         memory=_memory(model),
-        disk=rows * ROW_BYTES + len(left) * PROMPT_BYTES,
+        disk=_disk(request, rows, len(left)),
     )
 
 
@@ -229,6 +229,11 @@ def _seconds(sample: Sequence[float], attributed: int, asking: float) -> Estimat
     error = 1.96 * stdev(sample) / math.sqrt(len(sample)) if len(sample) > 1 else 0.0
     value, low, high = (asking + attributed * each for each in (mean, mean - error, mean + error))
     return Estimate(value, max(low, asking), high)
+
+
+def _disk(request: IngestRequest, rows: int, prompts: int) -> int:
+    new = 0 if request.database.exists() else FILE_BYTES
+    return new + rows * ROW_BYTES + prompts * PROMPT_BYTES
 
 
 def _memory(model: LanguageModel[Any]) -> int | None:

@@ -25,6 +25,7 @@ from kndb.errors import ModelError
 from kndb.facts import Prompt
 from kndb.models import LanguageModel, Target, Unusable
 from kndb.models.asking import read_tokens
+from kndb.models.finite import first_layer, overflown
 from kndb.models.memory import Budget, default_budget, out_of_memory, release
 
 LARGEST_BATCH = 64
@@ -256,14 +257,9 @@ def _problems(neurons: Sequence[Tensor], owners: Tensor, scores: Tensor) -> list
         owners: ``(sequences,)``, the target of each sequence.
         scores: ``(targets, n_layers, n_neurons)``.
     """
-    wrong = torch.stack([~layer.isfinite().all(1) for layer in neurons], 1).int()
+    wrong = overflown(neurons).int()
     activations = wrong.new_zeros(scores.shape[:2]).index_add_(0, owners, wrong) > 0
     return [
-        _first_layer("activations", asked) or _first_layer("scores", found)
+        first_layer("activations", asked) or first_layer("scores", found)
         for asked, found in zip(activations, ~scores.isfinite().all(2), strict=True)
     ]
-
-
-def _first_layer(what: str, wrong: Tensor) -> str | None:
-    layers = wrong.nonzero().flatten().tolist()
-    return f"the {what} of layer {layers[0]} are not finite" if layers else None

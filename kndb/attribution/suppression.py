@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import isfinite
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from kndb.errors import UsageError
 from kndb.models import LanguageModel, Target
 from kndb.models.asking import read_tokens
 from kndb.models.base import Rows
+from kndb.models.finite import first_layer, overflown
 from kndb.models.memory import Budget, default_budget
 from kndb.neurons import Neuron
 
@@ -121,6 +123,15 @@ class Suppressor:
 
     def _tensor(self, values: Sequence[Any]) -> Tensor:
         return torch.tensor(values, device=self.model.device, dtype=torch.long)
+
+    def failures(self) -> dict[int, str | None]:
+        """Targets whose probability is not finite, and the first layer that is to blame."""
+        wrong = overflown(self.neurons)
+        return {
+            number: first_layer("activations", wrong[number])
+            for number, p in enumerate(self.observed_p.tolist())
+            if not isfinite(p)
+        }
 
     @torch.no_grad()
     def probabilities(self, sets: Sequence[Silent], factor: float = 0.0) -> Tensor:
@@ -234,6 +245,14 @@ class Questions:
         self.observed_p: Tensor = self._mean([part.observed_p[:, None] for _, part in self.parts])[
             :, 0
         ]
+
+    def failures(self) -> dict[int, str | None]:
+        """Prompts whose probability is not finite, and the first layer that is to blame."""
+        return {
+            owners[number]: layer
+            for owners, part in self.parts
+            for number, layer in part.failures().items()
+        }
 
     def probabilities(self, sets: Sequence[Silent], factor: float = 0.0) -> Tensor:
         """The answers' probabilities with each set suppressed, ``(prompts, sets)``, float64.

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kndb.attribution.suppression import Questions, Silent
 from kndb.degenerate.criterion import Criterion, Drop, Group, Search, proper_subsets, search
+from kndb.errors import NotFinite
 from kndb.neurons import Neuron
 
 
@@ -94,7 +95,12 @@ class _Meter:
     def __call__(self, groups: Sequence[Group]) -> list[float]:
         if not groups:
             return []
-        after = self.questions.probabilities([self.silent(group) for group in groups])
+        silent = [self.silent(group) for group in groups]
+        after = self.questions.probabilities(silent)
+        wrong = (~after.isfinite().all(0)).nonzero().flatten().tolist()
+        if wrong:
+            without = ",".join(map(str, silent[wrong[0]]))
+            raise NotFinite(f"the answer's probability is not finite without {without}")
         self.p_after |= dict(zip(groups, after.mean(0).tolist(), strict=True))
         return mean_drops(self.questions.observed_p, after, self.kind).tolist()
 
@@ -116,6 +122,7 @@ def examine(
     Raises:
         UsageError: the model has no such neuron.
         ModelError: a single set does not fit in memory.
+        NotFinite: without some of the neurons, the answer's probability is not a number.
     """
     meter = _Meter(questions, neurons, criterion.drop)
     tried = search(len(neurons), meter, criterion)

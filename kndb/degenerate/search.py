@@ -18,13 +18,15 @@ from kndb.degenerate.criterion import Criterion
 from kndb.degenerate.examine import Findings, examine
 from kndb.degenerate.rows import Outcome, search_tables
 from kndb.degenerate.summary import SearchSummary, summarise_search
-from kndb.errors import UsageError
+from kndb.errors import NotFinite, UsageError
 from kndb.facts import content_id
 from kndb.model_runs import model_and_run
 from kndb.models import LanguageModel, ModelChoice, Unusable
+from kndb.models.finite import failed
 from kndb.neurons import random_like
 from kndb.progress import Report, silent
 from kndb.store.commits import Batches
+from kndb.store.lookup import Names
 from kndb.store.runs import StoredRun
 from kndb.store.searches import (
     FactToSearch,
@@ -58,8 +60,8 @@ class SearchRequest:
     run: str | None = None
     criterion: Criterion = field(default_factory=Criterion)
     top: int = 20
-    fact: str | None = None
-    relation: str | None = None
+    fact: Names | None = None
+    relation: Names | None = None
     langs: Sequence[str] = ()
     limit: int | None = None
     seed: int = 0
@@ -136,11 +138,16 @@ def answer(
     except Unusable as error:  # the run used another version of the tokenizer
         return Outcome(fact, len(neurons), None, str(error))
     questions = Questions(model, targets, request.model.memory)
+    for prompt, layer in questions.failures().items():
+        return Outcome(fact, len(neurons), None, failed(layer, fact.prompts[prompt][0]))
     if not questions.observed_p.max() > 0:
         return Outcome(fact, len(neurons), None, "the answer's probability is 0")
     seed = content_id("control", request.seed, fact.fact_id, fact.lang)
     control = random_like(neurons, fact.neurons, model.info.n_neurons, seed)
-    findings = examine(questions, neurons, control, request.criterion)
+    try:
+        findings = examine(questions, neurons, control, request.criterion)
+    except NotFinite as error:
+        return Outcome(fact, len(neurons), None, str(error))
     return Outcome(fact, len(neurons), findings, _shortfall(findings, control is not None))
 
 

@@ -67,9 +67,9 @@ _FIGURES = f"""
     FROM degenerate_fact {_ASKED} WHERE search_id = $search
 """
 _SKIPPED = f"""
-    SELECT reason, count(*) FROM degenerate_fact {_ASKED}
+    SELECT split_part(reason, ' for the prompt ', 1) AS why, count(*) FROM degenerate_fact {_ASKED}
     WHERE search_id = $search AND status = 'skipped'
-    GROUP BY reason ORDER BY count(*) DESC, reason
+    GROUP BY why ORDER BY count(*) DESC, why
 """
 _FOUND = f"""
     SELECT size, count(*) FROM degenerate_set {_ASKED}

@@ -14,7 +14,7 @@ from kndb.edit.intervention import EditOutcome, Interventions
 from kndb.edit.ledger import append, ledger_row
 from kndb.edit.plan import plan_edit
 from kndb.edit.request import EditRequest, EditSummary, Job
-from kndb.errors import NotFound, UsageError
+from kndb.errors import NotFinite, NotFound, UsageError
 from kndb.model_runs import model_and_run
 from kndb.progress import Report, silent
 from kndb.store.commits import Batches
@@ -88,7 +88,7 @@ class _Outcomes:
             return None
         try:
             return self._make(source, job)
-        except (NotFound, UsageError) as error:
+        except (NotFound, UsageError, NotFinite) as error:
             if self.strict:
                 raise
             self.summary.skipped[str(error)] += 1

@@ -25,9 +25,11 @@ from kndb.edit.scores import (
     score,
 )
 from kndb.edit.selection import Part
+from kndb.errors import NotFinite
 from kndb.facts import content_id
 from kndb.models import LanguageModel
 from kndb.models.asking import Asker
+from kndb.models.finite import Failed
 from kndb.neurons import Neuron, random_like
 
 KNOWN_SETS = 64
@@ -78,7 +80,12 @@ class Interventions:
     def carry_out(
         self, edit_id: int, plan: Plan, settings: EditSettings, *, with_control: bool = True
     ) -> EditOutcome:
-        """Edit, measure, undo; and the same with random neurons unless that is not wanted."""
+        """Edit, measure, undo; and the same with random neurons unless that is not wanted.
+
+        Raises:
+            NotFinite: the model's numbers for the fact's prompts are not finite, or an edit makes
+                those for another prompt so.
+        """
         plan = self._answerable(plan, settings)
         if plan.reason:
             return EditOutcome(edit_id, plan, settings)
@@ -86,14 +93,16 @@ class Interventions:
         # the same before and after, for its probability depends on it in the last digits.
         own = tuple(probe for probe in plan.probes if probe.kind not in DISTANCES)
         others = tuple(probe for probe in plan.probes if probe.kind in DISTANCES)
-        before = [*self._ask(own), *self._unedited(others)]
+        before = [*map(_finite, self._ask(own)), *self._unedited(others)]
 
         def measure(edited: Plan, delta: Delta | None) -> tuple[Measurement, ...]:
             with self._edited(edited.neurons, delta, settings):
                 after = [*self._ask(own), *self._ask(others)]
             rows = zip((*own, *others), before, after, strict=True)
             return tuple(
-                Measurement(a, b, c) for a, b, c in rows if b is not None and c is not None
+                Measurement(a, b, c)
+                for a, b, c in ((a, b, _finite(c)) for a, b, c in rows if isinstance(b, Response))
+                if c is not None
             )
 
         delta = self.changes.delta(plan, settings)
@@ -120,7 +129,7 @@ class Interventions:
         drawn = random_like(plan.neurons, plan.neurons, self.model.info.n_neurons, seed)
         return plan.with_neurons(dict(zip(plan.neurons, drawn, strict=True))) if drawn else None
 
-    def _ask(self, probes: tuple[Probe, ...]) -> list[Response | None]:
+    def _ask(self, probes: tuple[Probe, ...]) -> list[Response | Failed | None]:
         return responses(self.asker, probes)
 
     def _answerable(self, plan: Plan, settings: EditSettings) -> Plan:
@@ -147,3 +156,14 @@ class Interventions:
             return
         with scale(self.model, neurons, ENHANCE if settings.mode == "enhance" else SUPPRESS):
             yield
+
+
+def _finite(response: Response | Failed | None) -> Response | None:
+    """The response, if there is one.
+
+    Raises:
+        NotFinite: the model's numbers are not finite.
+    """
+    if isinstance(response, Failed):
+        raise NotFinite(f"The edit cannot be measured: {response}.")
+    return response

@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import Literal
 
 from kndb.models.asking import Answer, Asker
+from kndb.models.finite import Failed
 
 Mode = Literal["suppress", "enhance", "erase", "update", "fit"]
 Kind = Literal["own", "paraphrase", "language", "same-relation", "same-type", "unrelated"]
@@ -133,7 +134,7 @@ class Scores:
     perplexity_after: float | None
 
 
-def responses(asker: Asker, probes: Sequence[Probe]) -> list[Response | None]:
+def responses(asker: Asker, probes: Sequence[Probe]) -> list[Response | Failed | None]:
     """The model's response to each prompt now; None if it cannot be asked."""
     old = [(one.text, one.old) for one in probes]
     new = [(one.text, one.new) for one in probes if one.new is not None]
@@ -145,7 +146,12 @@ def responses(asker: Asker, probes: Sequence[Probe]) -> list[Response | None]:
     ]
 
 
-def _response(probe: Probe, old: Answer | str, new: Answer | str | None) -> Response | None:
+def _response(
+    probe: Probe, old: Answer | str, new: Answer | str | None
+) -> Response | Failed | None:
+    for answer in (old, new):
+        if isinstance(answer, Failed):
+            return answer
     if isinstance(old, str) or isinstance(new, str):
         return None
     wins = new is not None and new.is_first and new.p > old.p

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from kndb.errors import UsageError
-from kndb.store.lookup import find_model
+from kndb.store.lookup import find_models
 from kndb.store.runs import StoredRun, newest_run
 from kndb.store.which_search import find_search
 
@@ -66,7 +66,7 @@ def stored_run(
         UsageError: several models fit, or the run is not finished.
     """
     if models is None and request.model is not None:
-        models = find_model(connection, _name(request.model))
+        models = find_models(connection, request.model)
     return newest_run(connection, request.run, models)
 
 
@@ -81,7 +81,7 @@ def with_search(
     """
     if request.search is None:
         return request, None
-    models = None if request.model is None else find_model(connection, _name(request.model))
+    models = None if request.model is None else find_models(connection, request.model)
     search = find_search(connection, request.search, request.run, models)
     if not search.finished:
         raise UsageError(
@@ -89,8 +89,3 @@ def with_search(
             "command again to continue."
         )
     return replace(request, run=str(search.run_id)), search.search_id
-
-
-def _name(model: str) -> str:
-    """A folder's model is stored under the folder's name."""
-    return Path(model).resolve().name if Path(model).is_dir() else model

@@ -27,6 +27,7 @@ from kndb.factcheck.calibrated import (
 from kndb.factcheck.claims import Claim, Index, Unclear
 from kndb.factcheck.scoring import CHUNK, ClaimPrompt, FlatNeurons, Reading, flat_neurons, read
 from kndb.models import LanguageModel
+from kndb.models.finite import Failed
 from kndb.neurons import Neuron
 from kndb.store import ids
 from kndb.store.calibrations import read_calibration
@@ -179,8 +180,9 @@ class FactChecker:
         if problem := self._problem(claim):
             return self._unknown(claim, problem)
         read = [reading for reading in readings if isinstance(reading, Reading)]
-        if not read:
-            return self._unknown(claim, str(readings[0]))
+        problems = [reading for reading in readings if isinstance(reading, Failed)]
+        if problems or not read:
+            return self._unknown(claim, str([*problems, *readings][0]))
         relation_lang = claim.relation_lang
         scores = {name: _mean(r.scores[name] for r in read) for name in read[0].scores}
         scores["probability"] = _mean(reading.answer.p for reading in read)

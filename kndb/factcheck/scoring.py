@@ -18,6 +18,7 @@ from kndb.factcheck.labelled_claims import LabelledClaim
 from kndb.factcheck.relation_neurons import Counted
 from kndb.models import LanguageModel
 from kndb.models.asking import Answer, Asker
+from kndb.models.finite import Failed, failed
 from kndb.neurons import Neuron
 from kndb.progress import Report
 from kndb.store.prompts import RelationLang
@@ -79,7 +80,7 @@ def read(
         memory: bytes for activations.
 
     Returns:
-        A reading for each prompt, or why the model cannot be asked it.
+        A reading for each prompt, or why there is none: see :meth:`Asker.ask`.
 
     Raises:
         ModelError: a single prompt does not fit in memory.
@@ -93,10 +94,13 @@ def read(
     ]
     scores = _scores(model, [prompts[number] for number in wanted], settings, memory)
     by_number = dict(zip(wanted, scores, strict=True))
-    return [
-        answer if isinstance(answer, str) else Reading(answer, by_number.get(number, {}))
-        for number, answer in enumerate(answers)
-    ]
+    return [_reading(answer, by_number.get(number, {})) for number, answer in enumerate(answers)]
+
+
+def _reading(answer: Answer | str, scores: Mapping[str, float] | str) -> Reading | str:
+    if isinstance(answer, str):
+        return answer
+    return scores if isinstance(scores, str) else Reading(answer, scores)
 
 
 def _scores(
@@ -104,11 +108,14 @@ def _scores(
     prompts: Sequence[ClaimPrompt],
     settings: Settings,
     memory: int | None,
-) -> list[dict[str, float]]:
-    """The mean attributions of each prompt's sets of neurons."""
-    scores: list[dict[str, float]] = [{} for _ in prompts]
+) -> list[dict[str, float] | Failed]:
+    """The mean attributions of each prompt's sets of neurons, or why there are none."""
+    scores: list[dict[str, float] | Failed] = [{} for _ in prompts]
     pairs = [(prompt.text, prompt.answer) for prompt in prompts]
     for found in attribute(model, pairs, settings, memory=memory):
+        if found.failed:
+            scores[found.index] = failed(found.reason, prompts[found.index].text)
+            continue
         flat = found.scores.ravel()
         scores[found.index] = {
             name: float(flat[neurons].mean())

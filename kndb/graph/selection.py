@@ -5,6 +5,7 @@ It owns the CTEs over which graphs, groups, measures and pictures query. It buil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ import duckdb
 
 from kndb.errors import NotFound
 from kndb.store.database import connect
-from kndb.store.lookup import find_facts, find_model, find_relation
+from kndb.store.lookup import Names, find_facts, find_models, find_relations
 from kndb.store.readonly import reading
+from kndb.store.refine import REFINED
 from kndb.store.runs import StoredRun, only_run, read_runs
 from kndb.store.which_search import find_search, newest_search
 
@@ -30,8 +32,8 @@ class Selection:
     the run's newest search.
     """
 
-    fact: str | None = None
-    relation: str | None = None
+    fact: Names | None = None
+    relation: Names | None = None
     langs: Sequence[str] = ()
     model: str | None = None
     run: str | int | None = None
@@ -58,24 +60,32 @@ class Selected:
     n_neurons: int
     facts: list[int] | None
     langs: list[str] | None
+    finished: bool = True
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run ``sql``, which may use the CTEs ``chosen``, ``searched`` and ``pair``."""
         params = {
             "run": self.run_id,
+            "runs": [self.run_id],
+            "tau": None,
+            "share": None,
             "search": self.search_id,
             "facts": self.facts,
             "langs": self.langs,
         }
-        used = {name: value for name, value in params.items() if f"${name}" in _CHOSEN + sql}
-        return self.connection.execute(f"WITH {_CHOSEN}{sql}", used).fetchall()
+        chosen = f"WITH {_CHOSEN.format(source=_STORED if self.finished else REFINED)}{sql}"
+        mentioned = {*re.findall(r"\$(\w+)", chosen)}
+        used = {name: value for name, value in params.items() if name in mentioned}
+        return self.connection.execute(chosen, used).fetchall()
 
+
+_STORED = "SELECT * FROM knowledge_neuron WHERE run_id = $run"
 
 _CHOSEN = """
     chosen AS (
         SELECT knowledge_neuron.*, relation_id
-        FROM knowledge_neuron JOIN fact USING (fact_id)
-        WHERE run_id = $run AND ($facts IS NULL OR list_contains($facts, fact_id))
+        FROM ({source}) AS knowledge_neuron JOIN fact USING (fact_id)
+        WHERE ($facts IS NULL OR list_contains($facts, fact_id))
               AND ($langs IS NULL OR list_contains($langs, lower(lang)))
     ),
     searched AS (SELECT * FROM degenerate_search WHERE search_id = $search),
@@ -114,7 +124,8 @@ def selected(path: str | Path, selection: Selection) -> Iterator[Selected]:
             run.n_layers,
             run.n_neurons,
             _facts(connection, selection),
-            _langs(connection, run.run_id, selection.langs),
+            _langs(connection, run, selection.langs),
+            run.finished,
         )
 
 
@@ -122,7 +133,7 @@ def _run_and_search(
     connection: duckdb.DuckDBPyConnection, selection: Selection
 ) -> tuple[StoredRun, int | None]:
     """The run, and its search for degenerate neurons, if any."""
-    models = None if selection.model is None else find_model(connection, selection.model)
+    models = None if selection.model is None else find_models(connection, selection.model)
     if selection.search is None:
         run = only_run(connection, selection.run, models)
         newest = newest_search(connection, run.run_id)
@@ -133,14 +144,15 @@ def _run_and_search(
 
 
 def _langs(
-    connection: duckdb.DuckDBPyConnection, run_id: int, asked: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, run: StoredRun, asked: Sequence[str]
 ) -> list[str] | None:
     """The requested languages in lower case; None for all."""
     langs = [lang.strip().lower() for lang in asked]
     if not langs:
         return None
+    source = "knowledge_neuron" if run.finished else "prediction JOIN prompt USING (prompt_id)"
     rows = connection.execute(
-        "SELECT DISTINCT lang FROM knowledge_neuron WHERE run_id = ? ORDER BY lang", [run_id]
+        f"SELECT DISTINCT lang FROM {source} WHERE run_id = ? ORDER BY lang", [run.run_id]
     ).fetchall()
     known = [lang for (lang,) in rows]
     for lang in langs:
@@ -154,8 +166,8 @@ def _facts(connection: duckdb.DuckDBPyConnection, selection: Selection) -> list[
     if selection.relation is None:
         return facts
     rows = connection.execute(
-        "SELECT fact_id FROM fact WHERE relation_id = $relation "
+        "SELECT fact_id FROM fact WHERE list_contains($relations, relation_id) "
         "AND ($facts IS NULL OR list_contains($facts, fact_id))",
-        {"relation": find_relation(connection, selection.relation), "facts": facts},
+        {"relations": find_relations(connection, selection.relation), "facts": facts},
     ).fetchall()
     return [fact_id for (fact_id,) in rows]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby, islice
-from math import exp, log
+from math import exp, isnan, log
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from kndb.models.base import LanguageModel, Target
+from kndb.models.finite import Failed, failed, first_layer, overflown
 from kndb.models.memory import Budget, default_budget, release
 from kndb.models.tokens import Unusable
 
@@ -129,7 +130,10 @@ class Asker:
             return str(reason)
 
     def ask(self, questions: Sequence[Question]) -> list[Answer | str]:
-        """An answer for each question, or the reason the model cannot be asked it.
+        """An answer for each question, or the reason there is none.
+
+        The reason is :class:`Failed` if the model's numbers are not finite; otherwise the model
+        cannot be asked.
 
         Raises:
             ModelError: a single question does not fit in memory.
@@ -141,7 +145,9 @@ class Asker:
             for found in self._run(list(alike)):
                 tokens |= found
         return [
-            own if isinstance(own, str) else self._answer([tokens[i, t] for t in range(len(own))])
+            own
+            if isinstance(own, str)
+            else self._answer(questions[i][0], own, [tokens[i, t] for t in range(len(own))])
             for i, own in enumerate(targets)
         ]
 
@@ -219,7 +225,11 @@ class Asker:
         logits = 12 * len(sequence.reads) * len(self.model.unembedding.weight)
         return inside * self.model.dtype.itemsize + logits
 
-    def _answer(self, tokens: Sequence[TokenReading]) -> Answer:
+    def _answer(
+        self, text: str, targets: Sequence[Target], tokens: Sequence[TokenReading]
+    ) -> Answer | Failed:
+        if any(isnan(token.log_p) or isnan(token.log_p_first) for token in tokens):
+            return failed(self._overflown_layer(targets), text)
         p_tokens = tuple(token.p for token in tokens)
         return Answer(
             fmean(p_tokens),
@@ -229,6 +239,16 @@ class Asker:
             self.model.tokenizer.decode([token.first for token in tokens]).strip(),
             fmean(exp(token.log_p_first) for token in tokens),
         )
+
+    @torch.no_grad()
+    def _overflown_layer(self, targets: Sequence[Target]) -> str | None:
+        """The first layer whose activations are not finite, in words, with its weights as now."""
+        wrong = []
+        for target in targets:
+            positions = self._tensor([target.position])
+            _, neurons = self.model.observe(self._tensor([target.tokens]), positions, 1)
+            wrong.append(overflown(neurons))
+        return first_layer("activations", torch.cat(wrong).any(0))
 
 
 def read_tokens(logits: Tensor, answers: Tensor) -> list[TokenReading]:

@@ -108,6 +108,11 @@ def read_checkpoint(folder: Path, name: str) -> Checkpoint:
 
 
 def _read_config(folder: Path, name: str) -> dict[str, Any]:
+    if not (folder / "config.json").exists():
+        raise ModelError(
+            f"The folder {folder} holds no model: it has no config.json; give a folder that "
+            "Transformers has saved."
+        )
     try:
         content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind = content["model_type"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,4 +83,23 @@ class ModelChoice:
         # Here, because importing torch and transformers takes seconds.
         from kndb.models.loading import load_model
 
-        return load_model(self.name, device=self.device, dtype=self.dtype, revision=self.revision)
+        kept = _kept.get()
+        if kept is not None and self in kept:
+            return kept[self]
+        model = load_model(self.name, device=self.device, dtype=self.dtype, revision=self.revision)
+        if kept is not None:
+            kept[self] = model
+        return model
+
+
+_kept: ContextVar[dict[ModelChoice, LanguageModel[Any]] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def loaded_once() -> Iterator[None]:
+    """Within the block, a choice that is loaded again gives the model that it gave before."""
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)

@@ -8,8 +8,6 @@ sandbox: the engine itself refuses writes, other files, extensions and changed s
 from __future__ import annotations
 
 import os
-import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +18,12 @@ import duckdb
 from kndb.errors import (
     DatabaseCorrupt,
     DatabaseError,
-    DatabaseLocked,
     DatabaseMissing,
     DatabaseVersion,
     KndbError,
     first_line,
 )
+from kndb.store.locks import when_free
 from kndb_migrations import HEAD, REVISIONS
 
 READER_MEMORY = "2GB"
@@ -62,8 +60,6 @@ _BLOCKS = """
 """
 _HEADERS = 3 * 4096
 """Bytes of a DuckDB file before its blocks: the main header and two that take turns."""
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25  # seconds between two tries of a locked file
 
 
 def connect(
@@ -291,24 +287,18 @@ def _open(
     path: Path, *, write: bool, wait: float, memory: int | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Open the file, retrying while it is locked."""
-    deadline = time.monotonic() + wait
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            config: dict[str, Any] = dict(_WRITER if write else _READER)
-            if memory is not None:
-                config["memory_limit"] = f"{memory}B"
-            connection = duckdb.connect(str(path), read_only=not write, config=config)
-            return _whole(connection, path)
-        except duckdb.Error as error:
-            if (holder := _holder(error)) is None:
-                raise database_error(path, error) from error
-            if time.monotonic() + pause > deadline:
-                raise DatabaseLocked(
-                    f"{path} is in use by {holder}; wait until it has finished, or end it."
-                ) from error
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+    config: dict[str, Any] = dict(_WRITER if write else _READER)
+    if memory is not None:
+        config["memory_limit"] = f"{memory}B"
+
+    def attempt() -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(str(path), read_only=not write, config=config)
+        return _whole(connection, path)
+
+    try:
+        return when_free(path, attempt, wait, write=write)
+    except duckdb.Error as error:
+        raise database_error(path, error) from error
 
 
 def _whole(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyConnection:
@@ -326,14 +316,3 @@ def _whole(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPy
             "again, or use a backup."
         )
     return connection
-
-
-def _holder(error: duckdb.Error) -> str | None:
-    """Who holds the file, if the error says that it is locked."""
-    text = str(error)
-    if "different configuration" in text:  # DuckDB shares one database per process
-        return "another part of this process"
-    if "Could not set lock" not in text:
-        return None
-    found = re.search(r"held in (\S.*?) \(PID (\d+)\)", text)
-    return f"{Path(found[1]).name} (process {found[2]})" if found else "another process"

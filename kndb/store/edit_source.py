@@ -12,7 +12,7 @@ import duckdb
 
 from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
-from kndb.store.lookup import find_facts, find_relation
+from kndb.store.lookup import find_facts, find_relations
 from kndb.store.prompts import StoredPrompt, prompts_of
 from kndb.store.refine import REFINED
 from kndb.store.which_search import newest_search
@@ -139,12 +139,12 @@ class EditSource:
             UsageError: there are several.
         """
         connection = self._connection
-        relation_id = None if relation is None else find_relation(connection, relation)
+        relations = None if relation is None else find_relations(connection, relation)
         rows = connection.execute(
             f"{_FACT} WHERE dataset_id = ? AND list_contains(?, fact_id) ORDER BY fact_key",
             [self._dataset, find_facts(connection, asked)],
         ).fetchall()
-        found = [StoredFact(*row) for row in rows if relation_id in (None, row[2])]
+        found = [StoredFact(*row) for row in rows if relations is None or row[2] in relations]
         if not found:
             raise NotFound(f"No fact of the run {self.run_id} matches {asked!r}.")
         if len(found) > 1:
@@ -156,11 +156,11 @@ class EditSource:
 
     def keys(self, relation: str | None = None) -> list[str]:
         """The keys of the run's facts, of one relation or of all."""
-        relation_id = None if relation is None else find_relation(self._connection, relation)
+        relations = None if relation is None else find_relations(self._connection, relation)
         rows = self._connection.execute(
             f"SELECT DISTINCT fact_key FROM ({_FACT} WHERE dataset_id = $dataset AND "
-            "($relation IS NULL OR relation_id = $relation)) ORDER BY fact_key",
-            {"dataset": self._dataset, "relation": relation_id},
+            "($relations IS NULL OR list_contains($relations, relation_id))) ORDER BY fact_key",
+            {"dataset": self._dataset, "relations": relations},
         )
         return [key for (key,) in rows.fetchall()]
 

@@ -6,12 +6,18 @@ Text is compared without case, accents and punctuation. All SQL is parametrised.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from kndb.errors import NotFound, UsageError
+from kndb.notes import note
 from kndb.plain import is_text
+
+Names = str | Sequence[str]
+"""A name, or several: what matches any of them is meant."""
 
 NEAREST = 5
 """Number of near matches offered when nothing is found."""
@@ -34,6 +40,11 @@ def plain(expression: str) -> str:
     )
 
 
+_OF_RELATION = """
+    SELECT fact_id FROM fact JOIN relation USING (relation_id)
+    WHERE lower(relation_id) = lower(?) OR lower(label) = lower(?)
+"""
+
 _BY_KEY = "SELECT fact_id FROM fact WHERE lower(fact_key) = lower(trim($asked))"
 
 # Comparing every prompt is slow. A prompt contains its subject, and subjects are few, so only
@@ -51,85 +62,226 @@ _BY_PROMPT = f"""
     ) ELSE false END
 """
 
-_BY_WORDS = f"""
-    SELECT DISTINCT fact_id FROM prompt
-    WHERE subject IN (
-        SELECT subject FROM (SELECT DISTINCT subject FROM prompt)
-        WHERE list_has_all(
-            string_split({plain("subject")}, ' '), string_split({plain("$asked")}, ' ')
-        )
+# Distinct labels are few, so every one is compared. Words match in any order; in scripts without
+# spaces, a part is enough.
+_BY_LABEL = """
+    WITH label AS (
+        SELECT label, {label} = {asked} AS exact
+        FROM (SELECT DISTINCT {column} AS label FROM prompt) WHERE {matches}
     )
+    SELECT fact_id, bool_or(exact) FROM prompt JOIN label ON label = {column}
+    GROUP BY fact_id ORDER BY fact_id
 """
+_WORDS = "list_has_all(string_split({label}, ' '), string_split({asked}, ' '))"
+_PART = "contains({label}, {asked})"
 
-_BY_PART = f"""
-    SELECT DISTINCT fact_id FROM prompt
-    WHERE subject IN (
-        SELECT subject FROM (SELECT DISTINCT subject FROM prompt)
-        WHERE contains({plain("subject")}, {plain("$asked")})
-    )
-"""
+
+def _by_label(column: str, asked: str) -> str:
+    """SQL for the facts whose ``subject`` or ``answer`` matches, and whether it does exactly."""
+    names = {"label": plain("label"), "asked": plain("$asked")}
+    matches = (_PART if _UNSPACED.search(asked) else _WORDS).format(**names)
+    return _BY_LABEL.format(column=column, matches=matches, **names)
+
 
 # damerau_levenshtein counts bytes, as strlen does.
-_NEAREST = f"""
-    WITH known AS (
-        SELECT subject AS known FROM prompt
-        UNION SELECT text FROM prompt
-        UNION SELECT fact_key FROM fact
-    ), compared AS (
-        SELECT known, {plain("known")} AS a, {plain("$asked")} AS b FROM known
+_NEAREST = """
+    WITH known AS ({known}),
+    compared AS (SELECT known, {a} AS a, {b} AS b FROM known),
+    far AS (
+        SELECT known, damerau_levenshtein(a, b) / greatest(strlen(a), strlen(b), 1) AS far
+        FROM compared
     )
-    SELECT known FROM compared
-    ORDER BY damerau_levenshtein(a, b) / greatest(strlen(a), strlen(b), 1), known
-    LIMIT {NEAREST}
+    SELECT known FROM far WHERE far <= {limit} ORDER BY far, known LIMIT {count}
 """
+_NEAR = 0.5
+"""What differs in more than this share of its letters is not near."""
+
+_FACT_NAMES = """
+    SELECT subject AS known FROM prompt
+    UNION SELECT text FROM prompt
+    UNION SELECT fact_key FROM fact
+"""
+_ANSWERS = "SELECT DISTINCT answer AS known FROM prompt"
 
 
-def find_facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+def _nearest(connection: duckdb.DuckDBPyConnection, known: str, asked: str) -> list[str]:
+    sql = _NEAREST.format(
+        known=known, a=plain("known"), b=plain("$asked"), limit=_NEAR, count=NEAREST
+    )
+    return _column(connection, sql, asked)
+
+
+def several(asked: Names) -> list[str]:
+    """The names, each once.
+
+    >>> several("en"), several(["en", "zh", "en"])
+    (['en'], ['en', 'zh'])
+    """
+    return [asked] if isinstance(asked, str) else list(dict.fromkeys(asked))
+
+
+def find_facts(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]:
     """Ids of the facts that match a key, a prompt in any language, or words of the subject.
 
-    A key is tried first (``P36:Q142``), then a prompt (``The capital of France is [MASK].``, with
-    the answer filled in or left out), then words of the subject in any order and any language. If
-    the words match several facts, all are returned. In scripts without spaces, part of the subject
-    is enough.
+    A key is tried first (``P36:Q142``, ``capital:France``), then a prompt (``The capital of France
+    is [MASK].``, with the answer filled in or left out), then the whole subject, then words of it
+    in any order, in any language. If these match several facts, all are returned. In scripts
+    without spaces, part of the subject is enough. Of several names, each must match a fact.
+
+    Raises:
+        NotFound: nothing matches; the error lists the nearest subjects, keys and prompts, or the
+            facts of which this is the answer.
+        UsageError: a name has no letter or digit, or is not valid Unicode.
+    """
+    return sorted({fact for name in several(asked) for fact in _facts(connection, name)})
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+    if found := _by_key_or_prompt(connection, asked):
+        return found
+    exact, others = _labelled(connection, "subject", asked)
+    if exact and others:
+        n = len(others)
+        more = "Another fact has" if n == 1 else f"{n:,} other facts have"
+        note(f"{more} these words in the subject; `kndb facts {asked!r}` lists all.")
+    if found := exact or others:
+        return found
+    answered = [fact for facts in _labelled(connection, "answer", asked) for fact in facts]
+    if answered:
+        raise NotFound(
+            f"{asked!r} is the answer of {_named(connection, answered)}; ask by --answer."
+        )
+    raise NotFound(f"No fact matches {asked!r}.", _nearest(connection, _FACT_NAMES, asked))
+
+
+def find_answers(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]:
+    """Ids of the facts with this answer in any language, or else with these words in it.
+
+    Raises:
+        NotFound: nothing matches; the error lists the nearest answers.
+        UsageError: a name has no letter or digit, or is not valid Unicode.
+    """
+    found: set[int] = set()
+    for name in several(asked):
+        _check(name)
+        exact, others = _labelled(connection, "answer", name)
+        if not (exact or others):
+            near = _nearest(connection, _ANSWERS, name)
+            raise NotFound(f"No fact has the answer {name!r}.", near)
+        found.update(exact or others)
+    return sorted(found)
+
+
+def facts_by_words(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+    """Ids of all facts with these words in subject or answer, exact matches first.
+
+    A key or a prompt finds its fact.
 
     Raises:
         NotFound: nothing matches; the error lists the nearest subjects, keys and prompts.
-        UsageError: ``asked`` has no letter or digit, or is not valid Unicode.
+        UsageError: there is no letter or digit, or it is not valid Unicode.
     """
+    if found := _by_key_or_prompt(connection, asked):
+        return found
+    exact, others = _labelled(connection, "subject", asked)
+    exact_answers, other_answers = _labelled(connection, "answer", asked)
+    if found := list(dict.fromkeys([*exact, *exact_answers, *others, *other_answers])):
+        return found
+    raise NotFound(f"No fact matches {asked!r}.", _nearest(connection, _FACT_NAMES, asked))
+
+
+def _by_key_or_prompt(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+    _check(asked)
+    return (
+        _column(connection, _BY_KEY, asked)
+        or _by_typed_key(connection, asked)
+        or _column(connection, _BY_PROMPT, asked)
+    )
+
+
+def _by_typed_key(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+    """The facts of a key as people type it: ``P36:France``, ``capital:France``."""
+    relation, colon, subject = asked.partition(":")
+    known = connection.execute(_OF_RELATION, [relation.strip()] * 2).fetchall() if colon else []
+    if not known or not any(map(str.isalnum, subject)):
+        return []
+    exact, others = _labelled(connection, "subject", subject)
+    of_relation = {fact for (fact,) in known}
+    return [fact for fact in exact if fact in of_relation] or [
+        fact for fact in others if fact in of_relation
+    ]
+
+
+def _check(asked: str) -> None:
     if not any(character.isalnum() for character in asked) or not is_text(asked):
         raise UsageError(f"{asked!r} is not a fact; give a key, a prompt or words of a subject.")
-    by_words = _BY_PART if _UNSPACED.search(asked) else _BY_WORDS
-    for sql in (_BY_KEY, _BY_PROMPT, by_words):
-        if found := _column(connection, sql, asked):
-            return found
-    raise NotFound(f"No fact matches {asked!r}.", _column(connection, _NEAREST, asked))
 
 
-def find_relation(connection: duckdb.DuckDBPyConnection, asked: str) -> str:
-    """The id of a relation, given its id or label in any case.
+def _labelled(
+    connection: duckdb.DuckDBPyConnection, column: str, asked: str
+) -> tuple[list[int], list[int]]:
+    """The facts whose label in ``column`` is this, and those that have its words."""
+    rows = connection.execute(_by_label(column, asked), {"asked": asked}).fetchall()
+    return [fact for fact, exact in rows if exact], [fact for fact, exact in rows if not exact]
+
+
+def _named(connection: duckdb.DuckDBPyConnection, facts: list[int]) -> str:
+    """The first facts by key, relation and subject, for a sentence."""
+    rows = connection.execute(
+        "SELECT fact_key, label, arg_min(subject, (lang <> 'en', lang)) "
+        "FROM fact JOIN relation USING (relation_id) JOIN prompt USING (fact_id) "
+        "WHERE list_contains(?, fact_id) GROUP BY fact_id, fact_key, label ORDER BY fact_key",
+        [facts],
+    ).fetchall()
+    names = [f"{key} ({label}: {subject})" for key, label, subject in rows]
+    more = len(names) - NEAREST
+    return ", ".join(names[:NEAREST]) + (f" and {more} more" if more > 0 else "")
+
+
+def find_relations(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[str]:
+    """Ids of relations, given their ids or labels in any case, also several with commas.
 
     Raises:
         NotFound: there is no such relation; the error lists those that exist.
     """
     rows = connection.execute("SELECT relation_id, label FROM relation ORDER BY ALL").fetchall()
-    for relation_id, label in rows:
-        if asked.lower() in (relation_id.lower(), label.lower()):
-            return str(relation_id)
-    raise NotFound(f"There is no relation {asked!r}.", [f"{id_} ({label})" for id_, label in rows])
+    found: dict[str, None] = {}
+    every = {name.lower() for row in rows for name in row}
+    # A label may have commas: "languages spoken, written or signed".
+    names = [
+        part.strip()
+        for name in several(asked)
+        for part in ([name] if name.lower() in every else name.split(","))
+    ]
+    for name in names:
+        ids = [id_ for id_, label in rows if name.lower() in (id_.lower(), label.lower())]
+        if not ids:
+            known = [f"{id_} ({label})" for id_, label in rows]
+            raise NotFound(f"There is no relation {name!r}.", known)
+        found |= dict.fromkeys(ids)
+    return list(found)
 
 
-def find_model(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
-    """Ids of the models of that name, or else of those whose name contains it.
+def _model_name(asked: str) -> str:
+    """A folder's model is stored under the folder's name."""
+    return Path(asked).resolve().name if Path(asked).is_dir() else asked
+
+
+def find_models(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]:
+    """Ids of the models of these names; without one, of those whose name contains it.
 
     Raises:
         NotFound: there is no such model; the error lists the names that exist.
     """
     rows = connection.execute("SELECT model_id, name FROM model ORDER BY name").fetchall()
-    exact = [model_id for model_id, name in rows if asked.lower() == name.lower()]
-    found = exact or [model_id for model_id, name in rows if asked.lower() in name.lower()]
-    if not found:
-        raise NotFound(f"There is no model {asked!r}.", [name for _, name in rows])
-    return found
+    found: dict[int, None] = {}
+    for name in map(_model_name, several(asked)):
+        exact = [model_id for model_id, known in rows if name.lower() == known.lower()]
+        ids = exact or [model_id for model_id, known in rows if name.lower() in known.lower()]
+        if not ids:
+            raise NotFound(f"There is no model {name!r}.", [known for _, known in rows])
+        found |= dict.fromkeys(ids)
+    return list(found)
 
 
 def _column(connection: duckdb.DuckDBPyConnection, sql: str, asked: str) -> list[Any]:

@@ -58,7 +58,7 @@ _PROMPTS = """
            status = 'done'
     FROM prediction JOIN prompt USING (prompt_id) JOIN fact USING (fact_id)
     WHERE run_id = $run AND ($skipped OR status = 'done')
-          AND ($relation IS NULL OR relation_id = $relation) {narrowed}
+          AND ($relations IS NULL OR list_contains($relations, relation_id)) {narrowed}
     ORDER BY fact_key, fact_id, lang, template, text, prompt_id
 """
 # Unlike list_contains, a semi-join lets DuckDB skip blocks of a table without these ids.
@@ -71,7 +71,7 @@ def prompts_of(
     *,
     facts: Iterable[int] | None = None,
     prompts: Iterable[int] | None = None,
-    relation: str | None = None,
+    relations: list[str] | None = None,
     skipped: bool = False,
 ) -> list[StoredPrompt]:
     """The prompts that a run attributed, sorted by fact key, fact, language and template.
@@ -81,7 +81,7 @@ def prompts_of(
         run_id: the run.
         facts: ids of facts; all when None.
         prompts: ids of prompts; all when None.
-        relation: a relation's id; all when None.
+        relations: ids of relations; all when None.
         skipped: include the prompts that the run skipped.
     """
     asked = {"fact_id": facts, "prompt_id": prompts}
@@ -89,7 +89,7 @@ def prompts_of(
     narrowed = " ".join(_NARROWED.format(column=column, name=column) for column in ids)
     rows = connection.execute(
         _PROMPTS.format(narrowed=narrowed),
-        {"run": run_id, "relation": relation, "skipped": skipped, **ids},
+        {"run": run_id, "relations": relations, "skipped": skipped, **ids},
     ).fetchall()
     return [StoredPrompt(*row) for row in rows]
 

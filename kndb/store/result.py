@@ -51,6 +51,10 @@ class Result:
         """The rows, as tuples in the order of ``columns``."""
         return self._rows
 
+    def head(self, count: int) -> Result:
+        """The first rows, at most ``count``."""
+        return Result(self.columns, self.types, self._rows[:count])
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """The rows, as dictionaries by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self._rows]

@@ -1,6 +1,7 @@
 """Chooses a run: by its id, by its model, or the newest. All of kndb uses these functions.
 
-A run named by its id may be unfinished; one chosen without an id is always finished. Reads only.
+A run named by its id may be unfinished; without an id, the newest finished runs are chosen, or an
+unfinished one if no other is there. A note says so where the choice is not obvious. Reads only.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import duckdb
 
 from kndb.errors import NotFound, UsageError
+from kndb.notes import note
 from kndb.store.catalogue import KEYS
 from kndb.store.database import connect
 from kndb.store.processes import is_gone
@@ -35,6 +37,7 @@ class StoredRun:
         share: share of prompts they were refined with; None if they were imported.
         settings: all settings of its attribution and its selection of facts.
         finished: whether it is finished.
+        name: the name that a user gave it, if any.
     """
 
     run_id: int
@@ -48,16 +51,23 @@ class StoredRun:
     share: float | None
     settings: Mapping[str, Any]
     finished: bool = True
+    name: str | None = None
 
     @property
     def population(self) -> int:
         """Neurons of the model, all layers."""
         return self.n_layers * self.n_neurons
 
+    @property
+    def described(self) -> str:
+        """Its id, name, model, data set and preset."""
+        name = f"{self.name}: " if self.name else ""
+        return f"{self.run_id} ({name}{self.model} on {self.dataset}, {self.preset})"
+
 
 _RUNS = """
     SELECT run_id, model_id, model.name, n_layers, n_neurons, dataset.name, preset, tau, share,
-           settings, run.status = 'finished'
+           settings, run.status = 'finished', run.name
     FROM run JOIN model USING (model_id) JOIN dataset USING (dataset_id)
     WHERE $runs IS NULL OR list_contains($runs, run_id)
     ORDER BY finished_at DESC, run_id
@@ -90,29 +100,47 @@ def killed(connection: duckdb.DuckDBPyConnection, table: str) -> frozenset[int]:
 def find_run(
     connection: duckdb.DuckDBPyConnection, asked: str | int, models: list[int] | None = None
 ) -> int:
-    """The id of the run, of one of the given models, whose number begins with ``asked``.
+    """The id of the run, of one of the given models, of this name or whose number begins so.
 
     Raises:
         NotFound: there is no such run; the error lists those that exist.
-        UsageError: several match.
+        UsageError: several match; the error lists them.
     """
-    sql = "SELECT run_id FROM run WHERE $models IS NULL OR list_contains($models, model_id)"
-    every = [str(run_id) for (run_id,) in connection.execute(sql, {"models": models}).fetchall()]
+    runs = [run for run in read_runs(connection) if models is None or run.model_id in models]
+    every = {str(run.run_id): run for run in runs}
     asked = str(asked)
-    found = [asked] if asked in every else [run for run in every if run.startswith(asked)]
+    named = [str(run.run_id) for run in runs if run.name == asked]
+    exact = [asked] if asked in every else named
+    found = exact or [run for run in every if run.startswith(asked)]
     if not found:
-        raise NotFound(f"There is no run {asked!r}.", every)
+        raise NotFound(
+            f"There is no run {asked!r}.", [run.described for run in runs], "Runs that there are"
+        )
     if len(found) > 1:
-        raise UsageError(f"{len(found)} runs begin with {asked!r}; give more of the number.")
+        names = ", ".join(every[run].described for run in found)
+        raise UsageError(
+            f"{len(found)} runs begin with {asked!r}; give more of the number: {names}."
+        )
     return int(found[0])
 
 
 _NEWEST = """
-    SELECT run_id FROM run
+    SELECT run_id, count(*) OVER same AS finished
+    FROM run
     WHERE status = 'finished' AND ($models IS NULL OR list_contains($models, model_id))
-    QUALIFY row_number() OVER (
-        PARTITION BY model_id, dataset_id ORDER BY finished_at DESC, run_id
-    ) = 1
+    WINDOW same AS (PARTITION BY model_id, dataset_id)
+    QUALIFY row_number() OVER (same ORDER BY finished_at DESC, run_id) = 1
+"""
+"""The newest finished run of each model and data set, and how many it was chosen from."""
+
+_UNFINISHED = """
+    SELECT run_id, run.status, count(prompt_id) FILTER (prediction.status = 'done') AS done
+    FROM run LEFT JOIN prediction USING (run_id)
+    WHERE run.status <> 'finished' AND ($models IS NULL OR list_contains($models, model_id))
+          AND ($run IS NULL OR run_id = $run)
+    GROUP BY run_id, run.status, started_at
+    ORDER BY done = 0, started_at DESC, run_id
+    LIMIT 1
 """
 
 
@@ -121,23 +149,56 @@ def chosen_runs(
 ) -> list[int]:
     """The requested run, or else the newest finished run of each model and data set.
 
+    If none is finished, it is the newest of the others that has a prompt done.
+
     Args:
         connection: to the database.
         asked: a run's id, or its first digits.
         models: ids of models; all when None.
 
     Raises:
-        NotFound: there is no such run, or no run is finished.
+        NotFound: there is no such run, or none at all.
         UsageError: several runs match.
     """
     if asked is not None:
-        return [find_run(connection, asked, models)]
+        run_id = find_run(connection, asked, models)
+        _unfinished(connection, run_id, models)
+        return [run_id]
     found = connection.execute(_NEWEST, {"models": models}).fetchall()
     if not found:
-        raise NotFound(
-            "No run is finished yet; `kndb runs` lists them, and `kndb ingest` continues one."
+        unfinished = _unfinished(connection, None, models)
+        if unfinished is None:
+            raise NotFound("The database has no run yet; `kndb ingest` makes one.")
+        return [unfinished]
+    chosen_from = {run_id: finished for run_id, finished in found if finished > 1}
+    for run in read_runs(connection, list(chosen_from))[:_NOTED]:
+        note(
+            f"{run.model}: the newest of {chosen_from[run.run_id]} runs answers, {run.run_id}; "
+            "--run asks another."
         )
-    return [run_id for (run_id,) in found]
+    return [run_id for run_id, _ in found]
+
+
+_NOTED = 3
+"""The most models of which a note says which run answers."""
+
+
+def _unfinished(
+    connection: duckdb.DuckDBPyConnection, run_id: int | None, models: list[int] | None
+) -> int | None:
+    """An unfinished run, after a note that it is one; None if there is none."""
+    row = connection.execute(_UNFINISHED, {"run": run_id, "models": models}).fetchone()
+    if row is None:
+        return None
+    found, status, done = row
+    going = "still going on" if status == "running" else "interrupted"
+    if found in killed(connection, "run"):
+        going = "interrupted"
+    note(
+        f"Run {found} is {going}: {done:,} prompts are done so far; the same `kndb ingest` "
+        "continues it."
+    )
+    return int(found)
 
 
 def newest_run(
@@ -201,6 +262,10 @@ def run_of_model(path: str | Path, model_id: int, model: str, asked: str | None)
             f"{path} has no finished run of the model {model} with these weights; "
             "`kndb ingest` makes one.",
             list(dict.fromkeys(run.model for run in finished)),
+        )
+    if len(own) > 1:
+        note(
+            f"{model}: the newest of {len(own)} runs is used, {own[0].run_id}; --run takes another."
         )
     return own[0]
 

@@ -116,6 +116,7 @@ run = Table(
         "Machine, boot, container, number and start of the process that works on it; empty if none "
         "does.",
     ),
+    _optional("name", Text, "Name that a user gave it; empty if it has none."),
     comment="One model over one data set with one set of settings.",
 )
 

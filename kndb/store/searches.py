@@ -18,7 +18,7 @@ from kndb.neurons import Neuron
 from kndb.store.catalogue import require, utc_now
 from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
-from kndb.store.lookup import find_facts, find_relation
+from kndb.store.lookup import Names, find_facts, find_relations
 from kndb.store.processes import this_process
 from kndb.store.prompts import prompts_of
 
@@ -61,8 +61,8 @@ def facts_to_search(
     path: str | Path,
     run_id: int,
     *,
-    fact: str | None = None,
-    relation: str | None = None,
+    fact: Names | None = None,
+    relation: Names | None = None,
     langs: Sequence[str] = (),
     limit: int | None = None,
     seed: int = 0,
@@ -72,8 +72,8 @@ def facts_to_search(
     Args:
         path: the database.
         run_id: the run.
-        fact: a key, a prompt or words of the subject; all facts when None.
-        relation: a relation's id or label.
+        fact: a key, a prompt or words of the subject, or several; all facts when None.
+        relation: a relation's id or label, or several.
         langs: languages; all when empty.
         limit: number of facts to draw, the same in every language.
         seed: seed of the draw.
@@ -87,7 +87,7 @@ def facts_to_search(
             connection,
             run_id,
             facts=None if fact is None else find_facts(connection, fact),
-            relation=None if relation is None else find_relation(connection, relation),
+            relations=None if relation is None else find_relations(connection, relation),
             skipped=True,
         )
         neurons: dict[Key, list[Neuron]] = {}

@@ -77,6 +77,7 @@ RUNS = View(
         "started_at": "When it first started, UTC.",
         "finished_at": "When it finished, UTC.",
         "kndb_version": "Version of kndb that started it.",
+        "name": "Name that a user gave it; empty if it has none.",
     },
     """
     SELECT run.run_id, model.name AS model, dataset.name AS dataset, run.preset, run.status,
@@ -93,14 +94,15 @@ RUNS = View(
                greatest(prediction.completeness, prediction.score_error)
                > TRY_CAST(json_extract_string(run.settings, 'tolerance') AS REAL)
            ) AS inexact,
-           run.tau, run.share, run.started_at, run.finished_at, run.kndb_version
+           run.tau, run.share, run.started_at, run.finished_at, run.kndb_version, run.name
     FROM run
     JOIN model USING (model_id)
     JOIN dataset USING (dataset_id)
     LEFT JOIN prediction ON prediction.run_id = run.run_id
     LEFT JOIN prompt ON prompt.prompt_id = prediction.prompt_id
     GROUP BY run.run_id, model.name, dataset.name, run.preset, run.status,
-             run.settings, run.tau, run.share, run.started_at, run.finished_at, run.kndb_version
+             run.settings, run.tau, run.share, run.started_at, run.finished_at, run.kndb_version,
+             run.name
     """,
 )
 

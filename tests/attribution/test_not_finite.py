@@ -12,6 +12,7 @@ import torch
 from kndb.attribution import attribute
 from kndb.attribution.engine import _problems
 from kndb.models import LanguageModel
+from overflowing import overflowing
 from tiny import PROMPTS, tiny
 
 
@@ -28,14 +29,8 @@ def own_token(model: LanguageModel[Any]) -> int:
 def test_one_prompt_fails_and_the_others_do_not_notice(architecture: str) -> None:
     model = tiny(architecture)
     expected = {found.index: found for found in attribute(model, PROMPTS)}
-    embedding = model.hf.get_input_embeddings()
-    whole = embedding.weight
-    embedding.weight = torch.nn.Parameter(whole.detach().clone(), requires_grad=False)
-    embedding.weight[own_token(model)] = math.inf
-    try:
+    with overflowing(model, own_token(model)):
         found = {each.index: each for each in attribute(model, PROMPTS)}
-    finally:
-        embedding.weight = whole
     assert found[0].failed
     assert found[0].reason == "the activations of layer 0 are not finite"
     assert found[0].scores.size == 0

@@ -93,12 +93,27 @@ def attributions() -> pa.Table:
 @pytest.fixture(scope="session")
 def database(tmp_path_factory):
     path = tmp_path_factory.mktemp("cli") / "small.duckdb"
+    write_run(path, "amig", seed=0)
+    return path
+
+
+def write_run(path, preset, **settings):
     writer = Writer(path)
     facts = [FRANCE, CHINA, PORTUGAL]
-    run = writer.begin(Model(), Data(), [CAPITAL], facts, PROMPTS, "amig", {"seed": 0})
+    run = writer.begin(Model(), Data(), [CAPITAL], facts, PROMPTS, preset, settings)
     writer.append(run.run_id, predictions(), attributions())
     writer.finish(run.run_id, tau=0.2, share=0.5)
-    return path
+    return run.run_id
+
+
+@pytest.fixture
+def two_runs(database, tmp_path, monkeypatch):
+    """A copy of the database with a second run, which the fixture ``kndb`` then uses."""
+    path = tmp_path / "two.duckdb"
+    path.write_bytes(database.read_bytes())
+    run_id = write_run(path, "ig-zero", seed=1)
+    monkeypatch.setenv("KNDB_DB", str(path))
+    return run_id
 
 
 @pytest.fixture
@@ -133,11 +148,18 @@ class Processes:
     def shell(self, line):
         return self._run(["bash", "-c", line])
 
-    def start(self, *args, env=None, stdout=subprocess.PIPE, stderr=subprocess.PIPE):
+    def start(
+        self,
+        *args,
+        env=None,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ):
         return subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *args],
             env={**self._env, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
         )

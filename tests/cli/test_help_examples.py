@@ -8,7 +8,7 @@ import pytest
 from typer.main import get_command
 
 from example_lines import parse, value
-from kndb_cli.demo import demo
+from kndb_cli.demo.command import demo
 from kndb_cli.main import application
 from kndb_ingest.datasets import read_dataset
 from kndb_ingest.demo import facts_path

@@ -32,8 +32,9 @@ def dataset(tmp_path_factory):
 @pytest.fixture
 def ingest(model, dataset, tmp_path, capsys):
     def run(*args):
-        given = ("--model", str(model), "--dataset", str(dataset), "--db", str(tmp_path / "a.db"))
-        code = main(["ingest", *given, *args])
+        given = ("--dataset", str(dataset), "--db", str(tmp_path / "a.db"))
+        default = () if "--model" in args else ("--model", str(model))
+        code = main(["ingest", *given, *default, *args])
         out, err = capsys.readouterr()
         return code, out, err
 
@@ -83,4 +84,17 @@ def test_what_is_wrong_is_one_sentence_and_leaves_no_database(ingest, tmp_path, 
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
     assert says in err
+    assert not (tmp_path / "a.db").exists()
+
+
+def test_a_run_is_named(ingest, tmp_path, capsys):
+    assert ingest("--name", "first")[0] == 0
+    assert main(["runs", "show", "first", "--json", "--db", str(tmp_path / "a.db")]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["name"], found["status"]) == ("first", "finished")
+
+
+def test_a_name_that_no_run_can_have_is_refused_before_the_work(ingest, tmp_path):
+    code, _, err = ingest("--name", "123")
+    assert (code, err.count("\n")) == (2, 1)
     assert not (tmp_path / "a.db").exists()

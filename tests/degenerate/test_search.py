@@ -14,6 +14,7 @@ import torch
 
 import kndb
 from degenerate.test_criterion import redundant
+from kndb.attribution.suppression import Questions
 from kndb.degenerate import search as degenerate
 from kndb.degenerate.criterion import Criterion
 from kndb.degenerate.search import SearchRequest, find_degenerate
@@ -22,6 +23,7 @@ from kndb.models import ModelChoice
 from kndb.store.searches import facts_to_search
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
+from overflowing import Overflowing
 from pausing import READY, paused
 from same_rows import assert_same_rows
 from saved_models import save, saved
@@ -291,6 +293,38 @@ def test_an_error_keeps_what_was_done(
     told.clear()
     find_degenerate(request, lambda done, total: told.append((done, total)))
     assert told == [(n, 6) for n in range(3, 7)]
+
+
+def test_a_fact_that_overflows_is_skipped_and_counted(
+    folders: dict[str, Path], database: Path
+) -> None:
+    model = Overflowing(str(folders["tiny-bert"]))
+    done = find_degenerate(SearchRequest(database, model, criterion=LOOSE))
+    assert done.skipped["the activations of layer 0 are not finite"] == 1
+    reasons = "SELECT reason FROM degenerate_fact WHERE contains(reason, 'finite')"
+    ((reason,),) = ask(database, reasons)
+    assert reason.endswith("are not finite for the prompt 'People in Japan speak [MASK] .'")
+    wrong = "SELECT count(*) FROM degenerate_set WHERE NOT isfinite(p_after)"
+    assert ask(database, wrong) == [(0,)]
+
+
+def test_a_set_without_which_the_model_overflows_skips_the_fact(
+    folders: dict[str, Path], database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Questions.probabilities
+
+    def one_overflows(self: Questions, sets: Any, factor: float = 0.0) -> Any:
+        found = whole(self, sets, factor)
+        found[0, 1] = torch.nan
+        return found
+
+    monkeypatch.setattr(Questions, "probabilities", one_overflows)
+    model = ModelChoice(str(folders["tiny-bert"]))
+    done = find_degenerate(SearchRequest(database, model, criterion=LOOSE))
+    assert done.facts == 0
+    reasons = ask(database, "SELECT DISTINCT reason FROM degenerate_fact WHERE n_neurons > 1")
+    assert all("probability is not finite without" in reason for (reason,) in reasons)
+    assert reasons
 
 
 def test_the_budget_is_kept_and_what_it_left_is_said(

@@ -66,7 +66,10 @@ def test_every_command_has_a_page_with_all_its_options(generate: Any) -> None:
 def test_a_page_shows_help_default_and_examples(generate: Any) -> None:
     page = generate.command_pages()["ingest"]
     assert re.search(r":::\{option\} --tau T\n.+ Default: `0.2`.\n:::", page)
-    assert re.search(r":::\{option\} --model MODEL\n.+ Required\.\n:::", page)
+    assert re.search(
+        r":::\{option\} --model MODEL\n.+ Required\. Environment variable: `KNDB_MODEL`\.\n:::",
+        page,
+    )
     assert "Environment variable: `KNDB_DB`." in page
     assert "```console\n$ kndb ingest --model demo-masked --dataset demo" in page
 

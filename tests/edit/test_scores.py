@@ -68,6 +68,6 @@ def test_a_prompt_that_cannot_be_asked_is_none() -> None:
         Probe(2, "P36:Q1", "own", "en", PROMPTS[0][0], "Paris", "Zanzibar"),
     ]
     first, second = responses(Asker(tiny("bert")), asked)
-    assert first is not None
+    assert isinstance(first, Response)
     assert first.p_new is not None
     assert second is None

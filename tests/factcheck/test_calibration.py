@@ -8,18 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 
+import kndb
+from kndb.attribution import engine, preset
 from kndb.errors import NotFound, UsageError
 from kndb.evaluation.factcheck import METHODS as EVALUATED
 from kndb.evaluation.factcheck import EvaluationRequest, claims_to_judge, evaluate
 from kndb.factcheck import METHODS, FactChecker
 from kndb.factcheck.calibration import CalibrationRequest, calibrate
 from kndb.factcheck.calibration_rows import Calibration
+from kndb.factcheck.claims import Claim
 from kndb.factcheck.labelled_claims import WrongAnswers, labelled, parse_split, split_of
+from kndb.factcheck.scoring import ClaimPrompt, read
 from kndb.factcheck.spelling import same
 from kndb.models import LanguageModel, ModelChoice
 from kndb.store.prompts import RelationLang, read_prompts
+from overflowing import overflowing
 from same_rows import close
 
 
@@ -211,3 +217,35 @@ def test_thresholds_that_call_everything_true_are_counted(calibration: Calibrati
     for chosen in calibration.useless("degenerate"):
         assert chosen.accuracy == 0.5
         assert chosen.f1 == pytest.approx(2 / 3)
+
+
+def test_a_claim_whose_numbers_are_not_finite_is_unknown(
+    searched: Path, model: LanguageModel[Any]
+) -> None:
+    with kndb.open(searched) as database:
+        rows = database.sql(
+            "SELECT fact_key, answer FROM facts WHERE lang = 'en' AND relation = 'capital' "
+            "ORDER BY fact_key"
+        ).rows()
+    (key, answer), *_ = rows
+    checker = FactChecker(searched, model, lang="en", band=False)
+    (sound,) = checker.check_fact(key, answer)
+    assert sound.score is not None
+    (claim,) = checker.index.about(key, answer, "en")
+    assert isinstance(claim, Claim)
+    token = model.targets(claim.prompts[0], answer)[0].tokens[1]
+    with overflowing(model, token):
+        (broken,) = checker.check_fact(key, answer)
+    assert (broken.verdict, broken.score, broken.p_claim) == ("unknown", None, None)
+    assert "the activations of layer 0 are not finite for the prompt" in str(broken.reason)
+
+
+def test_scores_that_are_not_finite_are_no_reading(
+    model: LanguageModel[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probability may be fine where the gradients are not."""
+    failing = "the scores of layer 1 are not finite"
+    monkeypatch.setattr(engine, "_problems", lambda neurons, owners, scores: [failing])
+    prompt = ClaimPrompt("The capital of France is [MASK] .", "Paris", {"k": np.array([1])})
+    (found,) = read(model, [prompt], preset("amig", "masked_lm"))
+    assert found == f"{failing} for the prompt {prompt.text!r}"

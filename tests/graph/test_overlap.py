@@ -130,7 +130,7 @@ def test_facts_relations_and_languages_can_be_chosen(path: Path) -> None:
     [
         ({"langs": ["en"]}, UsageError, "one language"),
         ({"langs": ["en", "xx"]}, NotFound, "no prompts in language 'xx'"),
-        ({"fact": "P36:Q1", "relation": "currency"}, NotFound, "no fact that matches"),
+        ({"fact": "P36:Q1", "relation": "currency"}, NotFound, "relation P38 matches"),
         ({"by": "planet"}, UsageError, "fact, relation, language-pair"),
         ({"tau": 2.0}, UsageError, "tau is 2"),
     ],
@@ -152,14 +152,16 @@ def test_answers_are_stored_and_the_same_question_replaces_them(tmp_path: Path) 
     path = tmp_path / "k.duckdb"
     plant(path, FACTS)
     overlap(path, langs=["en", "zh"])
+    assert stored(path) == []
+    overlap(path, langs=["en", "zh"], store=True)
     once = stored(path)
     assert len(once) == len(FACTS)
     assert json.loads(str(once[0][2]))["langs"] == ["en", "zh"]
-    overlap(path, langs=["zh", "EN"])
+    overlap(path, langs=["zh", "EN"], store=True)
     assert stored(path) == once
-    overlap(path, langs=["en", "zh"], relation="P36", store=False)
+    overlap(path, langs=["en", "zh"], relation="P36")
     assert stored(path) == once
-    overlap(path, "language-pair")
+    overlap(path, "language-pair", store=True)
     assert len(stored(path)) == len(once) + 3
     with kndb.open(path) as db:
         row = db.sql("SELECT * FROM language_overlaps WHERE fact_key = 'P36:Q1'").to_dicts()[0]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import kndb
 from kndb.errors import ModelError, UsageError
@@ -21,6 +20,7 @@ from kndb_ingest import pipeline
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
 from kndb_ingest.rows import raw_scores
+from overflowing import Overflowing
 from pausing import READY, paused
 from same_rows import assert_same_rows
 from saved_models import saved
@@ -89,24 +89,12 @@ def test_masked_and_causal(models: dict[str, Path], facts: Path, tmp_path: Path)
         assert sorted(status.rows()) == [("done", False, False), ("skipped", True, True)]
 
 
-class Overflowing(ModelChoice):
-    """A model whose numbers overflow for every prompt about Japan."""
-
-    def load(self) -> Any:
-        model = super().load()
-        token = model.tokenizer.convert_tokens_to_ids("Japan")
-        embedding = model.hf.get_input_embeddings()
-        weight = embedding.weight.clone()  # the output embedding may be the same tensor
-        weight[token] = torch.inf
-        embedding.weight = torch.nn.Parameter(weight, requires_grad=False)
-        return model
-
-
+@pytest.mark.parametrize("known", [None, 1000])
 def test_a_prompt_that_overflows_fails_and_the_run_goes_on(
-    models: dict[str, Path], facts: Path, tmp_path: Path
+    known: int | None, models: dict[str, Path], facts: Path, tmp_path: Path
 ) -> None:
-    database = tmp_path / "k.duckdb"
-    done = ingest(IngestRequest(database, Overflowing(str(models["bert"])), str(facts)))
+    database, model = tmp_path / "k.duckdb", Overflowing(str(models["bert"]))
+    done = ingest(IngestRequest(database, model, str(facts), known=known))
     reason = "the activations of layer 0 are not finite"
     assert done.failed == {reason: (2, "The capital of Japan is [MASK] .")}
     assert done.prompts == {"en": (4, 6)}

@@ -11,8 +11,14 @@ from torch import Tensor
 
 from kndb.errors import ModelError
 from kndb.models import LanguageModel, Target
+from kndb.models.architectures import ARCHITECTURES
 from kndb.models.asking import Answer, Asker, Question, read_tokens
-from tiny import CAUSAL, MASKED, PROMPTS, tiny
+from kndb.models.finite import Failed
+from kndb.models.loading import adapt
+from overflowing import overflowing
+from tiny import CAUSAL, MASKED, PROMPTS, hf_model, tiny, tokenizer_of
+
+GPT2 = tokenizer_of("gpt2"), ARCHITECTURES["gpt2"], "gpt2"
 
 
 def naive(model: LanguageModel[Any], target: Target) -> Tensor:
@@ -138,8 +144,7 @@ def test_the_same_questions_get_exactly_the_same_answers() -> None:
     assert asker.ask(QUESTIONS) == asker.ask(QUESTIONS)
 
 
-def test_a_stream_keeps_the_order_and_reads_little_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kndb.models.asking.WINDOW", 3)
+def test_a_stream_keeps_the_order_and_reads_little_ahead() -> None:
     asker = Asker(tiny("gpt2"))
     taken: list[Question] = []
     done: list[int] = []
@@ -149,7 +154,7 @@ def test_a_stream_keeps_the_order_and_reads_little_ahead(monkeypatch: pytest.Mon
             taken.append(question)
             yield question
 
-    stream = asker.stream(questions(), done.append)
+    stream = asker.stream(questions(), done.append, window=3)
     first = next(stream)
     assert (len(taken), done) == (3, [3])
     found = [first, *stream]
@@ -158,3 +163,33 @@ def test_a_stream_keeps_the_order_and_reads_little_ahead(monkeypatch: pytest.Mon
     for one, other in zip(found[:-1], answered(asker, *QUESTIONS), strict=True):
         assert not isinstance(one, str)
         assert one.p == pytest.approx(other.p, rel=1e-5)
+
+
+@pytest.mark.parametrize("shared_prefix", [False, True])
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_numbers_that_are_not_finite_name_layer_and_prompt(
+    architecture: str, shared_prefix: bool
+) -> None:
+    model = tiny(architecture)
+    text, answer = PROMPTS[2]
+    japan = next(
+        token
+        for token in model.targets(text, answer)[0].tokens
+        if all(token not in model.targets(*prompt)[0].tokens for prompt in PROMPTS[:2])
+    )
+    whole = Asker(model, shared_prefix=shared_prefix).ask(PROMPTS[:2])
+    with overflowing(model, japan):
+        found = Asker(model, shared_prefix=shared_prefix).ask(PROMPTS[:3])
+    for own, before in zip(found[:2], whole, strict=True):
+        assert isinstance(own, Answer)
+        assert isinstance(before, Answer)
+        assert own.p == pytest.approx(before.p, rel=1e-4)
+    assert isinstance(found[2], Failed)
+    assert found[2] == f"the activations of layer 0 are not finite for the prompt {text!r}"
+
+
+def test_an_output_that_is_not_finite_is_said() -> None:
+    model = adapt(hf_model("gpt2", tie_word_embeddings=False), *GPT2)
+    model.unembedding.weight.data.fill_(3e38)
+    (found,) = Asker(model).ask(PROMPTS[:1])
+    assert found == f"the output of the model is not finite for the prompt {PROMPTS[0][0]!r}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ from kndb.errors import (
     DatabaseMissing,
     DatabaseVersion,
 )
+from kndb.store import locks
 from kndb.store.database import connect, transaction, upgrade
 from kndb.store.describe import database_status
 from kndb.store.writer import Writer
@@ -205,6 +208,47 @@ def test_a_locked_database_names_the_process(tmp_path: Path, holder: str, write:
         pytest.raises(DatabaseLocked, match=rf"in use by .* \(process {process}\)"),
     ):
         connect(path, write=write, wait=0.2)
+
+
+@pytest.mark.parametrize("holder", ["writer", "reader"])
+def test_what_is_waited_for_is_said(
+    holder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    monkeypatch.setattr(locks, "SAY_AFTER", 0.1)
+    with held(path, holder) as process:
+        with pytest.raises(DatabaseLocked):
+            connect(path, write=True, wait=0.05)
+        assert capsys.readouterr().err == ""
+        with pytest.raises(DatabaseLocked):
+            connect(path, write=True, wait=0.5)
+    said = rf"{path} is in use by \S+ \(process {process}\); waiting up to 0\.5 s for it\.\n"
+    assert re.fullmatch(said, capsys.readouterr().err)
+
+
+def test_new_readers_let_a_waiting_writer_go_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, sign = tmp_path / "k.duckdb", tmp_path / "k.duckdb.waiting"
+    finished_run(path)
+    writer = threading.Thread(target=lambda: connect(path, write=True, wait=60).close())
+    with held(path, "reader"):
+        writer.start()
+        while not sign.exists():
+            assert writer.is_alive()
+    writer.join()
+    assert not sign.exists()
+
+    sign.touch()
+    monkeypatch.setattr(locks, "GIVE_WAY", 0.2)
+    started = time.monotonic()
+    connect(path).close()
+    assert time.monotonic() - started >= 0.2
+    assert sign.exists()  # it is the writer's
+
+    os.utime(sign, (1, 1))
+    assert not locks._is_fresh(sign)  # its writer was killed
 
 
 def test_a_short_lock_is_waited_for(tmp_path: Path) -> None:

@@ -36,10 +36,11 @@ def list_(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """List the edits in the ledger, and how well each did."""
-    target = choose(format, json, output, quiet)
+    target = choose(format, json, output, quiet, limit)
     emit_ledger(ledger_rows(db, None), target)
 
 

@@ -11,7 +11,6 @@ from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.evaluate.tables import overall, show
 from kndb_cli.options.evaluation import Methods, Replicates, Seed
-from kndb_cli.options.graph import Langs
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import Output, choose
 from kndb_cli.output.progress import reporting
@@ -39,7 +38,7 @@ def localisation(
     facts: Annotated[
         int, typer.Option(metavar="N", min=1, help="Facts to draw, each in all its languages.")
     ] = 24,
-    langs: Langs = None,
+    langs: options.Langs = None,
     unrelated: Annotated[
         int, typer.Option(metavar="N", min=1, help="Unrelated facts measured for each fact.")
     ] = 6,
@@ -94,7 +93,7 @@ def faithfulness(
     facts: Annotated[
         int, typer.Option(metavar="N", min=1, help="Facts to draw, with one prompt each.")
     ] = 40,
-    langs: Langs = None,
+    langs: options.Langs = None,
     top: Annotated[
         str, typer.Option(metavar="NUMBERS", help="How many of the highest scores to compare.")
     ] = "10,20,50",

@@ -43,6 +43,7 @@ def degenerate(
     model: Annotated[
         str,
         typer.Option(
+            envvar="KNDB_MODEL",
             metavar="MODEL",
             help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
         ),
@@ -50,25 +51,16 @@ def degenerate(
     db: options.Database = options.DATABASE,
     run: Annotated[str | None, options.run_option(_FACTS)] = None,
     fact: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="FACT",
-            help="A fact's key, a prompt, or words of its subject in any language.",
+            help="A fact's key, a prompt, or words of its subject in any language. Can be "
+            "repeated.",
             rich_help_panel=_FACTS,
         ),
     ] = None,
-    relation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RELATION",
-            help="A relation's id or label: P36, capital.",
-            rich_help_panel=_FACTS,
-        ),
-    ] = None,
-    langs: Annotated[
-        str | None,
-        typer.Option(metavar="LANGS", help="Only these languages: en,zh.", rich_help_panel=_FACTS),
-    ] = None,
+    relation: Annotated[list[str] | None, options.relations_option(_FACTS)] = None,
+    langs: Annotated[list[str] | None, options.langs_option("Only these languages", _FACTS)] = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -157,8 +149,8 @@ def degenerate(
         run=run,
         criterion=criterion,
         top=top,
-        fact=fact,
-        relation=relation,
+        fact=fact or None,
+        relation=relation or None,
         langs=options.listed(langs),
         limit=limit,
         seed=seed,

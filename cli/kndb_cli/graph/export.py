@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from kndb_cli import options
-from kndb_cli.options.graph import Langs, Search
+from kndb_cli.options.graph import Search, selection_of
 from kndb_cli.output import file_format, named, opened
 from kndb_cli.output.terminal import note
 
@@ -39,9 +39,9 @@ def export(
         str,
         typer.Option(metavar="KINDS", help="Kinds of node: neuron, fact, relation, language."),
     ] = "neuron,fact,relation,language",
-    fact: options.Fact = None,
-    relation: options.RelationOption = None,
-    langs: Langs = None,
+    fact: options.Facts = None,
+    relation: options.Relations = None,
+    langs: options.Langs = None,
     model: options.ModelName = None,
     run: options.RunId = None,
     search: Search = None,
@@ -57,11 +57,10 @@ def export(
     # Deferred: --help needs no library.
     from kndb.graph.build import NodeKind, build_graph
     from kndb.graph.export import ENDINGS, write_graph_into
-    from kndb.graph.selection import Selection
 
     chosen = file_format(output, format, ENDINGS)
     kinds = [cast(NodeKind, kind) for kind in options.listed(nodes)]
-    selection = Selection(fact, relation, options.listed(langs), model, run, search)
+    selection = selection_of(fact, relation, langs, model, run, search)
     graph = build_graph(db, selection, kinds)
     with opened(output, binary=chosen == "parquet") as stream:
         write_graph_into(stream, graph, chosen)

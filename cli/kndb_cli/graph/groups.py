@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.options.graph import Langs, Search
+from kndb_cli.options.graph import Search, selection_of
 from kndb_cli.output import choose, emit
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def groups(
             help="Pool pairs by fact, by relation, or all together: fact, relation, all.",
         ),
     ] = "fact",
-    fact: options.Fact = None,
-    relation: options.RelationOption = None,
-    langs: Langs = None,
+    fact: options.Facts = None,
+    relation: options.Relations = None,
+    langs: options.Langs = None,
     model: options.ModelName = None,
     run: options.RunId = None,
     search: Search = None,
@@ -37,6 +37,7 @@ def groups(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show degenerate groups: neurons joined by degenerate pairs.
@@ -49,19 +50,18 @@ def groups(
     """
     # Deferred: --help needs no library.
     from kndb.graph.groups import groups as find_groups
-    from kndb.graph.selection import Selection
 
-    target = choose(format, json, output, quiet)
-    selection = Selection(fact, relation, options.listed(langs), model, run, search)
+    target = choose(format, json, output, quiet, limit)
+    selection = selection_of(fact, relation, langs, model, run, search)
     found = find_groups(db, selection, by)
     emit(found, target, _layout)
 
 
 @app.command()
 def measures(
-    fact: options.Fact = None,
-    relation: options.RelationOption = None,
-    langs: Langs = None,
+    fact: options.Facts = None,
+    relation: options.Relations = None,
+    langs: options.Langs = None,
     model: options.ModelName = None,
     run: options.RunId = None,
     search: Search = None,
@@ -73,6 +73,7 @@ def measures(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show how neurons are connected: degree, bridging, betweenness, communities.
@@ -84,10 +85,9 @@ def measures(
     """
     # Deferred: --help needs no library.
     from kndb.graph.measures import measures as measure
-    from kndb.graph.selection import Selection
 
-    target = choose(format, json, output, quiet)
-    selection = Selection(fact, relation, options.listed(langs), model, run, search)
+    target = choose(format, json, output, quiet, limit)
+    selection = selection_of(fact, relation, langs, model, run, search)
     found = measure(db, selection, top)
     emit(found, target, _layout)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.options.graph import Langs
 from kndb_cli.output import choose, emit
 
 if TYPE_CHECKING:
@@ -20,30 +19,31 @@ app = typer.Typer()
 
 @app.command()
 def overlap(
-    langs: Langs = None,
+    langs: options.Langs = None,
     by: Annotated[
         Literal["fact", "relation", "language-pair"],
         typer.Option(metavar="BY", help="One row per fact, relation or language-pair."),
     ] = "fact",
-    fact: options.Fact = None,
-    relation: options.RelationOption = None,
-    model: options.ModelName = None,
+    fact: options.Facts = None,
+    relation: options.Relations = None,
+    model: options.ModelNames = None,
     run: options.RunId = None,
     tau: options.Tau = None,
     share: options.Share = None,
     store: Annotated[
         bool,
         typer.Option(
-            "--store/--no-store",
+            "--store",
             metavar="",
-            help="Save the rows in the table neuron_overlap.",
+            help="Also save the rows in the table neuron_overlap.",
             rich_help_panel="Output",
         ),
-    ] = True,
+    ] = False,
     db: options.Database = options.DATABASE,
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show the neurons that a fact uses in several languages, and how many are expected by chance.
@@ -58,9 +58,18 @@ def overlap(
     # Deferred: NumPy and Arrow take 0.2 s, and --help does not need them.
     from kndb.graph.overlap import overlap as find_overlap
 
-    target = choose(format, json, output, quiet)
+    target = choose(format, json, output, quiet, limit)
     found = find_overlap(
-        db, by, options.listed(langs), fact, relation, model, run, tau, share, store=store
+        db,
+        by,
+        options.listed(langs),
+        fact or None,
+        relation or None,
+        options.listed(model) or None,
+        run,
+        tau,
+        share,
+        store=store,
     )
     emit(found, target, _layout)
 

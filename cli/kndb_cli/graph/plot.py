@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from kndb_cli import options
-from kndb_cli.options.graph import Langs, Search
+from kndb_cli.options.graph import Search, selection_of
 from kndb_cli.output import file_format, named, opened
 from kndb_cli.output.terminal import note
 
@@ -39,9 +39,9 @@ def plot(
             rich_help_panel="Output",
         ),
     ] = None,
-    fact: options.Fact = None,
-    relation: options.RelationOption = None,
-    langs: Langs = None,
+    fact: options.Facts = None,
+    relation: options.Relations = None,
+    langs: options.Langs = None,
     model: options.ModelName = None,
     run: options.RunId = None,
     search: Search = None,
@@ -54,11 +54,10 @@ def plot(
     kndb graph plot degenerate --model demo-causal --fact P36:Q739 -o group.svg
     """
     # Deferred: --help needs no library.
-    from kndb.graph.selection import Selection
     from kndb.plotting.plot import ENDINGS, plot_into
 
     chosen = file_format(output, format, ENDINGS)
-    selection = Selection(fact, relation, options.listed(langs), model, run, search)
+    selection = selection_of(fact, relation, langs, model, run, search)
     with opened(output, binary=chosen != "svg") as stream:
         plot_into(stream, db, picture, selection, chosen)
     note(f"Drew {picture} to {named(output)}.", quiet)

@@ -17,6 +17,7 @@ def searches(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
+    limit: options.Limit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """List the searches for degenerate neurons: model, run, state, settings and what they found.
@@ -26,7 +27,7 @@ def searches(
 
     Other commands take a search's id as --search.
     """
-    target = choose(format, json, output, quiet)
+    target = choose(format, json, output, quiet, limit)
     with kndb.open(db) as database:
         found = database.searches()
     emit(found, target)

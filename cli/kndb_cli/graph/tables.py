@@ -5,11 +5,10 @@ Imported only when a table is printed.
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-from rich.text import Text
+from rich.console import RenderableType
 
-from kndb_cli.output.fitting import generic
-from kndb_cli.output.rows import Listing, Rows
+from kndb_cli.output.rows import Rows
+from kndb_cli.output.run_tables import run_tables
 
 _HEADS = {
     "fact_key": "fact",
@@ -28,8 +27,5 @@ _HEADS = {
 
 
 def run_table(found: Rows) -> RenderableType:
-    """A table for the rows of one run. Model and run id, the last two columns, become its title."""
-    model, run = found.rows()[0][-2:]
-    title = Text.assemble((model, "bold cyan"), (f"  run {run}", "dim"))
-    heads = tuple(_HEADS.get(name, name) for name in found.columns[:-2])
-    return Group(title, generic(Listing(heads, [row[:-2] for row in found.rows()])))
+    """A table for the rows of one run."""
+    return run_tables(found, _HEADS)

@@ -5,6 +5,7 @@ A command names an option as the type of a parameter: ``def runs(db: Database = 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,12 @@ Out = Annotated[
         rich_help_panel=_OUTPUT,
     ),
 ]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", metavar="N", min=1, help="At most N rows, the first.", rich_help_panel=_OUTPUT
+    ),
+]
 Quiet = Annotated[
     bool,
     typer.Option(
@@ -56,42 +63,91 @@ Quiet = Annotated[
     ),
 ]
 
-Fact = Annotated[
-    str | None,
+Facts = Annotated[
+    list[str] | None,
     typer.Option(
+        "--fact",
         metavar="FACT",
         help='A fact\'s key (P36:Q962), a prompt ("The capital of Benin is [MASK]."), '
-        "or words of its subject in any language.",
+        "or words of its subject in any language. Can be repeated.",
         rich_help_panel=_NARROW,
     ),
 ]
-RelationOption = Annotated[
-    str | None,
-    typer.Option(
+
+
+def relations_option(
+    panel: str | None = _NARROW, what: str = "Relations by id or label: P36,capital"
+) -> Any:
+    """The option ``--relation`` or ``--relations``; ``panel`` is its heading in the help."""
+    return typer.Option(
         "--relation",
-        metavar="RELATION",
-        help="A relation's id or label: P36, capital.",
-        rich_help_panel=_NARROW,
-    ),
-]
-Lang = Annotated[
-    str | None, typer.Option(metavar="LANG", help="A language: en.", rich_help_panel=_NARROW)
-]
-NeuronOption = Annotated[
-    str | None,
+        "--relations",
+        metavar="RELATIONS",
+        help=f"{what}. Can be repeated.",
+        rich_help_panel=panel,
+    )
+
+
+Relations = Annotated[list[str] | None, relations_option()]
+
+
+def langs_option(what: str, panel: str | None = _NARROW) -> Any:
+    """The option ``--lang`` or ``--langs``: ``what`` begins its help, ``panel`` is its heading."""
+    return typer.Option(
+        "--lang",
+        "--langs",
+        metavar="LANGS",
+        help=f"{what}: en,zh. Can be repeated.",
+        rich_help_panel=panel,
+    )
+
+
+Langs = Annotated[list[str] | None, langs_option("Only these languages")]
+Neurons = Annotated[
+    list[str] | None,
     typer.Option(
         "--neuron",
         metavar="LAYER:INDEX",
-        help="One neuron, to see which facts use it.",
+        help="A neuron, to see which facts use it: 2:641. Can be repeated.",
         rich_help_panel=_NARROW,
     ),
 ]
+Answers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--answer",
+        metavar="ANSWER",
+        help="An answer in any language, or words of it: Porto-Novo. Can be repeated.",
+        rich_help_panel=_NARROW,
+    ),
+]
+Layers = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--layer",
+        metavar="LAYER",
+        help="A layer, from 0, with the neurons. Can be repeated.",
+        rich_help_panel=_NARROW,
+    ),
+]
+_MODEL_NAME = "A model's name, or a part of it."
 ModelName = Annotated[
     str | None,
     typer.Option(
         "--model",
+        envvar="KNDB_MODEL",
         metavar="MODEL",
-        help="A model's name, or a part of it.",
+        help=_MODEL_NAME,
+        rich_help_panel=_NARROW,
+    ),
+]
+ModelNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        envvar="KNDB_MODEL",
+        metavar="MODEL",
+        help=f"{_MODEL_NAME} Can be repeated.",
         rich_help_panel=_NARROW,
     ),
 ]
@@ -102,7 +158,8 @@ def run_option(panel: str | None = None, default: str = "the model's newest fini
     return typer.Option(
         "--run",
         metavar="RUN",
-        help=f"A run's id, or its first digits; 'kndb runs' lists them. Default: {default}.",
+        help=f"A run's name, its id, or the first digits of that; 'kndb runs' lists them. "
+        f"Default: {default}.",
         rich_help_panel=panel,
     )
 
@@ -132,10 +189,11 @@ Share = Annotated[
 ]
 
 
-def listed(text: str | None) -> tuple[str, ...]:
-    """The parts of a comma-separated list; empty if nothing was given.
+def listed(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The parts of comma-separated lists; empty if nothing was given.
 
-    >>> listed("en, zh"), listed(None)
-    (('en', 'zh'), ())
+    >>> listed("en, zh"), listed(["en,zh", "ru"]), listed(None)
+    (('en', 'zh'), ('en', 'zh', 'ru'), ())
     """
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    every = [given] if isinstance(given, str) else given or []
+    return tuple(part.strip() for text in every for part in text.split(",") if part.strip())

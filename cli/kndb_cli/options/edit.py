@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kndb_cli.options import run_option
+from kndb_cli.options import langs_option, run_option
 
 _WHAT = "What to edit"
 _MEASURE = "What is measured"
@@ -15,6 +15,7 @@ _MEASURE = "What is measured"
 Model = Annotated[
     str | None,
     typer.Option(
+        envvar="KNDB_MODEL",
         metavar="MODEL",
         help="The run's model: a Hugging Face id, a folder, a GGUF file, or a demo model.",
     ),
@@ -92,12 +93,8 @@ Neurons = Annotated[
     ),
 ]
 Langs = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LANGS",
-        help="Languages whose neurons are edited: en,zh. Default: all of the run.",
-        rich_help_panel=_WHAT,
-    ),
+    list[str] | None,
+    langs_option("Languages whose neurons are edited, by default all of the run", _WHAT),
 ]
 Strength = Annotated[
     float | None,

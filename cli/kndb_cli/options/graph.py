@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-Langs = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LANGS",
-        help="Only these languages: en,zh. Default: all of the run.",
-        rich_help_panel="Which neurons",
-    ),
-]
+from kndb_cli.options import listed
+
+if TYPE_CHECKING:
+    from kndb.graph.selection import Selection
 
 Search = Annotated[
     str | None,
@@ -24,3 +20,18 @@ Search = Annotated[
         rich_help_panel="Which neurons",
     ),
 ]
+
+
+def selection_of(
+    fact: list[str] | None,
+    relation: list[str] | None,
+    langs: list[str] | None,
+    model: str | None,
+    run: str | None,
+    search: str | None,
+) -> Selection:
+    """The neurons that these options select."""
+    # Deferred: --help needs no library.
+    from kndb.graph.selection import Selection
+
+    return Selection(fact or None, relation or None, listed(langs), model, run, search)

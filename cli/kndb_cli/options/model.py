@@ -15,17 +15,28 @@ _MODEL = "How the model runs"
 Model = Annotated[
     str,
     typer.Option(
+        envvar="KNDB_MODEL",
         metavar="MODEL",
         help="The run's model: a Hugging Face id, a folder, a GGUF file, or a demo model.",
     ),
 ]
 Device = Annotated[
     str,
-    typer.Option(metavar="DEVICE", help="auto, cpu, cuda or mps.", rich_help_panel=_MODEL),
+    typer.Option(
+        envvar="KNDB_DEVICE",
+        metavar="DEVICE",
+        help="auto, cpu, cuda or mps.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 Dtype = Annotated[
     str,
-    typer.Option(metavar="DTYPE", help="float32, bfloat16 or float16.", rich_help_panel=_MODEL),
+    typer.Option(
+        envvar="KNDB_DTYPE",
+        metavar="DTYPE",
+        help="float32, bfloat16 or float16.",
+        rich_help_panel=_MODEL,
+    ),
 ]
 Revision = Annotated[
     str | None,

@@ -69,17 +69,26 @@ class Column:
 class Fitting:
     """A table of columns, replaced by ``narrow()`` if even wrapped lines are too wide.
 
-    Spare width goes to texts first, then to heads.
+    With ``wraps=False``, it is replaced as soon as a line would wrap. Spare width goes to texts
+    first, then to heads.
     """
 
-    def __init__(self, columns: Sequence[Column], narrow: Callable[[], RenderableType]) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        narrow: Callable[[], RenderableType],
+        *,
+        wraps: bool = True,
+    ) -> None:
         self._columns = columns
         self._narrow = narrow
+        self._wraps = wraps
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = options.max_width - GAP * (len(self._columns) - 1)
         spare = room - sum(column.least for column in self._columns)
-        yield self._table(spare) if spare >= 0 else self._narrow()
+        needed = 0 if self._wraps else sum(each.whole - each.least for each in self._columns)
+        yield self._table(spare) if spare >= needed else self._narrow()
 
     def _table(self, spare: int) -> Table:
         """The table, with ``spare`` extra character cells."""

@@ -17,7 +17,10 @@ from kndb_cli.output.tables import column_cells
 # The last columns of every table of neurons, and a width for their usual values.
 _NUMBERS = (("neuron", 8), ("score", 7), ("support", 7), ("langs", 5))
 
-_TEXTS = ("fact", "lang", "subject", "answer")
+_TEXTS = ("fact", "relation", "lang", "subject", "answer")
+
+_LONGEST_KEY = 20
+"""Longer keys, such as those with a uuid, are shown as people type them: ``P36:France``."""
 
 _LANGS_SHOWN = 6
 
@@ -25,6 +28,7 @@ _LANGS_SHOWN = 6
 class _Row(NamedTuple):
     run: tuple[str, int]  # the model's name and the run's id
     fact: str
+    relation: str
     lang: str
     subject: str
     answer: str
@@ -53,8 +57,13 @@ def _rows(found: Rows) -> list[_Row]:
     langs = [_langs(*each) for each in zip(at["n_langs"], at["langs"], strict=True)]
     numbers = zip(neurons, column_cells(at["score"]), support, langs, strict=True)
     runs = zip(at["model"], at["run_id"], strict=True)
-    texts = (at[name] for name in ("fact_key", "lang", "subject", "answer"))
-    return [_Row(*values) for values in zip(runs, *texts, numbers, strict=True)]
+    keys = map(_typed, at["fact_key"], at["subject"])
+    texts = (at[name] for name in ("relation", "lang", "subject", "answer"))
+    return [_Row(*values) for values in zip(runs, keys, *texts, numbers, strict=True)]
+
+
+def _typed(key: str, subject: str) -> str:
+    return key if len(key) <= _LONGEST_KEY else f"{key.partition(':')[0]}:{subject}"
 
 
 def _langs(count: int, names: str) -> Text:
@@ -65,7 +74,7 @@ def _langs(count: int, names: str) -> Text:
 
 
 def _fitting(rows: Sequence[_Row]) -> Fitting:
-    """The neurons of one run, in the wide or the narrow layout."""
+    """The neurons of one run: in the wide layout, without the relations, or in the narrow one."""
     texts = zip(*_without_repeats(rows), strict=True)
     columns = [
         Column(name, cells, breaks=name in ("subject", "answer"))
@@ -74,14 +83,16 @@ def _fitting(rows: Sequence[_Row]) -> Fitting:
     numbers = zip(*(row.numbers for row in rows), strict=True)
     for (name, _), cells in zip(_NUMBERS, numbers, strict=True):
         columns.append(Column(name, cells, right=_justified(name) == "right", breaks=False))
-    return Fitting(columns, lambda: Group(*_narrow(rows)))
+    fewer = [column for column in columns if column.head != "relation"]
+    narrow = Fitting(fewer, lambda: Group(*_narrow(rows)))
+    return Fitting(columns, lambda: narrow, wraps=False)
 
 
 def _without_repeats(rows: Iterable[_Row]) -> Iterator[list[Text]]:
     """The texts of each row, without those repeated from the row before."""
-    before = ("",) * 4
+    before = ("",) * len(_TEXTS)
     for row in rows:
-        key = (row.fact, row.lang, row.subject, row.answer)
+        key = (row.fact, row.relation, row.lang, row.subject, row.answer)
         yield list(map(Text, _what_is_new(before, key)))
         before = key
 
@@ -93,13 +104,13 @@ def _justified(name: str) -> Literal["left", "right"]:
 def _what_is_new(before: Sequence[Any], key: Sequence[str]) -> Sequence[str]:
     if before == key:
         return ("",) * len(key)
-    return ("", *key[1:]) if before[0] == key[0] else key
+    return ("", "", *key[2:]) if before[:2] == key[:2] else key
 
 
 def _narrow(rows: Iterable[_Row]) -> Iterator[RenderableType]:
-    for head, of_head in groupby(rows, key=lambda row: row[1:5]):
-        fact, lang, subject, answer = head
-        yield Text.assemble((fact, "bold"), f" {lang} {subject} → {answer}")
+    for head, of_head in groupby(rows, key=lambda row: row[1:6]):
+        fact, relation, lang, subject, answer = head
+        yield Text.assemble((fact, "bold"), f" {relation} {lang} {subject} → {answer}")
         table = Table.grid(padding=(0, 2))
         for name, width in _NUMBERS:
             table.add_column(justify=_justified(name), min_width=width)

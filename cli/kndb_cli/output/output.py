@@ -24,7 +24,14 @@ from kndb_cli.output.terminal import (
     note,
     visible,
 )
-from kndb_cli.output.writers import Writer, write_csv, write_json, write_jsonl, write_parquet
+from kndb_cli.output.writers import (
+    Writer,
+    write_csv,
+    write_json,
+    write_jsonl,
+    write_md,
+    write_parquet,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,6 +44,7 @@ ENDINGS: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
+    ".md": "md",
     ".parquet": "parquet",
 }
 """Format by file suffix."""
@@ -50,20 +58,35 @@ _WRITERS: dict[Format, Writer] = {
     "csv": write_csv,
     "json": write_json,
     "jsonl": write_jsonl,
+    "md": write_md,
     "parquet": write_parquet,
 }
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where data goes and in which format. ``path`` is None for standard output."""
+    """Where data goes and in which format.
+
+    Attributes:
+        format: the format.
+        path: the file; None for standard output.
+        quiet: whether notes are left out.
+        limit: the most rows; None for all.
+    """
 
     format: Format
     path: Path | None
     quiet: bool
+    limit: int | None = None
 
 
-def choose(format: Format | None, json: bool, path: Path | None, quiet: bool) -> Output:
+def choose(
+    format: Format | None,
+    json: bool,
+    path: Path | None,
+    quiet: bool,
+    limit: int | None = None,
+) -> Output:
     """Choose the format: the requested one, else by the file's suffix, else what suits stdout.
 
     Raises:
@@ -73,17 +96,21 @@ def choose(format: Format | None, json: bool, path: Path | None, quiet: bool) ->
         raise UsageError(f"--json and --format {format} contradict each other; give only one.")
     said: Format | None = "json" if json else format
     if path not in (None, STDOUT):
-        return Output(chosen_format(path, said, ENDINGS), path, quiet)
+        return Output(chosen_format(path, said, ENDINGS), path, quiet, limit)
     chosen = said or ("table" if sys.stdout.isatty() else "csv")
     if chosen == "parquet" and sys.stdout.isatty():
         raise UsageError(
             "Parquet cannot be shown in a terminal; write a file with -o FILE.parquet."
         )
-    return Output(chosen, None, quiet)
+    return Output(chosen, None, quiet, limit)
 
 
 def emit(data: Rows, output: Output, layout: Layout | None = None) -> None:
     """Write the rows. ``layout`` draws the table, if not the usual one."""
+    count = len(data.rows())
+    if output.limit is not None and count > output.limit:
+        note(f"The first {output.limit:,} of {count:,} rows; --limit sets how many.", output.quiet)
+        data = data.head(output.limit)
     if output.path is None:
         _write_out(data, output, layout)
         return
@@ -116,7 +143,7 @@ def _write_table(data: Rows, stream: TextIO, layout: Layout | None, quiet: bool)
 
     shown, count = data, len(data.rows())
     if stream.isatty() and count > TERMINAL_ROWS:
-        shown = Listing(data.columns, data.rows()[:TERMINAL_ROWS])
+        shown = data.head(TERMINAL_ROWS)
     draw((layout or generic)(_readable(shown)), stream)
     if shown is not data:
         note(f"Showing the first {TERMINAL_ROWS} of {count} rows; -o FILE writes them all.", quiet)

@@ -23,6 +23,9 @@ class Rows(Protocol):
     def to_arrow(self) -> pa.Table:
         """The same as an Arrow table."""
 
+    def head(self, count: int) -> Rows:
+        """The first rows, at most ``count``."""
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -34,6 +37,10 @@ class Listing:
     def rows(self) -> Sequence[tuple[Any, ...]]:
         """The rows, each as long as ``columns``."""
         return self.values
+
+    def head(self, count: int) -> Listing:
+        """The first rows, at most ``count``."""
+        return Listing(self.columns, self.values[:count])
 
     def to_arrow(self) -> pa.Table:
         """The same as an Arrow table."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from kndb.files import text_of, whole_file
-from kndb.plain import plain
+from kndb.plain import json_objects, plain, write_jsonl
 from kndb_cli.output import Output, emit
 from kndb_cli.output.rows import Listing
 from kndb_cli.output.terminal import let_go_of_stdout, made_visible, note
@@ -39,11 +38,9 @@ def _write(columns: Sequence[str], rows: Iterable[Row], stream: TextIO, output: 
     if output.format == "csv":
         write_row(columns)
     for count, row in enumerate(rows, 1):  # noqa: B007  # the number of rows is returned
-        values = [plain(value) for value in row]
         if output.format == "csv":
-            write_row(values)
+            write_row([plain(value) for value in row])
         else:
-            line = dict(zip(columns, values, strict=True))
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            write_jsonl(json_objects(columns, [row]), stream)
         stream.flush()
     return count

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kndb.plain import plain
+from kndb_cli.output.pager import page
 from kndb_cli.output.rows import Rows
 from kndb_cli.output.terminal import visible, wants_colour
 
@@ -48,11 +49,11 @@ class _Visible:
 def draw(renderable: RenderableType, stream: TextIO) -> None:
     """Print one renderable. Only in a terminal are lines padded with blanks."""
     paper, renderable = console(stream), _Visible(renderable)
-    if stream.isatty():
-        paper.print(renderable)
-        return
     with paper.capture() as drawn:
         paper.print(renderable)
+    if stream.isatty():
+        page(drawn.get(), stream)
+        return
     stream.writelines(line.rstrip() + "\n" for line in drawn.get().splitlines())
 
 

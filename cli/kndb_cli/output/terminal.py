@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import codecs
 import io
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, BinaryIO, TextIO, cast
+
+from kndb.notes import LOGGER
 
 _CODES = {"red": "31", "green": "32", "dim": "2", "bold": "1"}
 
@@ -56,6 +61,27 @@ def note(text: str, quiet: bool = False) -> None:
     """Print a message that is not data to stderr."""
     if not quiet:
         print(visible(text), file=sys.stderr)
+
+
+@contextmanager
+def library_notes(quiet: bool) -> Iterator[None]:
+    """Show the library's notes (``kndb.notes``), each once, while the block runs."""
+    shown: set[str] = set()
+
+    def show(record: logging.LogRecord) -> bool:
+        if (text := record.getMessage()) not in shown:
+            shown.add(text)
+            note(text, quiet)
+        return True
+
+    level = LOGGER.level
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.addFilter(show)
+    try:
+        yield
+    finally:
+        LOGGER.removeFilter(show)
+        LOGGER.setLevel(level)
 
 
 def made_visible(stream: TextIO) -> TextIO:

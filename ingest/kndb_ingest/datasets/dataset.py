@@ -15,6 +15,7 @@ from kndb.facts import Fact, Prompt, Relation
 from kndb.files import stamps
 from kndb_ingest.datasets.files import changed, fingerprint, valid
 from kndb_ingest.datasets.formats import recognise
+from kndb_ingest.datasets.relation_labels import relation_label
 from kndb_ingest.datasets.selection import Selection, prompts, select
 from kndb_ingest.datasets.statement import Wanted
 
@@ -88,7 +89,7 @@ def read_dataset(
         format=form.name,
         sha256=sha256,
         relations=tuple(
-            Relation(relation_id, contents.labels.get(relation_id) or relation_id)
+            Relation(relation_id, contents.labels.get(relation_id) or relation_label(relation_id))
             for relation_id in sorted({prompt.fact.relation_id for prompt in chosen})
         ),
         prompts=chosen,

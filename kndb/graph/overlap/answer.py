@@ -5,8 +5,8 @@
 '2:117,3:5'
 
 A fact is compared in those requested languages in which the run completed at least one of its
-prompts. Results are stored in the table ``neuron_overlap`` with the settings that produced them;
-repeating the request replaces them. No model is run.
+prompts. With ``store``, results are also kept in the table ``neuron_overlap``, with the settings
+that produced them; repeating the request replaces them. No model is run.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import numpy as np
 
+from kndb.errors import NotFound
 from kndb.graph.overlap.compared import Compared, compare
 from kndb.graph.overlap.request import OverlapBy, Request, find_request
 from kndb.graph.overlap.rows import fact_rows, pair_rows, relation_rows
+from kndb.notes import note
 from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
+from kndb.store.lookup import Names
 from kndb.store.readonly import reading
 from kndb.store.result import Result
 
@@ -50,14 +53,14 @@ def overlap(
     path: str | Path,
     by: OverlapBy = "fact",
     langs: Sequence[str] | None = None,
-    fact: str | None = None,
-    relation: str | None = None,
-    model: str | None = None,
+    fact: Names | None = None,
+    relation: Names | None = None,
+    model: Names | None = None,
     run: str | int | None = None,
     tau: float | None = None,
     share: float | None = None,
     *,
-    store: bool = True,
+    store: bool = False,
 ) -> Result:
     """Compare the knowledge neurons of each fact between languages, and with chance.
 
@@ -68,7 +71,7 @@ def overlap(
             languages, both summed over the facts that have at least two of the languages.
         langs: two or more languages. Default: all languages of the run.
         fact, relation, model, run, tau, share: as in ``kndb.query.Database.query``.
-        store: save the rows in ``neuron_overlap``.
+        store: also save the rows in ``neuron_overlap``.
 
     Returns:
         By fact: ``fact_key, relation, subject, answer, langs, sizes, n_shared, n_union, jaccard,
@@ -83,17 +86,35 @@ def overlap(
         mean number of neurons that two facts of the relation share in one language.
 
     Raises:
-        NotFound: there is no such fact, relation, model, run or language, or no finished run.
+        NotFound: there is no such fact, relation, model, run or language, or the run has only one
+            language.
         UsageError: a value is out of range, or fewer than two languages are given.
         DatabaseError: the database cannot be opened, or with ``store`` cannot be written to.
     """
     with connect(path) as connection, reading(connection):
         request = find_request(connection, by, langs, fact, relation, model, run, tau, share)
-        parts = [answer(connection, request, run_id) for run_id in request.runs]
-        found = _joined(connection, request, parts)
+        parts = _answers(connection, request)
+        found = _joined(connection, request, list(parts.values()))
     if store:
         _store(path, request, parts)
     return found
+
+
+def _answers(
+    connection: duckdb.DuckDBPyConnection, request: Request
+) -> dict[int, dict[str, pa.Table]]:
+    """What ``answer`` gives for each run that has something to compare; a note names the others."""
+    parts, missing = {}, []
+    for run_id in request.runs:
+        try:
+            parts[run_id] = answer(connection, request, run_id)
+        except NotFound as error:
+            missing.append(error)
+    if not parts:
+        raise missing[0]
+    for left_out in missing:
+        note(str(left_out))
+    return parts
 
 
 def answer(
@@ -101,6 +122,11 @@ def answer(
 ) -> dict[str, pa.Table]:
     """The rows of one run, as they are stored, and the shared neurons of its facts."""
     compared = compare(connection, request, run_id)
+    if len(compared.scope.langs) < 2:
+        lang = ", ".join(compared.scope.langs)
+        raise NotFound(
+            f"Run {run_id} has one language only, {lang}; an overlap compares two or more."
+        )
     make = {"fact": fact_rows, "relation": relation_rows, "language-pair": pair_rows}[request.by]
     with ThreadPoolExecutor(1) as pool:
         neurons = pool.submit(_neurons, compared, request.by)
@@ -154,10 +180,10 @@ def _joined(
     return Result(results[0].columns, results[0].types, rows)
 
 
-def _store(path: str | Path, request: Request, parts: list[dict[str, pa.Table]]) -> None:
+def _store(path: str | Path, request: Request, parts: dict[int, dict[str, pa.Table]]) -> None:
     """Replace the stored rows of this request in one short transaction."""
     with transaction(path) as connection:
-        for run_id, part in zip(request.runs, parts, strict=True):
+        for run_id, part in parts.items():
             known_by = [request.overlap_id(run_id), canonical_json(request.asked)]
             connection.execute("DELETE FROM neuron_overlap WHERE overlap_id = ?", known_by[:1])
             connection.register("new_rows", part["rows"])

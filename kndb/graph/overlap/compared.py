@@ -97,6 +97,7 @@ def compare(connection: duckdb.DuckDBPyConnection, request: Request, run_id: int
         facts=request.facts,
         tau=request.tau,
         share=request.share,
+        finished=run.finished,
     )
     counts = count_shared(connection, scope)
     picked = _picked(done, [known.index(lang) for lang in langs])

@@ -52,6 +52,8 @@ class Scope:
     share: float | None = None
     """Thresholds for reselecting neurons from the raw scores; if both are None, the stored
     knowledge neurons are counted."""
+    finished: bool = True
+    """Whether the run is finished; before, it has raw scores only."""
 
     @property
     def population(self) -> int:
@@ -61,7 +63,7 @@ class Scope:
     @property
     def refined(self) -> bool:
         """Whether neurons are reselected from the raw scores."""
-        return self.tau is not None or self.share is not None
+        return self.tau is not None or self.share is not None or not self.finished
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import duckdb
 from kndb.errors import NotFound, UsageError
 from kndb.facts import content_id
 from kndb.store.ids import canonical_json
-from kndb.store.lookup import find_facts, find_model, find_relation
+from kndb.store.lookup import Names, find_facts, find_models, find_relations, several
 from kndb.store.refine import check_thresholds
 from kndb.store.runs import chosen_runs
 
@@ -27,7 +27,7 @@ class Request:
     runs: list[int]
     langs: tuple[str, ...] | None
     facts: list[int] | None
-    relation_id: str | None
+    relations: list[str] | None
     tau: float | None
     share: float | None
     asked: dict[str, Any]
@@ -42,9 +42,9 @@ def find_request(
     connection: duckdb.DuckDBPyConnection,
     by: OverlapBy,
     langs: Sequence[str] | None,
-    fact: str | None,
-    relation: str | None,
-    model: str | None,
+    fact: Names | None,
+    relation: Names | None,
+    model: Names | None,
     run: str | int | None,
     tau: float | None,
     share: float | None,
@@ -61,21 +61,21 @@ def find_request(
     chosen = None if not langs else tuple(sorted({lang.strip().lower() for lang in langs}))
     if chosen is not None and len(chosen) < 2:
         raise UsageError(f"{chosen[0]!r} is one language; give two or more to compare.")
-    relation_id = None if relation is None else find_relation(connection, relation)
-    models = None if model is None else find_model(connection, model)
+    relations = None if relation is None else find_relations(connection, relation)
+    models = None if model is None else find_models(connection, model)
     return Request(
         by=by,
         runs=chosen_runs(connection, run, models),
         langs=chosen,
-        facts=_facts(connection, fact, relation_id),
-        relation_id=relation_id,
+        facts=_facts(connection, fact, relations),
+        relations=relations,
         tau=tau,
         share=share,
         asked={
             "by": by,
             "langs": chosen,
-            "fact": fact,
-            "relation": relation_id,
+            "fact": _one_or_all(fact),
+            "relation": _one_or_all(relations),
             "tau": tau,
             "share": share,
         },
@@ -83,19 +83,29 @@ def find_request(
 
 
 def _facts(
-    connection: duckdb.DuckDBPyConnection, fact: str | None, relation_id: str | None
+    connection: duckdb.DuckDBPyConnection, fact: Names | None, relations: list[str] | None
 ) -> list[int] | None:
     """Ids of the selected facts; None for all."""
-    if fact is None and relation_id is None:
+    if fact is None and relations is None:
         return None
     rows = connection.execute(
-        "SELECT fact_id FROM fact WHERE ($relation IS NULL OR relation_id = $relation) "
+        "SELECT fact_id FROM fact "
+        "WHERE ($relations IS NULL OR list_contains($relations, relation_id)) "
         "AND ($facts IS NULL OR list_contains($facts, fact_id))",
         {
-            "relation": relation_id,
+            "relations": relations,
             "facts": None if fact is None else find_facts(connection, fact),
         },
     ).fetchall()
     if not rows:
-        raise NotFound(f"Relation {relation_id} has no fact that matches {fact!r}.")
+        of = ", ".join(relations or [])
+        raise NotFound(f"No fact of the relation {of} matches {fact!r}.")
     return [fact_id for (fact_id,) in rows]
+
+
+def _one_or_all(names: Names | None) -> str | list[str] | None:
+    """One name by itself, as it was stored before there could be several."""
+    if names is None:
+        return None
+    found = several(names)
+    return found[0] if len(found) == 1 else sorted(found)

@@ -145,8 +145,6 @@ def _note(langs: tuple[str, ...], done: int, empty: int) -> str | None:
 def pair_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> pa.Table:
     """One row per pair of languages, summed over the facts run in both."""
     langs = compared.scope.langs
-    if len(langs) < 2:
-        return _table(compared, "language-pair", _one_language(compared))
     pairs = [1 << a | 1 << b for a, b in combinations(range(len(langs)), 2)]
     with ThreadPoolExecutor(THREADS) as pool:  # NumPy releases the interpreter lock
         rows = list(pool.map(partial(_pair_row, compared), pairs))
@@ -227,13 +225,6 @@ def _sums(
         "n_significant": count_discoveries(p_values, SIGNIFICANT),
         "note": None if len(n_shared) else nothing,
     }
-
-
-def _one_language(compared: Compared) -> dict[str, Any]:
-    nothing, no_chance = compared.sizes[:0], np.empty(0)
-    return _columns(
-        [_sums(compared.scope.langs, nothing, 0, nothing.sum(axis=1), no_chance, no_chance)]
-    )
 
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -49,6 +49,10 @@ class Writer:
         """Why there is no answer: the name of one of kndb's errors, and its sentence."""
         self._send(("error", kind, message, list(nearest)))
 
+    def note(self, text: str) -> None:
+        """What the worker waits for."""
+        self._send(("note", text))
+
     def end(self) -> None:
         """Nothing comes after this."""
         self._send(("end",))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kndb import errors
 from kndb.errors import KndbError, NotFound
+from kndb.progress import say
 from kndb.store.sandbox.messages import read_messages
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def _collected(process: subprocess.Popen[bytes], limits: Limits) -> Answer:
                 pass
             case ("rows", batch):
                 rows += batch
+            case ("note", str(text)):
+                say(text)
             case ("error", kind, text, nearest):
                 raise _error(kind, text, nearest)
     cut = len(rows) > limits.rows

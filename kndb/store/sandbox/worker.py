@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from kndb.errors import KndbError, UsageError, first_line
+from kndb.progress import listen
 from kndb.store.database import connect
 from kndb.store.result import UNREPRESENTABLE
 from kndb.store.sandbox.judge import judge
@@ -33,6 +34,7 @@ def main() -> None:
     out = Writer(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)  # nothing but messages goes to the pipe
     request = json.loads(sys.stdin.buffer.readline())
+    listen(out.note)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         _answer(request, out)

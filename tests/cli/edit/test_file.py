@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from kndb.edit import batch, intervention
+from kndb.edit.plan import EditSettings
+from kndb.edit.request import EditRequest, Job
+from kndb.errors import NotFinite
 from kndb.models import ModelChoice
 from kndb.store.database import connect
 from kndb_cli.main import main
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
+from overflowing import Overflowing
 from pausing import READY, paused_command
 from saved_models import save
 from tiny import hf_model
@@ -145,3 +150,38 @@ def test_counterfact_records_are_edits(folder, capsys, form):
         WHERE kind = 'edit' AND fact_key = 'P36:Q142' AND part IN ('own', 'paraphrase')
     """
     assert stored(folder, answers) == [("Paris", "New Tokyo")] * 2
+
+
+def overflowing_edits(folder, facts, mode="erase"):
+    """Edits by a model that overflows for every prompt about Japan."""
+    jobs = [Job(fact, EditSettings(mode)) for fact in facts]
+    request = EditRequest(folder / "k.duckdb", Overflowing("model"))
+    return batch.edit(request, jobs, len(jobs))
+
+
+def test_edits_whose_numbers_are_not_finite_are_skipped_and_counted(folder, monkeypatch):
+    done = overflowing_edits(folder, ["P36:Q142", "P36:Q17", "P36:Q29"])
+    assert done.made == 2
+    ((reason, n),) = done.skipped.items()
+    assert n == 1
+    assert (
+        "the activations of layer 0 are not finite for the prompt 'The capital of Japan" in reason
+    )
+    assert len(stored(folder)) == 2
+    wrong = "SELECT count(*) FROM edit_measure WHERE NOT isfinite(p_old_before + p_old_after)"
+    assert stored(folder, wrong) == [(0,)]
+    with pytest.raises(NotFinite, match="cannot be measured: the activations of layer 0"):
+        overflowing_edits(folder, ["P36:Q17"])
+    # Another fact's prompt is left out.
+    assert not stored(folder, "SELECT text FROM edit_measures WHERE contains(text, 'Japan')")
+
+
+def test_an_edit_that_makes_numbers_not_finite_is_skipped(folder, monkeypatch):
+    monkeypatch.setattr(intervention, "SUPPRESS", float("inf"))
+    request = EditRequest(folder / "k.duckdb", ModelChoice("model"))
+    jobs = [Job(fact, EditSettings("suppress")) for fact in ("P36:Q142", "P36:Q29")]
+    done = batch.edit(request, jobs, 2)
+    assert done.made == 0
+    assert sum(done.skipped.values()) == 2
+    assert all("are not finite for the prompt" in reason for reason in done.skipped)
+    assert stored(folder) == []

@@ -27,7 +27,7 @@ def test_overlap_tables(kndb):
     assert "France" in out
     code, out, _ = kndb("graph", "overlap", "--by", "language-pair", "--format", "table")
     assert "en,zh" in out
-    code, out, _ = kndb("graph", "overlap", "--by", "relation", "--format", "table", "--no-store")
+    code, out, _ = kndb("graph", "overlap", "--by", "relation", "--format", "table")
     assert "two facts share" in out
 
 

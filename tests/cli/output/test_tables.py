@@ -12,22 +12,79 @@ from kndb_cli.output.rows import Listing
 from kndb_cli.output.tables import draw
 
 COLUMNS = (
-    *("fact_key", "lang", "subject", "answer"),
+    *("fact_key", "relation", "lang", "subject", "answer"),
     *("layer", "neuron", "score", "support", "n_langs", "langs", "model", "run_id"),
 )
 
 NEURONS = Listing(
     COLUMNS,
     [
-        ("P36:Q142", "en", "France", "Paris", 2, 117, 0.2501, 1.0, 2, "en,zh", "model-a", 7),
-        ("P36:Q142", "en", "France", "Paris", 1, 33, 0.125, 2 / 3, 1, "en", "model-a", 7),
-        ("P36:Q142", "en", "France", "Paris", 0, 5, 0.5, 1.0, 1, "en", "model-b", 8),
-        ("P36:Q142", "zh", "法国", "巴黎", 2, 117, 0.2, 1.0, 2, "en,zh", "model-a", 7),
-        ("P36:Q145", "en", "United Kingdom", "London", 0, 7, 0.3, 1.0, 1, "en", "model-a", 7),
+        (
+            "P36:Q142",
+            "capital",
+            "en",
+            "France",
+            "Paris",
+            2,
+            117,
+            0.2501,
+            1.0,
+            2,
+            "en,zh",
+            "model-a",
+            7,
+        ),
+        (
+            "P36:Q142",
+            "capital",
+            "en",
+            "France",
+            "Paris",
+            1,
+            33,
+            0.125,
+            2 / 3,
+            1,
+            "en",
+            "model-a",
+            7,
+        ),
+        ("P36:Q142", "capital", "en", "France", "Paris", 0, 5, 0.5, 1.0, 1, "en", "model-b", 8),
+        ("P36:Q142", "capital", "zh", "法国", "巴黎", 2, 117, 0.2, 1.0, 2, "en,zh", "model-a", 7),
+        (
+            "P36:Q145",
+            "capital",
+            "en",
+            "United Kingdom",
+            "London",
+            0,
+            7,
+            0.3,
+            1.0,
+            1,
+            "en",
+            "model-a",
+            7,
+        ),
     ],
 )
 
 WIDE = """\
+model-a  run 7
+fact      relation  lang  subject         answer  neuron   score  support  langs
+───────────────────────────────────────────────────────────────────────────────────
+P36:Q142  capital   en    France          Paris    2:117  0.2501     100%  2  en,zh
+                                                    1:33  0.1250      67%  1  en
+                    zh    法国            巴黎     2:117  0.2000     100%  2  en,zh
+P36:Q145  capital   en    United Kingdom  London     0:7  0.3000     100%  1  en
+
+model-b  run 8
+fact      relation  lang  subject  answer  neuron   score  support  langs
+─────────────────────────────────────────────────────────────────────────
+P36:Q142  capital   en    France   Paris      0:5  0.5000     100%  1  en
+"""
+
+WITHOUT_RELATIONS = """\
 model-a  run 7
 fact      lang  subject         answer  neuron   score  support  langs
 ─────────────────────────────────────────────────────────────────────────
@@ -44,14 +101,14 @@ P36:Q142  en    France   Paris      0:5  0.5000     100%  1  en
 
 NARROW = """\
 model-a  run 7
-P36:Q142 en France → Paris
+P36:Q142 capital en France → Paris
   neuron    score  support  langs
    2:117   0.2501     100%  2  en,zh
     1:33   0.1250      67%  1  en
-P36:Q142 zh 法国 → 巴黎
+P36:Q142 capital zh 法国 → 巴黎
   neuron    score  support  langs
    2:117   0.2000     100%  2  en,zh
-P36:Q145 en United Kingdom → London
+P36:Q145 capital en United Kingdom → London
   neuron    score  support  langs
      0:7   0.3000     100%  1  en
 """
@@ -72,6 +129,16 @@ def drawn(monkeypatch):
 
 def test_neurons_wide_run_after_run(drawn):
     assert drawn(100, neuron_table(NEURONS)) == WIDE
+
+
+def test_relations_are_left_out_first(drawn):
+    narrower = drawn(80, neuron_table(NEURONS)).partition("\n\n")[0]
+    assert narrower == WITHOUT_RELATIONS.partition("\n\n")[0]
+
+
+def test_a_key_that_nobody_types_is_shown_by_names(drawn):
+    uuid = Listing(COLUMNS, [(f"P36:{'8d2b' * 8}", *NEURONS.values[0][1:])])
+    assert "P36:France  capital" in drawn(100, neuron_table(uuid))
 
 
 def test_neurons_narrow(drawn):

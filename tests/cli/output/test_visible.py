@@ -97,7 +97,7 @@ def _read(leader: int) -> bytes:
             "sql",
             "SELECT subject, [answer] AS list, {'a': template} AS \"\x1b[31mhead\" FROM prompt",
         ),
-        ("query", "--fact", "nothing like this"),
+        ("query", "--fact", "A]0;owned 2Jgnor"),
         ("query", "--fact", f"None{HOSTILE}"),
         ("runs", "--db", f"/none/{HOSTILE}"),
         ("runs", "--db", f"/none/{HOSTILE}", "--debug"),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,8 +10,9 @@ import pytest
 
 from kndb.errors import DatasetError
 from kndb.facts import Fact, Prompt, Relation
-from kndb_ingest.datasets import dataset_facts, read_dataset
+from kndb_ingest.datasets import dataset_facts, read_dataset, relation_labels
 from kndb_ingest.datasets.formats import FORMATS
+from kndb_ingest.datasets.relation_labels import relation_label
 from kndb_ingest.prompts import prompt_problem
 
 FRANCE = Fact("P36", "Q142", "Q90")
@@ -49,7 +51,7 @@ def test_mpararel(tmp_path):
     fact = Fact("P36", "Q183", "Q64")
     assert dataset.name == tmp_path.name
     assert dataset.format == "mpararel"
-    assert dataset.relations == (Relation("P36", "P36"),)  # P37 has no patterns
+    assert dataset.relations == (Relation("P36", "capital"),)  # P37 has no patterns
     assert dataset.prompts == (
         Prompt(fact, "de", "[Y] ist die Hauptstadt von [X].", "Deutschland", "Berlin"),
         Prompt(fact, "en", "The capital of [X] is [Y].", "Germany", "Berlin"),
@@ -307,10 +309,21 @@ def test_own_form_is_known_by_its_content(tmp_path, suffix):
     assert read_dataset(unnamed).prompts == read_dataset(write_rows(named)).prompts
 
 
-def test_own_form_without_labels_takes_the_identifier(tmp_path):
+@pytest.mark.parametrize(("relation", "label"), [("P36", "capital"), ("is-near", "is-near")])
+def test_own_form_without_labels_takes_wikidatas_or_the_identifier(tmp_path, relation, label):
     rows = [{k: v for k, v in row.items() if k != "relation_label"} for row in ROWS]
+    rows = [row | {"relation": relation} for row in rows]
     dataset = read_dataset(write_rows(tmp_path / "facts.jsonl", rows))
-    assert dataset.relations == (Relation("P36", "P36"),)
+    assert dataset.relations == (Relation(relation, label),)
+
+
+def test_labels_of_relations_are_complete():
+    labels = Path(relation_labels.__file__).with_suffix(".tsv").read_text(encoding="utf-8")
+    ids = [line.split("\t") for line in labels.splitlines() if line[0] != "#"]
+    assert len(ids) > 40
+    for relation_id, label in ids:
+        assert relation_label(relation_id) == label == label.strip() != ""
+    assert len({relation_id for relation_id, _ in ids}) == len(ids)
 
 
 def test_every_form_has_a_name_of_its_own():

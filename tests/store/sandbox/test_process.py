@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 import kndb
+from kndb import progress
 from kndb.errors import DatabaseMissing, KndbError, UsageError
 from kndb.store.sandbox import Limits, process, run_apart
 from small_store import finished_run
+from store.test_database import HOLD
 
 MIB = 2**20
 
@@ -222,3 +224,20 @@ def test_a_worker_that_dies_is_told(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(subprocess, "Popen", real)
     with pytest.raises(KndbError, match=r"SIGABRT.*memory"):
         run_apart(path, "SELECT 1")
+
+
+@pytest.mark.long
+def test_what_a_query_waits_for_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    hold = [sys.executable, "-c", HOLD, str(path), "writer"]
+    with subprocess.Popen(hold, stdin=-1, stdout=-1, text=True) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+
+        def release(text: str) -> None:
+            notes.append(text)
+            holder.communicate("\n")
+
+        monkeypatch.setattr(progress, "_notes", [release])
+        assert run_apart(path, "SELECT count(*) FROM run").result.rows() == [(1,)]
+    assert [f"(process {holder.pid}); waiting up to 10 s" in note for note in notes] == [True]

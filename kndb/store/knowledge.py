@@ -1,0 +1,279 @@
+"""Answers questions about knowledge neurons: which neurons a fact uses, which facts use a neuron.
+
+The names that users give are resolved to ids here. If nothing matches, the error says what there
+is. Reads only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import duckdb
+
+from kndb.errors import NotFound, UsageError
+from kndb.neurons import Neuron
+from kndb.plain import is_text
+from kndb.store.lookup import (
+    NEAREST,
+    Names,
+    find_answers,
+    find_facts,
+    find_models,
+    find_relations,
+    several,
+)
+from kndb.store.refine import REFINED, check_thresholds
+from kndb.store.result import Result
+from kndb.store.runs import chosen_runs, read_runs
+
+Neurons = str | Neuron | Sequence[str | Neuron]
+Layers = int | Sequence[int]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, by the names users give; ``kndb.query.Database.query`` documents them."""
+
+    fact: Names | None = None
+    relation: Names | None = None
+    answer: Names | None = None
+    lang: Names | None = None
+    layer: Layers | None = None
+    neuron: Neurons | None = None
+    model: Names | None = None
+    run: str | int | None = None
+    tau: float | None = None
+    share: float | None = None
+    top: int | None = None
+
+
+_STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
+
+_KNOWLEDGE = """
+    WITH refined AS ({source}),
+    knowledge AS (
+        SELECT refined.*, relation_id FROM refined JOIN fact USING (fact_id)
+        WHERE ($facts IS NULL OR list_contains($facts, fact_id))
+              AND ($relations IS NULL OR list_contains($relations, relation_id))
+    ),
+    asked AS (
+        SELECT * FROM knowledge
+        WHERE ($langs IS NULL OR list_contains($langs, lower(lang)))
+              AND ($layers IS NULL OR list_contains($layers, layer))
+              AND ($neurons IS NULL OR list_contains($neurons, layer || ':' || neuron))
+    )
+"""
+"""``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant."""
+
+# Lists, because string_agg takes seconds for hundreds of thousands of neurons.
+_ROWS = """
+    , shared AS (
+        SELECT run_id, fact_id, layer, neuron, count(*) AS n_langs,
+               array_to_string(list_sort(list(lang)), ',') AS langs
+        FROM knowledge GROUP BY run_id, fact_id, layer, neuron
+    ),
+    label AS (
+        SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer FROM prompt
+        WHERE $facts IS NULL OR list_contains($facts, fact_id)
+        GROUP BY fact_id, lang
+    )
+    SELECT fact_key, relation.label AS relation, asked.lang, label.subject, label.answer,
+           layer, neuron, score, support, n_langs, langs, model.name AS model, run_id
+    FROM asked
+    JOIN shared USING (run_id, fact_id, layer, neuron)
+    JOIN fact USING (fact_id)
+    JOIN relation ON relation.relation_id = asked.relation_id
+    JOIN label ON label.fact_id = asked.fact_id AND label.lang = asked.lang
+    JOIN run USING (run_id)
+    JOIN model USING (model_id)
+    QUALIFY $top IS NULL OR $top >= row_number() OVER (
+        PARTITION BY run_id, asked.fact_id, asked.lang
+        ORDER BY score DESC NULLS LAST, layer, neuron
+    )
+    ORDER BY fact_key, asked.fact_id, asked.lang, model, run_id,
+             score DESC NULLS LAST, layer, neuron
+"""
+
+_NEURONS = """
+    SELECT layer, neuron, count(DISTINCT fact_id) AS n_facts,
+           count(DISTINCT relation_id) AS n_relations, count(DISTINCT lang) AS n_langs,
+           array_to_string(list_sort(list_distinct(list(lang))), ',') AS langs,
+           avg(score) AS score,
+           model.name AS model, run_id
+    FROM asked
+    JOIN run USING (run_id)
+    JOIN model USING (model_id)
+    GROUP BY run_id, model.name, layer, neuron
+    ORDER BY model, run_id, n_facts DESC, score DESC NULLS LAST, layer, neuron
+"""
+
+_FACT_LANGS = "SELECT DISTINCT fact_id, lang FROM asked"
+
+_LANGS = "SELECT DISTINCT lang FROM knowledge ORDER BY lang"
+
+_RUNS = "SELECT DISTINCT run_id FROM asked"
+
+_MOST_USED = f"""
+    SELECT layer || ':' || neuron FROM knowledge
+    WHERE $langs IS NULL OR list_contains($langs, lower(lang))
+    GROUP BY layer, neuron ORDER BY count(DISTINCT fact_id) DESC, layer, neuron
+    LIMIT {NEAREST}
+"""
+
+
+def knowledge_neurons(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
+    """The neurons, one row for each fact, language and run; see ``kndb.query.Database.query``."""
+    return _Asked(connection, question).rows(_ROWS)
+
+
+def neurons_used(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
+    """The neurons with their numbers of facts; see ``kndb.query.Database.neurons``."""
+    return _Asked(connection, question).rows(_NEURONS)
+
+
+def fact_langs(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
+    """``fact_id, lang`` of the facts that use such a neuron in a language."""
+    return _Asked(connection, question).rows(_FACT_LANGS)
+
+
+class _Asked:
+    """A question whose names are resolved to ids."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, question: Question) -> None:
+        _check(question)
+        self._connection = connection
+        self._question = question
+        relations, neurons = question.relation, question.neuron
+        self._params: dict[str, Any] = {
+            "facts": find_facts_and_answers(connection, question.fact, question.answer),
+            "relations": None if relations is None else find_relations(connection, relations),
+            "langs": None if question.lang is None else lower_langs(question.lang),
+            "layers": None if question.layer is None else _layers(question.layer),
+            "neurons": None if neurons is None else _neurons(neurons),
+            "tau": question.tau,
+            "share": question.share,
+            "top": question.top,
+            "runs": chosen_runs(connection, question.run, self._models),  # last: it may note
+        }
+
+    def rows(self, sql: str) -> Result:
+        """The answer of ``sql``, which selects from ``asked``.
+
+        Raises:
+            NotFound: it has no rows; the error says which runs have some, or what there is.
+        """
+        found = Result.read(self._execute(sql, self._params))
+        if not found:
+            raise self._elsewhere() or self._nothing()
+        return found
+
+    @cached_property
+    def _models(self) -> list[int] | None:
+        asked = self._question.model
+        return None if asked is None else find_models(self._connection, asked)
+
+    def _execute(self, sql: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+        """Run it with only the parameters it mentions, because DuckDB rejects extra ones."""
+        as_run = self._question.tau is None and self._question.share is None
+        # Knowledge neurons are stored when a run finishes.
+        runs = read_runs(self._connection, params["runs"])
+        stored = as_run and all(run.finished for run in runs)
+        sql = _KNOWLEDGE.format(source=_STORED if stored else REFINED) + sql
+        mentioned = set(re.findall(r"\$(\w+)", sql))
+        used = {name: value for name, value in params.items() if name in mentioned}
+        return self._connection.execute(sql, used)
+
+    def _elsewhere(self) -> NotFound | None:
+        """The error that names the runs which do have what was asked for, if there are any."""
+        asked = self._params["runs"]
+        others = [
+            run.run_id
+            for run in read_runs(self._connection)
+            if run.run_id not in asked and (self._models is None or run.model_id in self._models)
+        ]
+        having = self._execute(_RUNS, {**self._params, "runs": others}).fetchall()
+        if not having:
+            return None
+        names = ", ".join(map(str, asked))
+        have = f"Run {names} has" if len(asked) == 1 else f"The runs {names} have"
+        runs = read_runs(self._connection, [run_id for (run_id,) in having])
+        return NotFound(
+            f"{have} nothing that matches, but others have; --run asks one of them.",
+            [run.described for run in runs],
+            "Runs that have it",
+        )
+
+    def _nothing(self) -> NotFound:
+        """The error for no rows: is it the language, the neuron, or are there no neurons?"""
+        langs = self._column(_LANGS)
+        asked = self._params["langs"]
+        if asked is not None and langs and not {*asked} & {*map(str.lower, langs)}:
+            one = "language" if len(asked) == 1 else "any of the languages"
+            names = ", ".join(map(repr, asked))
+            return NotFound(f"There are no matching neurons in {one} {names}.", langs)
+        neurons = self._params["neurons"]
+        if neurons is not None and langs:
+            one = "neuron" if len(neurons) == 1 else "any of the neurons"
+            return NotFound(
+                f"None of these facts uses {one} {', '.join(neurons)}.", self._column(_MOST_USED)
+            )
+        if self._params["layers"] is not None and langs:
+            layers = ", ".join(map(str, self._params["layers"]))
+            return NotFound(f"None of these facts has a knowledge neuron in layer {layers}.")
+        return NotFound(
+            "The selected facts have no knowledge neurons in the selected runs; "
+            "`kndb runs` lists what has been run."
+        )
+
+    def _column(self, sql: str) -> list[str]:
+        return [value for (value,) in self._execute(sql, self._params).fetchall()]
+
+
+def find_facts_and_answers(
+    connection: duckdb.DuckDBPyConnection, fact: Names | None, answer: Names | None
+) -> list[int] | None:
+    """Ids of the facts that match both names; None if neither is given.
+
+    Raises:
+        NotFound: nothing matches.
+    """
+    if answer is None:
+        return None if fact is None else find_facts(connection, fact)
+    answered = find_answers(connection, answer)
+    if fact is None:
+        return answered
+    found = sorted({*answered} & {*find_facts(connection, fact)})
+    if not found:
+        raise NotFound(f"No fact that matches {fact!r} has the answer {answer!r}.")
+    return found
+
+
+def lower_langs(asked: Names) -> list[str]:
+    """Language codes in lower case.
+
+    Raises:
+        UsageError: one is not valid Unicode.
+    """
+    for lang in several(asked):
+        if not is_text(lang):
+            raise UsageError(f"{lang!r} is not valid Unicode; give a language code, such as en.")
+    return [lang.lower() for lang in several(asked)]
+
+
+def _check(question: Question) -> None:
+    check_thresholds(question.tau, question.share)
+    if question.top is not None and question.top < 1:
+        raise UsageError(f"top is {question.top}, but must be at least 1.")
+
+
+def _layers(asked: Layers) -> list[int]:
+    return [asked] if isinstance(asked, int) else list(asked)
+
+
+def _neurons(asked: Neurons) -> list[str]:
+    every = [asked] if isinstance(asked, str | Neuron) else asked
+    return [str(Neuron.parse(one) if isinstance(one, str) else one) for one in every]

@@ -1,0 +1,135 @@
+"""Lists what a database holds: facts, relations, languages, models and data sets. Reads only."""
+
+from __future__ import annotations
+
+import duckdb
+
+from kndb.errors import NotFound
+from kndb.store.knowledge import Layers, Question, fact_langs, find_facts_and_answers, lower_langs
+from kndb.store.lookup import Names, facts_by_words, find_relations
+from kndb.store.result import Result
+
+_FACTS = """
+    SELECT fact_key, relation.label AS relation, lang, min(subject) AS subject,
+           min(answer) AS answer, count(*) AS prompts, dataset.name AS dataset
+    FROM prompt
+    JOIN fact USING (fact_id)
+    JOIN relation USING (relation_id)
+    JOIN dataset USING (dataset_id)
+    WHERE ($facts IS NULL OR list_contains($facts, fact_id))
+          AND ($relations IS NULL OR list_contains($relations, relation_id))
+          AND ($langs IS NULL OR list_contains($langs, lower(lang)))
+          {narrowed}
+    GROUP BY fact_key, fact_id, relation.label, lang, dataset.name
+    ORDER BY {order} fact_key, fact_id, lang
+"""
+
+_RELATIONS = """
+    SELECT relation_id, label, count(DISTINCT fact_id) AS facts, count(DISTINCT lang) AS langs
+    FROM relation
+    LEFT JOIN fact USING (relation_id)
+    LEFT JOIN prompt USING (fact_id)
+    GROUP BY relation_id, label
+    ORDER BY relation_id
+"""
+
+_LANGUAGES = """
+    SELECT lang, count(DISTINCT fact_id) AS facts, count(DISTINCT relation_id) AS relations,
+           count(*) AS prompts
+    FROM prompt JOIN fact USING (fact_id)
+    GROUP BY lang
+    ORDER BY lang
+"""
+
+_MODELS = """
+    SELECT model.name, architecture, family, n_layers, n_neurons, count(run_id) AS runs
+    FROM model LEFT JOIN run USING (model_id)
+    GROUP BY ALL ORDER BY 1
+"""
+
+_DATASETS = """
+    SELECT dataset.name, format,
+           (SELECT count(*) FROM fact WHERE fact.dataset_id = dataset.dataset_id) AS facts,
+           count(run_id) AS runs
+    FROM dataset LEFT JOIN run USING (dataset_id)
+    GROUP BY ALL ORDER BY 1
+"""
+
+
+def list_facts(
+    connection: duckdb.DuckDBPyConnection,
+    words: str | None,
+    relation: Names | None,
+    lang: Names | None,
+    answer: Names | None,
+    layer: Layers | None,
+    model: Names | None,
+    run: str | int | None,
+) -> Result:
+    """Facts in each of their languages; see ``kndb.query.Database.facts``."""
+    facts = find_facts_and_answers(connection, None, answer)
+    ranked = None if words is None else facts_by_words(connection, words)
+    if ranked is not None:
+        facts = [fact for fact in ranked if facts is None or fact in {*facts}]
+    params = {
+        "facts": facts,
+        "relations": None if relation is None else find_relations(connection, relation),
+        "langs": None if lang is None else lower_langs(lang),
+    }
+    narrowed = ""
+    if layer is not None or model is not None or run is not None:
+        using = Question(relation=relation, lang=lang, layer=layer, model=model, run=run)
+        narrowed = "AND (fact_id, lang) IN (SELECT unnest($used_by), unnest($used_in))"
+        used = fact_langs(connection, using).rows()
+        params |= {"used_by": [fact for fact, _ in used], "used_in": [lang for _, lang in used]}
+    order = "" if ranked is None else "list_position($facts, fact_id),"
+    sql = _FACTS.format(narrowed=narrowed, order=order)
+    found = Result.read(connection.execute(sql, params))
+    if not found:
+        raise NotFound("No fact matches all of this; `kndb facts` lists them.")
+    return found
+
+
+def list_relations(connection: duckdb.DuckDBPyConnection) -> Result:
+    """``relation_id, label, facts, langs``: relations, with their facts and languages."""
+    return Result.read(connection.execute(_RELATIONS))
+
+
+def list_languages(connection: duckdb.DuckDBPyConnection) -> Result:
+    """``lang, facts, relations, prompts``: what there is in each language."""
+    return Result.read(connection.execute(_LANGUAGES))
+
+
+def list_models(connection: duckdb.DuckDBPyConnection) -> Result:
+    """``name, architecture, family, n_layers, n_neurons, runs``: the models that were run."""
+    return Result.read(connection.execute(_MODELS))
+
+
+def list_datasets(connection: duckdb.DuckDBPyConnection) -> Result:
+    """``name, format, facts, runs``: the data sets that were run over."""
+    return Result.read(connection.execute(_DATASETS))
+
+
+_RUN = """
+    SELECT runs.* REPLACE (if($killed, 'interrupted', runs.status) AS status),
+           architecture, family, n_layers, n_neurons, weights_sha256, format,
+           (SELECT string_agg(DISTINCT lang, ',' ORDER BY lang)
+            FROM prediction JOIN prompt USING (prompt_id) WHERE run_id = $run) AS langs,
+           (SELECT count(*) FROM knowledge_neuron WHERE run_id = $run) AS knowledge_neurons,
+           (SELECT count(*) FROM degenerate_search WHERE run_id = $run) AS searches,
+           (SELECT count(*) FROM factcheck_calibration WHERE run_id = $run) AS calibrations,
+           (SELECT count(*) FROM edit WHERE run_id = $run) AS edits,
+           settings
+    FROM runs
+    JOIN run USING (run_id)
+    JOIN model USING (model_id)
+    JOIN dataset USING (dataset_id)
+    WHERE run_id = $run
+"""
+
+
+def describe_run(
+    connection: duckdb.DuckDBPyConnection, run_id: int, *, killed: bool = False
+) -> Result:
+    """One row with all there is to know of a run; ``killed`` if its process is gone."""
+    return Result.read(connection.execute(_RUN, {"run": run_id, "killed": killed}))
