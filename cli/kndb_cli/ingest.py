@@ -71,7 +71,8 @@ def ingest(
         str,
         typer.Option(
             metavar="PRESET",
-            help="amig (exact), amig-paper, amig-code or ig-zero.",
+            help="amig (exact), amig-paper, amig-code or ig-zero (agrees better with what "
+            "suppressing a neuron does: measured on SmolLM2, Gemma 3 and the demo).",
             rich_help_panel=_METHOD,
         ),
     ] = "amig",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -136,27 +137,31 @@ def drops(
     model: LanguageModel[Any],
     questions: Questions,
     progress: Callable[[int], None] = lambda done: None,
+    neurons: Sequence[Neuron] | None = None,
 ) -> Floats:
-    """The true effect of every neuron: p less p with it alone suppressed.
+    """The true effects of neurons: p less p with each alone suppressed.
 
     Args:
         model: the model.
         questions: the prompts.
         progress: called with the number of neurons done.
+        neurons: those to try; all when None.
 
     Returns:
-        ``(prompts, n_layers, n_neurons)``.
+        ``(prompts, n_layers, n_neurons)``; nan for neurons not tried.
 
     Raises:
         ModelError: a single run does not fit in memory.
     """
     info = model.info
-    every = [(Neuron(layer, i),) for layer in range(info.n_layers) for i in range(info.n_neurons)]
+    shape = info.n_layers, info.n_neurons
+    tried = list(starmap(Neuron, np.ndindex(shape))) if neurons is None else neurons
     before = questions.observed_p.numpy()
-    found = np.empty((len(before), len(every)))
-    for start in range(0, len(every), SETS_AT_ONCE):
-        part = every[start : start + SETS_AT_ONCE]
-        after = questions.probabilities(part).numpy()
-        found[:, start : start + len(part)] = before[:, None] - after
+    found = np.full((len(before), *shape), np.nan)
+    for start in range(0, len(tried), SETS_AT_ONCE):
+        part = tried[start : start + SETS_AT_ONCE]
+        after = questions.probabilities([(neuron,) for neuron in part]).numpy()
+        at = [neuron.layer for neuron in part], [neuron.index for neuron in part]
+        found[:, *at] = before[:, None] - after
         progress(start + len(part))
-    return found.reshape(len(before), info.n_layers, info.n_neurons)
+    return found

@@ -1,6 +1,7 @@
 """Scores against the truth: what suppressing each neuron of the model, one at a time, really does.
 
-The truth costs one run per neuron and prompt, so it is found on a sample.
+The truth costs one run per neuron and prompt, so it is found on a sample of facts, and in a large
+model on a sample of neurons.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from kndb.evaluation.table import Table
 from kndb.facts import content_id
 from kndb.model_runs import model_and_run
 from kndb.models import LanguageModel
+from kndb.neurons import Neuron
 from kndb.progress import Report, silent
 from kndb.store.prompts import StoredPrompt
 
@@ -41,17 +43,22 @@ class FaithfulnessRequest(NeuronRequest):
     Attributes:
         top: numbers of top neurons to compare the methods by; those above the model's number of
             neurons are left out.
+        neurons: try this many random neurons, and those in the top of any method; all when None.
     """
 
     top: Sequence[int] = (10, 20, 50)
+    neurons: int | None = None
 
     def __post_init__(self) -> None:
         """Check the settings.
 
         Raises:
-            UsageError: fewer than one fact, bootstrap resample or top neuron is asked for.
+            UsageError: fewer than one fact, bootstrap resample, top neuron or random neuron is
+                asked for.
         """
         super().__post_init__()
+        if self.neurons is not None and self.neurons < 1:
+            raise UsageError(f"At least 1 random neuron is needed; {self.neurons} was given.")
         if not self.top or min(self.top) < 1:
             raise UsageError(
                 "The sizes of the top must be at least 1 neuron; "
@@ -80,12 +87,15 @@ def evaluate(request: FaithfulnessRequest, progress: Report = silent) -> Table:
         )
     sample = only_askable(model, draw_sample(request, run.run_id))
     prompts = one_of_each(sample, request.seed)
-    scoring, left_out = usable(model, prompts[0])
+    scoring, left_out = usable(model, prompts[0], request.methods)
     found = []
+    tried = size
+    if request.neurons is not None:
+        tried = min(size, request.neurons + len(scoring) * top[-1])
     for number, prompt in enumerate(prompts):
 
-        def report(done: int, before: int = number * size) -> None:
-            progress(before + done, len(prompts) * size)
+        def report(done: int, before: int = number * tried) -> None:
+            progress(before + done, len(prompts) * tried)
 
         report(0)
         found.append(compare(model, prompt, scoring, top, request, report))
@@ -95,14 +105,21 @@ def evaluate(request: FaithfulnessRequest, progress: Report = silent) -> Table:
         f"Scores of neurons against what suppressing each of them really does: {run.model}",
         columns(top),
         list(_rows((TRUE, *scoring), known, request)),
-        {**request.settings(run), "top": top},
-        (*NOTES, *sample.notes, *left_out, *_too_large(request.top, size), *_unanswered(found)),
+        {**request.settings(run), "top": top, "neurons": request.neurons or "all"},
+        (
+            *NOTES,
+            *_sampled(request.neurons),
+            *sample.notes,
+            *left_out,
+            *_too_large(request.top, size),
+            *_unanswered(found),
+        ),
     )
 
 
 NOTES = (
     "The true effect of a neuron is the drop of the answer's probability when this neuron alone is "
-    "suppressed at the answer position; every neuron was tried on every prompt.",
+    "suppressed at the answer position.",
     "spearman: rank correlation of scores and true effects over all neurons; most neurons do "
     "almost nothing, so the figures on the top neurons are more telling.",
     "overlap_k: share of the k neurons with the largest true effects that also have the k highest "
@@ -135,7 +152,7 @@ def compare(
     prompt: StoredPrompt,
     scoring: Sequence[str],
     top: Sequence[int],
-    request: NeuronRequest,
+    request: FaithfulnessRequest,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Floats | None:
     """The figures of each method, the truth first, ``(1 + scoring, figures)``, for one prompt.
@@ -149,19 +166,31 @@ def compare(
     if not questions.observed_p[0] > 0:
         return None
     seed = content_id("random", request.seed, prompt.fact_id, prompt.relation_lang.lang)
-    effects = drops(model, questions, progress)[0]
-    scored = [
-        effects,
-        *(scores(model, name, [[prompt]], seed, request.model.memory)[0] for name in scoring),
-    ]
+    methods = [scores(model, name, [[prompt]], seed, request.model.memory)[0] for name in scoring]
+    drawn = draw(methods[0].shape, request.neurons, seed)
+    tried = drawn.copy()
+    for own in methods:
+        for neuron in best(own, top[-1]):
+            tried[neuron.layer, neuron.index] = True
+    neurons = [Neuron(layer, index) for layer, index in np.argwhere(tried).tolist()]
+    effects = drops(model, questions, progress, neurons)[0]
+    scored = [np.where(tried, own, -np.inf) for own in (effects, *methods)]
     sets = [best(own, k) for own in scored for k in top]
     p = float(questions.observed_p[0])
     removed = (p - questions.probabilities(sets)[0].numpy().reshape(len(scored), -1)) / p
     truth = [set(best(effects, k)) for k in top] * len(scored)
     shared = [len(true & set(own)) / len(own) for true, own in zip(truth, sets, strict=True)]
     overlap = np.array(shared).reshape(len(scored), -1)
-    correlation = [spearman(own.ravel(), effects.ravel()) for own in scored]
+    correlation = [spearman(own[drawn], effects[drawn]) for own in scored]
     return np.column_stack([correlation, overlap, removed])
+
+
+def draw(shape: tuple[int, ...], n: int | None, seed: int) -> NDArray[np.bool_]:
+    """Which ``n`` neurons of a model of this shape are drawn; all when None."""
+    drawn = np.full(shape, n is None)
+    if n is not None:
+        drawn.flat[np.random.default_rng(seed).permutation(drawn.size)[:n]] = True
+    return drawn
 
 
 def spearman(a: Floats, b: Floats) -> float:
@@ -192,6 +221,17 @@ def _rows(
         ones = np.ones_like(values)
         figures = ratios_of(values, ones, facts, request.seed, request.replicates)
         yield method, len(values), *figures.ravel().tolist()
+
+
+def _sampled(n: int | None) -> Iterator[str]:
+    if n is None:
+        yield "Every neuron was tried on every prompt."
+    else:
+        yield (
+            f"Only {n} random neurons were tried on each prompt, and the top of each method: the "
+            "rank correlation is over the random ones; for 'true' and overlap_k, the others count "
+            "as having no effect, which flatters all methods alike."
+        )
 
 
 def _too_large(top: Sequence[int], size: int) -> Iterator[str]:

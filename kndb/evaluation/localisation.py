@@ -111,7 +111,7 @@ def evaluate(request: LocalisationRequest, progress: Report = silent) -> Table:
     """
     model, run = model_and_run(request)
     sample = only_askable(model, draw_sample(request, run.run_id))
-    scoring, left_out = usable(model, sample.facts[0].prompts[0])
+    scoring, left_out = usable(model, sample.facts[0].prompts[0], request.methods)
     facts = tuple(
         sorted(sample.facts, key=lambda fact: fact.relation_lang[::-1])
     )  # similar facts together
@@ -173,8 +173,8 @@ def pick(
 ) -> list[dict[str, Silent]]:
     """For each fact, the neurons that each method picks, equally many.
 
-    Random neurons are drawn once from all neurons and once from the layers of ``amig``'s choice;
-    both may include knowledge neurons.
+    Random neurons are drawn once from all neurons and once from the layers of ``amig``'s choice
+    (of the knowledge neurons where ``amig`` is not compared); both may include knowledge neurons.
 
     Raises:
         ModelError: a single prompt does not fit in memory.
@@ -188,7 +188,7 @@ def pick(
             own[method] = best(of_fact, len(fact.neurons))
     for own, fact in zip(found, facts, strict=True):
         seed = content_id("random-layers", request.seed, fact.fact_id, *fact.relation_lang)
-        alike = random_like(own["amig"], (), model.info.n_neurons, seed)
+        alike = random_like(own.get("amig", own[KNOWLEDGE]), (), model.info.n_neurons, seed)
         assert alike is not None  # nothing to avoid, so there are always enough
         own[RANDOM_LAYERS] = tuple(sorted(alike))
     return found

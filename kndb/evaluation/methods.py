@@ -26,13 +26,31 @@ SCORING = (*PRESETS, MOST_ACTIVE, RANDOM)
 """Methods that give every neuron a score."""
 
 
-def usable(model: LanguageModel[Any], prompt: StoredPrompt) -> tuple[list[str], list[str]]:
+def check_methods(methods: Sequence[str]) -> None:
+    """Refuse unknown methods.
+
+    Raises:
+        UsageError: one of them is not in :data:`SCORING`.
+    """
+    for method in methods:
+        if method not in SCORING:
+            raise UsageError(f"There is no method {method!r}; choose from {', '.join(SCORING)}.")
+
+
+def usable(
+    model: LanguageModel[Any], prompt: StoredPrompt, asked: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
     """The methods that work for this model, and sentences that say why others do not.
 
     ``amig-code`` needs pre-activation neurons in causal models, which gated blocks lack.
+
+    Args:
+        model: the model.
+        prompt: one that it can answer.
+        asked: methods to try; all when empty.
     """
     methods, notes = [], []
-    for method in SCORING:
+    for method in asked or SCORING:
         try:
             if method in PRESETS:
                 list(attribute(model, [(prompt.text, prompt.answer)], method))

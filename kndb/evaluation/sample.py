@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kndb.errors import KndbError, UsageError
+from kndb.evaluation.methods import check_methods
 from kndb.facts import content_id
 from kndb.models import LanguageModel, ModelChoice, Unusable
 from kndb.neurons import Neuron
@@ -31,6 +32,7 @@ class NeuronRequest:
         langs: languages; empty means all languages of the run.
         seed: seed of every draw: facts, prompts, random neurons, bootstrap.
         replicates: number of bootstrap resamples.
+        methods: methods to compare, of :data:`kndb.evaluation.methods.SCORING`; empty means all.
     """
 
     database: Path
@@ -40,13 +42,16 @@ class NeuronRequest:
     langs: Sequence[str] = ()
     seed: int = 0
     replicates: int = 1000
+    methods: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Check the settings.
 
         Raises:
-            UsageError: fewer than one fact or bootstrap resample is asked for.
+            UsageError: fewer than one fact or bootstrap resample is asked for, or an unknown
+                method.
         """
+        check_methods(self.methods)
         for name in ("facts", "replicates"):
             if getattr(self, name) < 1:
                 raise UsageError(
@@ -60,6 +65,7 @@ class NeuronRequest:
             "run": run.run_id,
             "facts": self.facts,
             "langs": list(self.langs) or "all",
+            "methods": list(self.methods) or "all",
             "seed": self.seed,
             "replicates": self.replicates,
             "dtype": self.model.dtype,

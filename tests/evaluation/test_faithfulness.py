@@ -88,7 +88,7 @@ def test_planted_knowledge_is_the_true_top_and_scores_find_it(tmp_path: Path) ->
     (prompt,) = facts["P36:Q142/en"].prompts
     truth = drops(model, questions_of(model, [prompt]))[0]
     assert best(truth, 1) == (PLANTED,)
-    request = NeuronRequest(database, ModelChoice(str(folder)))
+    request = FaithfulnessRequest(database, ModelChoice(str(folder)))
     found = faithfulness.compare(model, prompt, SCORING, [1], request)
     assert found is not None
     correlation, overlap, removed = dict(zip(("true", *SCORING), found, strict=True))["ig-zero"]
@@ -100,6 +100,29 @@ def test_planted_knowledge_is_the_true_top_and_scores_find_it(tmp_path: Path) ->
     rows = dict(zip(("true", *SCORING), found.tolist(), strict=True))
     assert all(rows[name][1] == 1 for name in ("true", "amig", "amig-paper"))
     assert abs(rows["random"][0]) < 0.3
+
+
+def test_a_sample_of_neurons_has_the_top_of_each_method(tmp_path: Path) -> None:
+    database, folder = make_run(tmp_path, "planted", ["en"])
+    model, facts = loaded(NeuronRequest(database, ModelChoice(str(folder))))
+    (prompt,) = facts["P36:Q142/en"].prompts
+    request = FaithfulnessRequest(database, ModelChoice(str(folder)), neurons=20)
+    told: list[int] = []
+    few = faithfulness.compare(model, prompt, ["amig", "random"], [1, 2], request, told.append)
+    every = FaithfulnessRequest(database, ModelChoice(str(folder)))
+    whole = faithfulness.compare(model, prompt, ["amig", "random"], [1, 2], every)
+    assert few is not None
+    assert whole is not None
+    assert 20 <= told[-1] <= 20 + 2 * 2
+    removed = slice(-2, None)
+    np.testing.assert_allclose(few[1:, removed], whole[1:, removed], atol=1e-6)
+    assert few[1, 1] == 1  # the planted neuron, which amig finds, whether it was drawn or not
+    assert not np.allclose(few[:, 0], whole[:, 0])
+
+
+def test_drawn_neurons_are_as_many_as_asked_for() -> None:
+    assert faithfulness.draw((3, 4), None, seed=0).all()
+    assert [faithfulness.draw((3, 4), n, seed=0).sum() for n in (1, 5, 99)] == [1, 5, 12]
 
 
 def test_ranks_are_scipys_with_ties_and_infinities() -> None:

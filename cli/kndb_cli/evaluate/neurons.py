@@ -10,7 +10,7 @@ import typer
 from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.evaluate.tables import overall, show
-from kndb_cli.options.evaluation import Replicates, Seed
+from kndb_cli.options.evaluation import Methods, Replicates, Seed
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import Output, choose
 from kndb_cli.output.progress import reporting
@@ -42,6 +42,7 @@ def localisation(
     unrelated: Annotated[
         int, typer.Option(metavar="N", min=1, help="Unrelated facts measured for each fact.")
     ] = 6,
+    methods: Methods = None,
     replicates: Replicates = 1000,
     seed: Seed = 0,
     db: options.Database = options.DATABASE,
@@ -76,6 +77,7 @@ def localisation(
         facts=facts,
         langs=options.listed(langs),
         unrelated=unrelated,
+        methods=options.listed(methods),
         replicates=replicates,
         seed=seed,
     )
@@ -95,6 +97,16 @@ def faithfulness(
     top: Annotated[
         str, typer.Option(metavar="NUMBERS", help="How many of the highest scores to compare.")
     ] = "10,20,50",
+    neurons: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Try only N random neurons and the top of each method, for large models. "
+            "Default: all.",
+        ),
+    ] = None,
+    methods: Methods = None,
     replicates: Replicates = 1000,
     seed: Seed = 0,
     db: options.Database = options.DATABASE,
@@ -113,7 +125,7 @@ def faithfulness(
     kndb evaluate faithfulness --model demo-masked -o faithfulness.csv
 
     Every neuron of the model is suppressed by itself on every prompt drawn,
-    so use few facts with a large model. The printed table has the middle value
+    so use few facts with a large model, or --neurons. The printed table has the middle value
     of --top; CSV, JSON and Parquet have all.
     """
     target = choose(format, json, output, quiet)
@@ -128,6 +140,8 @@ def faithfulness(
         facts=facts,
         langs=options.listed(langs),
         top=_sizes(top),
+        neurons=neurons,
+        methods=options.listed(methods),
         replicates=replicates,
         seed=seed,
     )

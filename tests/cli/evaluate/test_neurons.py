@@ -65,6 +65,19 @@ def test_localisation_drawn(run: Any) -> None:
     assert "For more figures, write CSV, JSON or Parquet with -o FILE." in err
 
 
+def test_only_the_methods_asked_for(run: Any) -> None:
+    chosen = ("--facts", "1", "--methods", "ig-zero,random", "--json")
+    found = {command: run(command, *chosen)[1] for command in ("localisation", "faithfulness")}
+    methods = {
+        command: list(dict.fromkeys(row["method"] for row in json.loads(out)))
+        for command, out in found.items()
+    }
+    assert methods == {
+        "localisation": ["knowledge", "ig-zero", "random", "random-layers"],
+        "faithfulness": ["true", "ig-zero", "random"],
+    }
+
+
 def test_faithfulness_to_a_file(run: Any, tmp_path: Path) -> None:
     file = tmp_path / "faithfulness.csv"
     code, out, err = run("faithfulness", "--facts", "3", "-o", str(file), "--quiet")
@@ -117,7 +130,7 @@ def test_defaults_are_those_of_the_library(command: Any, request_type: type) -> 
     given = {name: option.default for name, option in signature(command).parameters.items()}
     if "top" in given:
         given["top"] = tuple(map(int, given["top"].split(",")))
-    given["langs"] = given["langs"] or ()
+    given |= {name: given[name] or () for name in ("langs", "methods")}
     options = (*fields(request_type), *fields(ModelChoice))
     shared = [f for f in options if f.name in given and f.default is not MISSING]
     assert len(shared) > 8
@@ -137,3 +150,6 @@ def test_what_goes_wrong_is_one_sentence(command: str, run: Any, tmp_path: Path)
     assert "no finished run" in err
     code, _, _ = run(command, "--facts", "0")
     assert code == 2
+    code, _, err = run(command, "--methods", "amig,nothing")
+    assert code == 2
+    assert "There is no method 'nothing'; choose from amig, amig-paper" in err
