@@ -1,10 +1,10 @@
 """Thresholds without a calibration: how likely the model finds other answers of the relation.
 
 A claim is true if the model gives the claimed answer at least the probability of every other
-candidate. The candidates are the labels, in the claim's language, of the other objects of its
-relation that the database holds: the fact's stored answers, and a seeded sample of the rest, at
-most :data:`MOST` together. The threshold is the highest probability of a candidate; over several
-prompts, the highest mean. Runs no model.
+candidate, each as a whole: the product over its tokens. The candidates are the labels, in the
+claim's language, of the other objects of its relation that the database holds: the fact's stored
+answers, and a seeded sample of the rest, at most :data:`MOST` together. The threshold is the
+highest probability of a candidate; over several prompts, the highest mean. Runs no model.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def highest(
         every = [readings[start + number] for number in readable]
         own = [reading for reading in every if isinstance(reading, Reading)]
         if own and len(own) == len(readable):
-            means.append(fmean(reading.answer.p for reading in own))
+            means.append(fmean(reading.answer.p_whole for reading in own))
     if not means:
         return None
     threshold = max(means)

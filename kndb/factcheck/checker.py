@@ -216,6 +216,8 @@ class FactChecker:
             curves = self.calibration.curves[claim.relation_lang]
             scores["ensemble"] = ensemble_score(curves, scores)
         score = scores[rule.method]
+        if rule.limit is None:  # compared with answers of other lengths
+            score = fmean(reading.answer.p_whole for reading in read)
         close = self.band and limit.low <= score < limit.high
         best = max((reading.answer for reading in read), key=lambda answer: answer.p_first)
         return Verdict(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby, islice
-from math import exp, isnan, log
+from math import exp, isnan, log, prod
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -77,6 +77,15 @@ class Answer:
     surprise: float
     first_choice: str
     p_first: float
+
+    @property
+    def p_whole(self) -> float:
+        """Probability of the answer as a whole: the product over its tokens.
+
+        The mean, ``p``, is no measure for answers of different lengths: later tokens of a wrong
+        name, given its first ones, are often certain.
+        """
+        return prod(self.p_tokens)
 
     @property
     def is_first(self) -> bool:

@@ -35,6 +35,10 @@ def local_files(model: str | Path) -> Path | None:
         ModelError: it can only be a path or a demo model, and there is none.
     """
     path = _EMBEDDED / model if str(model) in EMBEDDED_MODELS else Path(model)
+    try:
+        path.exists()
+    except OSError as error:  # such as a name that is too long for a file
+        raise ModelError(f"There is no model {str(model)!r:.80}: {error.strerror}.") from error
     if path.is_dir() or (path.suffix == GGUF and path.is_file()):
         return path
     if path.suffix == GGUF:

@@ -264,7 +264,10 @@ def find_relations(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[
 
 def _model_name(asked: str) -> str:
     """A folder's model is stored under the folder's name."""
-    return Path(asked).resolve().name if Path(asked).is_dir() else asked
+    try:
+        return Path(asked).resolve().name if Path(asked).is_dir() else asked
+    except OSError:  # too long for the name of a file
+        return asked
 
 
 def find_models(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]:

@@ -394,7 +394,8 @@ def test_a_probability_of_zero_has_a_row(
 
 def test_the_model_must_be_the_runs(folders: dict[str, Path], database: Path) -> None:
     ((run_id,),) = ask(
-        database, "SELECT run_id FROM run JOIN model USING (model_id) WHERE name = 'tiny-bert'"
+        database,
+        "SELECT run_id FROM run JOIN model USING (model_id) WHERE model.name = 'tiny-bert'",
     )
     other = str(folders["other-bert"])
     with pytest.raises(UsageError, match=r"model tiny-bert, whose weights are not those of other"):

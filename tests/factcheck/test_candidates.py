@@ -6,6 +6,7 @@ import logging
 import shutil
 from dataclasses import replace
 from functools import cache
+from math import prod
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -52,7 +53,7 @@ def test_the_verdict_is_that_of_a_loop_over_the_candidates(
     def p(prompt: str, label: str) -> float:
         (answer,) = asker.ask([(prompt, label)])
         assert not isinstance(answer, str)
-        return answer.p
+        return prod(answer.p_tokens)
 
     asked = [(key, label) for key, own in rows[:2] for label in (own, labels[-1])]
     with caplog.at_level(logging.INFO, "kndb"):

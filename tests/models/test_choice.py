@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import kndb
+from kndb.models.choice import loaded_once
 from kndb.models.places import EMBEDDED_MODELS, embedded_model
 
 
@@ -34,3 +35,13 @@ def test_what_cannot_be_loaded_is_one_sentence() -> None:
         kndb.ModelChoice("demo-masked", dtype="float8").load()
     with pytest.raises(kndb.ModelError, match="no model folder"):
         kndb.ModelChoice("./absent").load()
+    with pytest.raises(kndb.ModelError, match=r"There is no model '9999.*too long"):
+        kndb.ModelChoice("9" * 1000).check()
+
+
+def test_a_model_is_loaded_once_in_a_block_that_says_so() -> None:
+    choice = kndb.ModelChoice("demo-causal", device="cpu")
+    with loaded_once():
+        assert choice.load() is choice.load()
+        assert choice.load() is not kndb.ModelChoice("demo-masked", device="cpu").load()
+    assert choice.load() is not choice.load()
