@@ -184,7 +184,7 @@ def _beside(path: Path) -> Iterator[BinaryIO]:
         raise UsageError(f"{path} is a folder; give the name of a file.")
     if not target.parent.is_dir():
         raise UsageError(f"There is no folder {target.parent}; make it, or give another path.")
-    if _is_database(target):
+    if is_database(target):
         raise UsageError(f"{path} is a database; give another file.")
     part = target.with_name(f".kndb-{os.urandom(8).hex()}{_PART}")
     try:
@@ -197,7 +197,7 @@ def _beside(path: Path) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def _is_database(path: Path) -> bool:
+def is_database(path: Path) -> bool:
     """Whether it is a DuckDB file: the checksum of 8 bytes is followed by DUCK."""
     if not path.is_file():
         return False

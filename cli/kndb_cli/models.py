@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from kndb.available import available_models
+from kndb.models.available import available_models
 from kndb_cli import options
 from kndb_cli.database import opened
 from kndb_cli.output import choose, emit
@@ -33,9 +33,9 @@ def models(
     Nothing is downloaded. Folders, GGUF files and other models of the hub can be named too.
     """
     target = choose(format, json, output, quiet, limit)
-    stored = _stored(db)
-    here = [(*model, None, None, None) for model in available_models() if model.name not in stored]
-    where = {model.name: f"{model.where}, database" for model in available_models()}
+    stored, available = _stored(db), available_models()
+    here = [(*model, None, None, None) for model in available if model.name not in stored]
+    where = {model.name: f"{model.where}, database" for model in available}
     rows = [(name, where.get(name, "database"), *rest) for name, rest in stored.items()]
     emit(Listing(_COLUMNS, sorted([*here, *rows], key=lambda row: row[0])), target)
 

@@ -171,7 +171,7 @@ def _ask(
     """How many prompts were asked, those that are known, and the seconds of a prompt."""
     if request.known is None:
         return 0, [], 0.0
-    chosen = sorted(random.Random(request.seed).sample(range(len(usable)), _least(ASKED, usable)))
+    chosen = sorted(random.Random(request.seed).sample(range(len(usable)), min(ASKED, len(usable))))
     asked = [usable[index] for index in chosen]
     start = time.monotonic()
     answers = Asker(model, request.model.memory, shared_prefix=True).ask(
@@ -184,10 +184,6 @@ def _ask(
         if not isinstance(answer, str) and answer.rank <= request.known
     ]
     return len(asked), known, seconds
-
-
-def _least(number: int, of: Sequence[object]) -> int:
-    return min(number, len(of))
 
 
 def _attribute(

@@ -53,23 +53,25 @@ def _prediction(outcome: Outcome) -> dict[str, object]:
         return {
             "status": "unknown",
             "reason": _beyond(rank),
-            "predicted": answer.first_choice,
-            "p_answer": answer.p,
-            "p_tokens": list(answer.p_tokens),
-            "rank": answer.rank,
-            "n_answer_tokens": len(answer.p_tokens),
+            **_answered(answer.p, answer.p_tokens, answer.rank, answer.first_choice),
         }
     if outcome.failed:
         return {"status": "failed", "reason": outcome.reason}
     return {
         "status": "done",
-        "predicted": outcome.predicted,
+        **_answered(outcome.p_answer, outcome.p_tokens, outcome.rank, outcome.predicted),
         "completeness": outcome.completeness,
         "score_error": None if math.isnan(outcome.score_error) else outcome.score_error,
-        "p_answer": outcome.p_answer,
-        "p_tokens": list(outcome.p_tokens),
-        "rank": outcome.rank,
-        "n_answer_tokens": len(outcome.p_tokens),
+    }
+
+
+def _answered(p: float, p_tokens: Sequence[float], rank: int, predicted: str) -> dict[str, object]:
+    return {
+        "p_answer": p,
+        "p_tokens": list(p_tokens),
+        "rank": rank,
+        "predicted": predicted,
+        "n_answer_tokens": len(p_tokens),
     }
 
 

@@ -21,9 +21,14 @@ EMBEDDED_MODELS = tuple(sorted(folder.name for folder in _EMBEDDED.glob("demo-*"
 """Names of the models that come with kndb."""
 
 
+def embedded_folder(name: str) -> Path:
+    """The folder of the embedded model of this name."""
+    return _EMBEDDED / name
+
+
 def embedded_model(family: Literal["masked", "causal"]) -> Path:
     """The folder of the demo model ``demo-masked`` or ``demo-causal``."""
-    return _EMBEDDED / f"demo-{family}"
+    return embedded_folder(f"demo-{family}")
 
 
 def local_files(model: str | Path) -> Path | None:
@@ -34,7 +39,7 @@ def local_files(model: str | Path) -> Path | None:
     Raises:
         ModelError: it can only be a path or a demo model, and there is none.
     """
-    path = _EMBEDDED / model if str(model) in EMBEDDED_MODELS else Path(model)
+    path = embedded_folder(str(model)) if str(model) in EMBEDDED_MODELS else Path(model)
     try:
         path.exists()
     except OSError as error:  # such as a name that is too long for a file

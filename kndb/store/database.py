@@ -23,6 +23,7 @@ from kndb.errors import (
     KndbError,
     first_line,
 )
+from kndb.files import is_database
 from kndb.store.locks import when_free
 from kndb_migrations import HEAD, REVISIONS
 
@@ -233,11 +234,9 @@ def _check_file(path: Path, *, create: bool) -> None:
 def _may_be_database(path: Path) -> bool:
     """Whether the file is empty or begins as DuckDB's do; others it may take for data to read."""
     try:
-        with path.open("rb") as file:
-            start = file.read(12)
+        return path.stat().st_size == 0 or is_database(path)
     except OSError:
         return True  # DuckDB says why it cannot be opened
-    return not start or start[8:] == b"DUCK"
 
 
 def _connect_writer(path: Path, create: bool, wait: float) -> duckdb.DuckDBPyConnection:

@@ -26,7 +26,7 @@ from kndb.store.lookup import (
     find_relations,
     several,
 )
-from kndb.store.refine import REFINED, check_thresholds
+from kndb.store.refine import REFINED, STORED, check_thresholds
 from kndb.store.result import Result
 from kndb.store.runs import chosen_runs, read_runs
 
@@ -50,8 +50,6 @@ class Question:
     share: float | None = None
     top: int | None = None
 
-
-_STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
 
 _KNOWLEDGE = """
     WITH refined AS ({source}),
@@ -182,7 +180,7 @@ class _Asked:
         # Knowledge neurons are stored when a run finishes.
         runs = read_runs(self._connection, params["runs"])
         stored = as_run and all(run.finished for run in runs)
-        sql = _KNOWLEDGE.format(source=_STORED if stored else REFINED) + sql
+        sql = _KNOWLEDGE.format(source=STORED if stored else REFINED) + sql
         mentioned = set(re.findall(r"\$(\w+)", sql))
         used = {name: value for name, value in params.items() if name in mentioned}
         return self._connection.execute(sql, used)

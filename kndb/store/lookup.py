@@ -262,8 +262,8 @@ def find_relations(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[
     return list(found)
 
 
-def _model_name(asked: str) -> str:
-    """A folder's model is stored under the folder's name."""
+def model_name(asked: str) -> str:
+    """The name under which a model is stored: of a folder, the last part of its path."""
     try:
         return Path(asked).resolve().name if Path(asked).is_dir() else asked
     except OSError:  # too long for the name of a file
@@ -278,7 +278,7 @@ def find_models(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int
     """
     rows = connection.execute("SELECT model_id, name FROM model ORDER BY name").fetchall()
     found: dict[int, None] = {}
-    for name in map(_model_name, several(asked)):
+    for name in map(model_name, several(asked)):
         exact = [model_id for model_id, known in rows if name.lower() == known.lower()]
         ids = exact or [model_id for model_id, known in rows if name.lower() in known.lower()]
         if not ids:

@@ -20,6 +20,9 @@ DEFAULT_SHARE = 0.5
 RAW_FLOOR = 0.05
 """Raw scores at or below this share of their prompt's highest are not all stored."""
 
+STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
+"""Rows of ``knowledge_neuron`` as they were stored when runs finished. Parameter: ``runs``."""
+
 REFINED = f"""
     WITH done AS (
         SELECT prediction.run_id, prompt_id, fact_id, lang,

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import duckdb
 
 from kndb.errors import NotFound, UsageError
 from kndb.notes import note
-from kndb.store.refine import REFINED
+from kndb.store.lookup import model_name
+from kndb.store.refine import REFINED, STORED
 from kndb.store.result import Result
 from kndb.store.runs import StoredRun, find_run, read_runs
 
 DiffBy = Literal["all", "layer", "fact", "relation", "language", "neuron"]
 LEVELS: tuple[DiffBy, ...] = get_args(DiffBy)
-
-_STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
 
 _COMPARED = """
     WITH refined AS ({source}),
@@ -179,7 +177,7 @@ def _find_one(connection: duckdb.DuckDBPyConnection, asked: str | int) -> Stored
     if text.isdecimal() or any(run.name == text for run in read_runs(connection)):
         (run,) = read_runs(connection, [find_run(connection, text)])
         return run
-    name = (Path(text).resolve().name if Path(text).is_dir() else text).lower()
+    name = model_name(text).lower()
     runs = [run for run in read_runs(connection) if run.finished]
     found = [run for run in runs if name in (run.model.lower(), run.preset.lower())] or [
         run for run in runs if name in run.model.lower()
@@ -236,7 +234,7 @@ def _neurons(
     }
     if not stored:
         params |= {"facts": None, "tau": None, "share": None}
-    sql = _COMPARED.format(source=_STORED if stored else REFINED) + sql
+    sql = _COMPARED.format(source=STORED if stored else REFINED) + sql
     return Result.read(connection.execute(sql, params))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-import kndb
 from kndb_cli import options
+from kndb_cli.database import opened
 from kndb_cli.output import choose, emit
 
 app = typer.Typer()
@@ -28,6 +28,6 @@ def searches(
     Other commands take a search's id as --search.
     """
     target = choose(format, json, output, quiet, limit)
-    with kndb.open(db) as database:
+    with opened(db) as database:
         found = database.searches()
     emit(found, target)

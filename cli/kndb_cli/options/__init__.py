@@ -63,14 +63,20 @@ Quiet = Annotated[
     ),
 ]
 
+
+def repeated(*names: str, metavar: str, what: str, panel: str | None = _NARROW, **more: Any) -> Any:
+    """An option that may be repeated; ``panel`` is its heading in the help."""
+    text = f"{what} Can be repeated."
+    return typer.Option(*names, metavar=metavar, help=text, rich_help_panel=panel, **more)
+
+
 Facts = Annotated[
     list[str] | None,
-    typer.Option(
+    repeated(
         "--fact",
         metavar="FACT",
-        help='A fact\'s key (P36:Q962), a prompt ("The capital of Benin is [MASK]."), '
-        "or words of its subject in any language. Can be repeated.",
-        rich_help_panel=_NARROW,
+        what='A fact\'s key (P36:Q962), a prompt ("The capital of Benin is [MASK]."), '
+        "or words of its subject in any language.",
     ),
 ]
 
@@ -79,13 +85,8 @@ def relations_option(
     panel: str | None = _NARROW, what: str = "Relations by id or label: P36,capital"
 ) -> Any:
     """The option ``--relation`` or ``--relations``; ``panel`` is its heading in the help."""
-    return typer.Option(
-        "--relation",
-        "--relations",
-        metavar="RELATIONS",
-        help=f"{what}. Can be repeated.",
-        rich_help_panel=panel,
-    )
+    names = ("--relation", "--relations")
+    return repeated(*names, metavar="RELATIONS", what=f"{what}.", panel=panel)
 
 
 Relations = Annotated[list[str] | None, relations_option()]
@@ -93,42 +94,25 @@ Relations = Annotated[list[str] | None, relations_option()]
 
 def langs_option(what: str, panel: str | None = _NARROW) -> Any:
     """The option ``--lang`` or ``--langs``: ``what`` begins its help, ``panel`` is its heading."""
-    return typer.Option(
-        "--lang",
-        "--langs",
-        metavar="LANGS",
-        help=f"{what}: en,zh. Can be repeated.",
-        rich_help_panel=panel,
-    )
+    return repeated("--lang", "--langs", metavar="LANGS", what=f"{what}: en,zh.", panel=panel)
 
 
 Langs = Annotated[list[str] | None, langs_option("Only these languages")]
 Neurons = Annotated[
     list[str] | None,
-    typer.Option(
-        "--neuron",
-        metavar="LAYER:INDEX",
-        help="A neuron, to see which facts use it: 2:641. Can be repeated.",
-        rich_help_panel=_NARROW,
-    ),
+    repeated("--neuron", metavar="LAYER:INDEX", what="A neuron, to see which facts use it: 2:641."),
 ]
 Answers = Annotated[
     list[str] | None,
-    typer.Option(
+    repeated(
         "--answer",
         metavar="ANSWER",
-        help="An answer in any language, or words of it: Porto-Novo. Can be repeated.",
-        rich_help_panel=_NARROW,
+        what="An answer in any language, or words of it: Porto-Novo.",
     ),
 ]
 Layers = Annotated[
     list[int] | None,
-    typer.Option(
-        "--layer",
-        metavar="LAYER",
-        help="A layer, from 0, with the neurons. Can be repeated.",
-        rich_help_panel=_NARROW,
-    ),
+    repeated("--layer", metavar="LAYER", what="A layer, from 0, with the neurons."),
 ]
 _MODEL_NAME = "A model's name, or a part of it."
 ModelName = Annotated[
@@ -143,13 +127,7 @@ ModelName = Annotated[
 ]
 ModelNames = Annotated[
     list[str] | None,
-    typer.Option(
-        "--model",
-        envvar="KNDB_MODEL",
-        metavar="MODEL",
-        help=f"{_MODEL_NAME} Can be repeated.",
-        rich_help_panel=_NARROW,
-    ),
+    repeated("--model", metavar="MODEL", what=_MODEL_NAME, envvar="KNDB_MODEL"),
 ]
 
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-EMBEDDED = Path(__file__).parent / "models" / "embedded"
-"""The folder with the demo models."""
+from kndb.models.places import EMBEDDED_MODELS, embedded_folder
 
 
 class AvailableModel(NamedTuple):
@@ -37,8 +36,8 @@ def hub_cache() -> Path:
 
 
 def _embedded() -> Iterator[AvailableModel]:
-    for folder in sorted(EMBEDDED.glob("demo-*")):
-        yield AvailableModel(folder.name, "built in", _architecture(folder))
+    for name in EMBEDDED_MODELS:
+        yield AvailableModel(name, "built in", _architecture(embedded_folder(name)))
 
 
 def _cached() -> Iterator[AvailableModel]:
