@@ -7,12 +7,14 @@ settings; those in the ledger are left alone, so an interrupted batch can be con
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import NamedTuple, TypeVar
 
 from kndb.edit.intervention import EditOutcome, Interventions
 from kndb.edit.ledger import append, ledger_row
-from kndb.edit.plan import plan_edit
+from kndb.edit.plan import EditSettings, Plan, plan_edit
 from kndb.edit.request import EditRequest, EditSummary, Job
 from kndb.errors import NotFinite, NotFound, UsageError
 from kndb.model_runs import model_and_run
@@ -23,8 +25,10 @@ from kndb.store.edit_source import EditSource
 from kndb.store.edits import edit_id_of
 from kndb.store.readonly import reading
 
-COMMIT_EDITS = 50
-"""Most edits between commits."""
+PLANNED_TOGETHER = 50
+"""Edits planned with the file open once, and the most between commits."""
+
+T = TypeVar("T")
 
 
 def edit(
@@ -61,8 +65,16 @@ def edit(
     return summary
 
 
+class _Planned(NamedTuple):
+    """An edit that is left to be made."""
+
+    edit_id: int
+    plan: Plan
+    settings: EditSettings
+
+
 class _Outcomes:
-    """Makes edits, and counts what became of them."""
+    """Plans and makes edits, and counts what became of them."""
 
     def __init__(
         self,
@@ -81,20 +93,28 @@ class _Outcomes:
             "weights_sha256": interventions.model.info.weights_sha256,
         }
 
-    def make(self, source: EditSource, job: Job | str) -> EditOutcome | None:
+    def planned(self, source: EditSource, jobs: Iterable[Job | str]) -> list[_Planned | None]:
+        """What to do for each job; None where nothing is left to do."""
+        return [self._skipping(partial(self._plan, source, job)) for job in jobs]
+
+    def made(self, planned: _Planned) -> EditOutcome | None:
         """Make an edit; None where there is nothing to store."""
-        if isinstance(job, str):
-            self.summary.skipped[job] += 1
-            return None
+        return self._skipping(partial(self._make, planned))
+
+    def _skipping(self, work: Callable[[], T | None]) -> T | None:
+        """What the work returns; None, and counted, where the edit cannot be made."""
         try:
-            return self._make(source, job)
+            return work()
         except (NotFound, UsageError, NotFinite) as error:
             if self.strict:
                 raise
             self.summary.skipped[str(error)] += 1
             return None
 
-    def _make(self, source: EditSource, job: Job) -> EditOutcome | None:
+    def _plan(self, source: EditSource, job: Job | str) -> _Planned | None:
+        if isinstance(job, str):
+            self.summary.skipped[job] += 1
+            return None
         fact = source.fact(job.fact, job.relation)
         settings = {**job.settings.as_dict(), "dtype": self.request.model.dtype}
         edit_id = edit_id_of(source.run_id, fact.fact_id, settings)
@@ -102,13 +122,15 @@ class _Outcomes:
             self.summary.edit_ids.append(edit_id)
             self.summary.known += 1
             return None
-        plan = plan_edit(source, fact, job.settings)
-        outcome = self.interventions.carry_out(edit_id, plan, job.settings)
+        return _Planned(edit_id, plan_edit(source, fact, job.settings), job.settings)
+
+    def _make(self, planned: _Planned) -> EditOutcome | None:
+        outcome = self.interventions.carry_out(planned.edit_id, planned.plan, planned.settings)
         if outcome.plan.reason:
             self.summary.skipped[outcome.plan.reason] += 1
             if self.strict:
                 return None
-        self.summary.edit_ids.append(edit_id)
+        self.summary.edit_ids.append(planned.edit_id)
         if not outcome.plan.reason:
             self.summary.made += 1
             self.summary.last = outcome
@@ -124,7 +146,7 @@ def _store(
     total: int,
     progress: Report,
 ) -> None:
-    """Make edits in batches. During a batch the database is open for reading only."""
+    """Plan edits together and make them one by one: while the model runs, the file is closed."""
     done = 0
     progress(done, total)
 
@@ -132,16 +154,13 @@ def _store(
         if not request.dry_run:
             append(request.database, outcomes.run, batch, request.model.dtype)
 
-    with Batches(commit, items=COMMIT_EDITS) as batches:
-        for first in jobs:
+    with Batches(commit, items=PLANNED_TOGETHER) as batches:
+        while some := [*islice(jobs, PLANNED_TOGETHER)]:
             with connect(request.database) as connection, reading(connection):
                 source = EditSource(connection, outcomes.summary.run_id)
-                for job in chain([first], jobs):
-                    made = outcomes.make(source, job)
-                    if made is not None:
-                        batches.collect(made)
-                    done += 1
-                    progress(done, total)
-                    if batches.due:
-                        break
-            batches.flush()
+                planned = outcomes.planned(source, some)
+            for plan in planned:
+                if plan is not None and (outcome := outcomes.made(plan)) is not None:
+                    batches.add(outcome)
+                done += 1
+                progress(done, total)

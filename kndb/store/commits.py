@@ -7,10 +7,16 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from kndb.errors import DatabaseLocked
+from kndb.progress import say
+
 T = TypeVar("T")
 
 COMMIT_SECONDS = 5.0
 """An interrupted job loses no more than this much work."""
+
+KEPT_BATCHES = 10
+"""Batches kept in memory while another process holds the file; then the job ends."""
 
 
 class Batches(Generic[T]):
@@ -18,6 +24,7 @@ class Batches(Generic[T]):
 
     Use it in a ``with`` block: remaining items are written when the block ends, even in an error or
     Ctrl-C. An interrupted write is then repeated, so writing the same items twice must be harmless.
+    While another process holds the file, work goes on and items are kept, but not without limit.
 
     Args:
         write: called with a batch.
@@ -44,32 +51,34 @@ class Batches(Generic[T]):
         self._waiting: list[T] = []
         self._last = time.monotonic()
 
-    @property
-    def due(self) -> bool:
-        """Whether it is time to write."""
-        long_ago = time.monotonic() - self._last >= self._seconds
-        return long_ago or len(self._waiting) >= self._items
-
-    def collect(self, item: T) -> None:
-        """Keep an item for the next write, without writing now."""
-        self._waiting.append(item)
-
     def add(self, item: T) -> None:
-        """Keep an item, and write if it is time."""
-        self.collect(item)
-        if self.due:
-            self.flush()
+        """Keep an item, and write if it is time.
 
-    def flush(self) -> None:
+        Raises:
+            DatabaseLocked: another process holds the file, and too many items are kept.
+        """
+        self._waiting.append(item)
+        long_ago = time.monotonic() - self._last >= self._seconds
+        if not long_ago and len(self._waiting) < self._items:
+            return
+        try:
+            self._flush()
+        except DatabaseLocked:
+            if len(self._waiting) >= KEPT_BATCHES * self._items:
+                raise
+            say(f"{len(self._waiting)} results are kept until the file is free.")
+
+    def _flush(self) -> None:
         """Write the items kept so far."""
         batch, self._waiting = self._waiting, []
         try:
             if batch:
                 self._write(batch)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, DatabaseLocked):
             self._waiting = batch
             raise
-        self._last = time.monotonic()
+        finally:
+            self._last = time.monotonic()
 
     def __enter__(self) -> Batches[T]:
         return self
@@ -80,4 +89,4 @@ class Batches(Generic[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.flush()
+        self._flush()

@@ -171,7 +171,7 @@ def small_batches() -> None:
     from kndb.edit import batch
     from kndb_ingest import pipeline
 
-    pipeline.COMMIT_PROMPTS, search.COMMIT_FACTS, batch.COMMIT_EDITS = 3, 1, 1
+    pipeline.COMMIT_PROMPTS, search.COMMIT_FACTS, batch.PLANNED_TOGETHER = 3, 1, 1
 
 
 def child(folder: str, args: Sequence[str], kill: Kill, out: IO[str]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from kndb.store.commits import Batches
+from kndb.errors import DatabaseLocked
+from kndb.store.commits import KEPT_BATCHES, Batches
 
 
 def test_a_batch_is_written_when_it_is_full_and_the_rest_at_the_end() -> None:
@@ -25,15 +26,39 @@ def test_a_batch_is_written_when_its_time_has_come() -> None:
     assert written == [[0], [1], [2]]
 
 
-def test_collecting_writes_nothing_until_it_is_asked_to() -> None:
+def locked_for(tries: int, written: list[Sequence[int]]) -> Callable[[Sequence[int]], None]:
+    """Writes into a list, but for the first tries, when another process holds the file."""
+    left = [DatabaseLocked("k.duckdb is in use.")] * tries
+
+    def write(batch: Sequence[int]) -> None:
+        if left:
+            raise left.pop()
+        written.append(batch)
+
+    return write
+
+
+def test_work_goes_on_while_the_file_is_held(capsys: pytest.CaptureFixture[str]) -> None:
     written: list[Sequence[int]] = []
-    with Batches(written.append, items=1, seconds=1e9) as batches:
-        batches.collect(1)
-        assert (batches.due, written) == (True, [])
-        batches.flush()
-        assert (batches.due, written) == (False, [[1]])
-        batches.flush()
-    assert written == [[1]]
+    with Batches(locked_for(2, written), items=1, seconds=1e9) as batches:
+        for number in range(4):
+            batches.add(number)
+    assert written == [[0, 1, 2], [3]]
+    assert "2 results are kept until the file is free." in capsys.readouterr().err
+
+
+def test_work_ends_when_the_file_is_held_too_long() -> None:
+    written: list[Sequence[int]] = []
+    items = range(2 * KEPT_BATCHES)
+
+    def store() -> None:
+        with Batches(locked_for(KEPT_BATCHES, written), items=1, seconds=1e9) as batches:
+            for number in items:
+                batches.add(number)
+
+    with pytest.raises(DatabaseLocked):
+        store()
+    assert written == [[*items[:KEPT_BATCHES]]]  # the last try, at the end, succeeds
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

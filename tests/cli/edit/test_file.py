@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kndb.edit import batch, intervention
+from kndb.edit.intervention import Interventions
 from kndb.edit.plan import EditSettings
 from kndb.edit.request import EditRequest, Job
 from kndb.errors import NotFinite
@@ -73,7 +74,7 @@ def test_an_interrupted_file_goes_on_where_it_stopped(folder, capfd):
         for n in range(1, MANY + 1)
     ]
     Path("many.jsonl").write_text("\n".join(map(json.dumps, edits)), encoding="utf-8")
-    pairs = "from kndb.edit import batch; batch.COMMIT_EDITS = 2"
+    pairs = "from kndb.edit import batch; batch.PLANNED_TOGETHER = 2"
     with paused_command(FILE, 5, folder / "some-are-stored", pairs) as started:
         ledger = stored(folder)
         started.send_signal(signal.SIGINT)
@@ -100,6 +101,22 @@ def test_an_interrupted_file_goes_on_where_it_stopped(folder, capfd):
     assert n_prompts == {("edit", 4): MANY, ("control", 4): MANY}
     rows = stored(folder, neurons)
     assert len(set(rows)) == len(rows) > 0
+
+
+def test_others_can_write_while_an_edit_is_made(folder, monkeypatch):
+    path, carry_out = folder / "k.duckdb", Interventions.carry_out
+    opened = []
+
+    def opening(*args, **kwargs):
+        connect(path, write=True, wait=0).close()
+        opened.append(True)
+        return carry_out(*args, **kwargs)
+
+    monkeypatch.setattr(Interventions, "carry_out", opening)
+    edits = [{"fact": "P36:Q142", "target": "New Tokyo", "lambda": x} for x in (0.1, 0.2)]
+    Path("two.jsonl").write_text("\n".join(map(json.dumps, edits)), encoding="utf-8")
+    assert main(("edit", "--model", "model", "--file", "two.jsonl")) == 0
+    assert len(opened) == len(stored(folder)) == 2
 
 
 def counterfact(case, subject, new, true, relation="P36"):
