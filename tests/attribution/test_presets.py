@@ -142,14 +142,39 @@ def test_words_and_mean_differ() -> None:
     assert np.abs(words.scores - mean.scores).max() > 0.01 * np.abs(mean.scores).max()
 
 
-def test_batches_do_not_change_scores() -> None:
-    model = tiny("gpt2")
-    fixed = Settings(tolerance=None, nodes=3)  # a refined path could hang on rounding
-    prompts = PROMPTS[1:]
-    together = {f.index: f.scores for f in attribute(model, prompts, fixed)}
-    for index, prompt in enumerate(prompts):
-        (alone,) = attribute(model, [prompt], fixed, memory=1)
-        np.testing.assert_allclose(alone.scores, together[index], rtol=1e-4, atol=1e-7)
+def scores_of(
+    model: LanguageModel[Any], prompts: list[tuple[str, str]], memory: int | None = None
+) -> list[Any]:
+    """Scores in the order of the prompts."""
+    found = {it.index: it.scores for it in attribute(model, prompts, "amig", memory=memory)}
+    return [found[index] for index in range(len(prompts))]
+
+
+def same_to_the_last_digits(found: list[Any], expected: list[Any]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert np.abs(one - other).max() <= 1e-5 * np.abs(other).max()
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_scores_depend_on_neither_batch_nor_order_nor_memory(architecture: str) -> None:
+    model = tiny(architecture)
+    together = scores_of(model, SOME)
+    same_to_the_last_digits(scores_of(model, SOME[::-1])[::-1], together)
+    alone = [scores_of(model, [prompt], memory=1)[0] for prompt in SOME]
+    same_to_the_last_digits(alone, together)
+    for one, again in zip(together, scores_of(model, SOME), strict=True):
+        np.testing.assert_array_equal(one, again)
+
+
+@pytest.mark.long  # beside other programs, two threads are slow
+def test_scores_do_not_depend_on_threads() -> None:
+    model, threads = tiny("gpt2"), torch.get_num_threads()
+    expected = scores_of(model, SOME)
+    torch.set_num_threads(2 if threads == 1 else 1)
+    try:
+        same_to_the_last_digits(scores_of(model, SOME), expected)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_a_gated_block_has_no_neurons_before_the_activation() -> None:
