@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from kndb.errors import UsageError
 from kndb.store.database import connect
@@ -30,9 +29,10 @@ from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chose
 from kndb_cli.output import choose
 from kndb_cli.output.streaming import stream
 from kndb_cli.output.terminal import note
+from kndb_cli.parsing import Group
 
 
-class _CheckByDefault(TyperGroup):
+class _CheckByDefault(Group):
     """``kndb factcheck "A claim."`` is short for ``kndb factcheck check "A claim."``.
 
     So the group's help is that of ``check``, followed by the other command.
