@@ -11,7 +11,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from generate import write_pages  # noqa: E402  the path above comes first
-from generate.datasets import dataset_table  # noqa: E402
 
 project = "kndb"
 author = "The kndb authors"
@@ -22,9 +21,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown"}
 
-myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-myst_substitutions = {"dataset_table": dataset_table()}
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 
@@ -58,7 +58,7 @@ def explain(error: Exception, stream: TextIO | None = None) -> int:
     stream = stream or sys.stderr
     message, code = sentence(error)
     if not message:  # a command without arguments has just printed its help
-        return code
+        return ExitCode.DONE
     print(styled("Error:", "red", stream), visible(" ".join(message.splitlines())), file=stream)
     if isinstance(error, NotFound) and error.nearest:
         print(visible(_nearest(error)), file=stream)
@@ -87,9 +87,31 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     message = " ".join(error.format_message().split()).rstrip(".")
     message = message.replace("Value error, ", "")  # added by Typer's parser
+    for found in _invalid(error):
+        message = message.replace(*found)
     if not message or message.endswith("?"):
         return message
     return f"{message}; see '{context.command_path} --help'." if context else f"{message}."
+
+
+_WRONG = {
+    "int_parsing": "{input!r} is not a whole number",
+    "int_from_float": "{input!r} is not a whole number",
+    "float_parsing": "{input!r} is not a number",
+    "greater_than_equal": "it must be at least {ge}, not {input}",
+    "less_than_equal": "it must be at most {le}, not {input}",
+    "greater_than": "it must be above {gt}, not {input}",
+    "less_than": "it must be below {lt}, not {input}",
+}
+"""Plain words for what Pydantic, which reads the options, says of a value."""
+
+
+def _invalid(error: typer.TyperException) -> Iterator[tuple[str, str]]:
+    """What Pydantic says of the values that it refused, and the same in plain words."""
+    cause: Any = error.__cause__
+    for one in cause.errors() if hasattr(cause, "errors") else ():
+        if words := _WRONG.get(one["type"]):
+            yield one["msg"], words.format(input=one["input"], **one.get("ctx", {}))
 
 
 def _nearest(error: NotFound) -> str:

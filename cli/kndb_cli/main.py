@@ -17,9 +17,9 @@ import typer
 
 from kndb.progress import listen
 from kndb_cli.errors import ExitCode, explain, is_interrupt
-from kndb_cli.once import each_name_once
 from kndb_cli.output.pager import paging
 from kndb_cli.output.terminal import let_go_of_stdout, library_notes, note, use_utf8, visible
+from kndb_cli.parsing import Group, with_classes
 from kndb_cli.settings import configured
 
 COMMANDS = (
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             library_notes(quiet=not {"-q", "--quiet"}.isdisjoint(args)),
             paging("--no-pager" not in args),
         ):
-            return _run([arg for arg in args if arg not in ("--debug", "--no-pager")])
+            return _run(_asked([arg for arg in args if arg not in ("--debug", "--no-pager")]))
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
@@ -89,6 +89,11 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _asked(args: list[str]) -> list[str]:
+    """The same; ``kndb help runs`` is short for ``kndb runs --help``."""
+    return [*args[1:], "--help"] if args[:1] == ["help"] else args
+
+
 def _run(args: list[str]) -> int:
     code = application(args)(args=args, prog_name="kndb", standalone_mode=False)
     if code == ExitCode.INTERRUPTED:
@@ -108,12 +113,12 @@ def application(args: Sequence[str]) -> typer.Typer:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback(no_args_is_help=True, epilog=EPILOG)(kndb)
+    app.callback(cls=Group, no_args_is_help=True, epilog=EPILOG)(kndb)
     named = next((arg for arg in args if not arg.startswith("-")), None)
     for name in (named,) if named in COMMANDS else COMMANDS:
         module = f"{name}_" if iskeyword(name) else name
         app.add_typer(import_module(f"kndb_cli.{module}").app)
-    return each_name_once(app)
+    return with_classes(app)
 
 
 def kndb(

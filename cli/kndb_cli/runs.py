@@ -10,7 +10,7 @@ import typer
 from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.database import opened
-from kndb_cli.output import choose, emit
+from kndb_cli.output import choose, emit, emit_newest
 from kndb_cli.output.terminal import note, visible
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def runs(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
-    limit: options.Limit = None,
+    limit: options.NewestLimit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """List the runs: model, data set, preset, state and counts of prompts."""
@@ -37,7 +37,7 @@ def runs(
     target = choose(format, json, output, quiet, limit)
     with opened(db) as database:
         found = database.runs()
-    emit(found, target)
+    emit_newest(found, target)
 
 
 RunArgument = Annotated[

@@ -61,7 +61,7 @@ def sql(
     'kndb db schema' describes the tables and views.
     """
     target = choose(format, json, output, quiet)
-    question = _from_stdin() if statement is None or statement == "-" else statement
+    question = _given(_from_stdin() if statement is None or statement == "-" else statement)
     # Deferred: --help needs no database, so DuckDB is not imported.
     from kndb.store.sandbox import Limits, run_apart
 
@@ -74,11 +74,14 @@ def sql(
 
 def _from_stdin() -> str:
     try:
-        text = "" if sys.stdin.isatty() else sys.stdin.read()
+        return "" if sys.stdin.isatty() else sys.stdin.read()
     except UnicodeDecodeError as error:
         raise UsageError(
             "The query holds bytes that are not UTF-8 text; write it in UTF-8."
         ) from error
+
+
+def _given(text: str) -> str:
     if not text.strip():
         raise UsageError("No SQL was given; write it after 'kndb sql', or pipe it in.")
     return text

@@ -1,4 +1,4 @@
-"""The table of the forms of fact sets, from the table by which they are recognised."""
+"""The forms of fact sets as the table in ``docs/formats.md``, which a test compares with this."""
 
 from generate.markdown import escape, table
 from kndb_ingest.datasets.formats import FORMATS

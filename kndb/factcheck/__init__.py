@@ -4,7 +4,8 @@
 but ``probability`` need.
 """
 
-from kndb.factcheck.calibrated import METHODS
-from kndb.factcheck.checker import FactChecker, Verdict
+from kndb.factcheck.calibrated import METHODS, check_method
+from kndb.factcheck.checker import FactChecker
+from kndb.factcheck.verdict import Verdict
 
-__all__ = ["METHODS", "FactChecker", "Verdict"]
+__all__ = ["METHODS", "FactChecker", "Verdict", "check_method"]

@@ -15,6 +15,7 @@ import numpy as np
 from kndb.attribution import Settings, preset
 from kndb.errors import UsageError
 from kndb.factcheck.curves import Curve
+from kndb.factcheck.verdict import f1_interval
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
 from kndb.store.calibrations import StoredCalibration
@@ -30,17 +31,37 @@ AUTO = "auto"
 ENSEMBLE_OF = ("degenerate", "probability", "knowledge")
 
 
+def check_method(method: str) -> None:
+    """Refuse an unknown method.
+
+    Raises:
+        UsageError: there is no such method.
+    """
+    if method not in (AUTO, *METHODS):
+        choices = ", ".join((AUTO, *METHODS))
+        raise UsageError(f"There is no method {method!r}; choose from {choices}.")
+
+
 @dataclass(frozen=True)
 class Limit:
     """A threshold; scores from ``low`` to ``high`` are too close to call.
 
-    ``f1`` is its F1 on validation facts; None if it was not chosen on any.
+    ``f1`` is its F1 on validation facts, ``n_facts`` their number; None if it was not chosen on
+    any.
     """
 
     threshold: float
     low: float
     high: float
     f1: float | None = None
+    n_facts: int | None = None
+
+    @property
+    def f1_interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of ``f1``; None if it is not known."""
+        if self.f1 is None or not self.n_facts:
+            return None
+        return f1_interval(self.f1, self.n_facts)
 
 
 @dataclass(frozen=True)
@@ -93,8 +114,8 @@ def calibrated(stored: StoredCalibration) -> Calibrated:
     return Calibrated(
         attribution_settings(stored.run_settings),
         {
-            (RelationLang(relation, lang), method): Limit(*limit)
-            for relation, lang, method, *limit in stored.thresholds
+            (RelationLang(relation, lang), method): Limit(threshold, low, high, f1, n_facts)
+            for relation, lang, method, threshold, low, high, f1, n_facts in stored.thresholds
         },
         {key: tuple(own) for key, own in neurons.items()},
         {

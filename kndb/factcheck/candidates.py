@@ -17,6 +17,7 @@ from kndb.factcheck.calibrated import Limit
 from kndb.factcheck.claims import Claim, Index
 from kndb.factcheck.scoring import Reading
 from kndb.factcheck.spelling import same
+from kndb.factcheck.verdict import Weighed
 from kndb.facts import content_id
 from kndb.store.prompts import RelationLang
 
@@ -62,26 +63,35 @@ class Candidates:
         return self._drawn[relation_lang]
 
 
-def highest(
-    readings: Sequence[Reading | str], n_prompts: int, readable: Sequence[int]
-) -> Limit | None:
-    """The threshold from readings of candidates.
+def likeliest(
+    candidates: Sequence[str],
+    readings: Sequence[Reading | str],
+    n_prompts: int,
+    readable: Sequence[int],
+) -> Weighed:
+    """The candidates with their probabilities, the likeliest first.
 
     Args:
+        candidates: from :meth:`Candidates.of`.
         readings: candidate by candidate, one reading for each of the claim's prompts.
         n_prompts: the number of prompts.
         readable: the prompts that count: those in which the claimed answer could be read.
 
     Returns:
-        A threshold without a band; None if the model can be asked for no candidate.
+        Those that the model can be asked for, each with its mean over the prompts.
     """
     means = []
-    for start in range(0, len(readings), n_prompts):
-        every = [readings[start + number] for number in readable]
+    for number, candidate in enumerate(candidates):
+        every = [readings[number * n_prompts + prompt] for prompt in readable]
         own = [reading for reading in every if isinstance(reading, Reading)]
         if own and len(own) == len(readable):
-            means.append(fmean(reading.answer.p_whole for reading in own))
-    if not means:
+            means.append((candidate, fmean(reading.answer.p_whole for reading in own)))
+    return tuple(sorted(means, key=lambda one: -one[1]))
+
+
+def to_beat(rivals: Weighed) -> Limit | None:
+    """The threshold, without a band: the probability of the likeliest; None if there is none."""
+    if not rivals:
         return None
-    threshold = max(means)
+    threshold = rivals[0][1]
     return Limit(threshold, threshold, threshold)

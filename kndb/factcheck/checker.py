@@ -13,72 +13,39 @@ with the likeliest other answer of the relation (:mod:`kndb.factcheck.candidates
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-from kndb.errors import UsageError
 from kndb.factcheck.calibrated import (
     AUTO,
-    METHODS,
+    ENSEMBLE_OF,
     Calibrated,
     Limit,
     calibrated,
+    check_method,
     ensemble_score,
     uncalibrated,
 )
-from kndb.factcheck.candidates import Candidates, highest
+from kndb.factcheck.candidates import Candidates, likeliest, to_beat
 from kndb.factcheck.claims import Claim, Index, Unclear
 from kndb.factcheck.rules import Rule, rule_for
 from kndb.factcheck.scoring import CHUNK, ClaimPrompt, FlatNeurons, Reading, flat_neurons, read
+from kndb.factcheck.spelling import same
+from kndb.factcheck.verdict import Verdict, Weighed
 from kndb.models import LanguageModel
 from kndb.models.finite import Failed
+from kndb.models.tokens import Unusable
 from kndb.neurons import Neuron
 from kndb.notes import note
 from kndb.store import ids
 from kndb.store.calibrations import find_calibration, read_calibration
 from kndb.store.prompts import RelationLang
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The result of checking a claim.
-
-    Attributes:
-        claim: the claim as given.
-        fact_key: the fact it is about: ``P36:Q142``.
-        lang: its language.
-        verdict: ``true``, ``false`` or ``unknown``.
-        score: the claim's score by the method.
-        threshold: claims that score at least this count as true.
-        p_claim: probability of the claimed answer.
-        p_best: probability of the model's own first choice.
-        best_answer: that choice.
-        neurons: number of neurons behind the score; 0 for methods without any.
-        method: how the claim was scored; ``auto`` if no method could be chosen.
-        reason: why the verdict is unknown.
-        decided: the neurons behind the score, with their attributions; empty unless ``explain``.
-        f1: the method's F1 on the validation facts of the relation and language; None without a
-            calibrated threshold.
-    """
-
-    claim: str
-    fact_key: str | None
-    lang: str | None
-    verdict: Literal["true", "false", "unknown"]
-    score: float | None
-    threshold: float | None
-    p_claim: float | None
-    p_best: float | None
-    best_answer: str | None
-    neurons: int
-    method: str
-    reason: str | None = None
-    decided: tuple[tuple[Neuron, float], ...] = ()
-    f1: float | None = None
-
+SHOWN_RIVALS = 2
+"""So many of the likeliest other answers are among the numbers behind a score."""
 
 UNCALIBRATED = "not calibrated: a claim is true if no other answer of the relation is likelier"
 
@@ -95,7 +62,7 @@ class FactChecker:
         lang: the language of the claims; detected when None.
         run: the run whose calibration is used; default: the newest calibration.
         band: call a claim unknown when its score lies within the threshold's band.
-        explain: also list the neurons behind each claim's score.
+        explain: also give the neurons and numbers behind each claim's score.
         memory: bytes for activations.
 
     Raises:
@@ -117,9 +84,7 @@ class FactChecker:
         explain: bool = False,
         memory: int | None = None,
     ) -> None:
-        if method not in (AUTO, *METHODS):
-            choices = ", ".join((AUTO, *METHODS))
-            raise UsageError(f"There is no method {method!r}; choose from {choices}.")
+        check_method(method)
         self.calibration = _calibration(database, model, method, run)
         self.calibration.check_dtype(model)
         self.index = Index.read(database)
@@ -137,7 +102,8 @@ class FactChecker:
         """Verdicts on claims in words, in order; at most :data:`CHUNK` claims are in memory."""
         waiting = iter(claims)
         while chunk := list(islice(waiting, CHUNK)):
-            yield from self._verdicts([self.index.match(text, self.lang) for text in chunk])
+            matched = [self.index.match(text, self.lang) for text in chunk]
+            yield from self._verdicts([self._askable(claim) for claim in matched])
 
     def check_fact(self, fact_key: str, answer: str) -> list[Verdict]:
         """Whether a fact has an answer, in each language that knows the answer.
@@ -148,6 +114,19 @@ class FactChecker:
             NotFound: there is no such fact.
         """
         return self._verdicts(self.index.about(fact_key, answer, self.lang))
+
+    def _askable(self, claim: Claim | Unclear) -> Claim | Unclear:
+        """The claim, with the fact's other prompts if the model cannot be asked its own."""
+        if not isinstance(claim, Claim) or any(self._asks(claim, text) for text in claim.prompts):
+            return claim
+        others = tuple(text for text in claim.others if self._asks(claim, text))
+        return replace(claim, prompts=others) if others else claim
+
+    def _asks(self, claim: Claim, prompt: str) -> bool:
+        try:
+            return bool(self.model.targets(prompt, claim.answer))
+        except Unusable:
+            return False
 
     def _verdicts(self, claims: Sequence[Claim | Unclear]) -> list[Verdict]:
         prompts: list[ClaimPrompt] = []
@@ -204,12 +183,18 @@ class FactChecker:
         problems = [reading for reading in own if isinstance(reading, Failed)]
         if problems or not readable:
             return self._unknown(claim, str([*problems, *own][0]))
-        limit = rule.limit or highest(readings[n:], n, readable)
+        rivals: Weighed = ()
+        if rule.limit is None:
+            rivals = likeliest(self.candidates.of(claim), readings[n:], n, readable)
+        limit = rule.limit or to_beat(rivals)
         if limit is None:
             return self._unknown(claim, "no other answer of the relation to compare with")
-        return self._judged(claim, rule, limit, [one for one in own if isinstance(one, Reading)])
+        read = [one for one in own if isinstance(one, Reading)]
+        return self._judged(claim, rule, limit, read, rivals)
 
-    def _judged(self, claim: Claim, rule: Rule, limit: Limit, read: Sequence[Reading]) -> Verdict:
+    def _judged(
+        self, claim: Claim, rule: Rule, limit: Limit, read: Sequence[Reading], rivals: Weighed
+    ) -> Verdict:
         scores = {name: fmean(one.scores[name] for one in read) for name in read[0].scores}
         scores["probability"] = fmean(reading.answer.p for reading in read)
         if rule.method == "ensemble":
@@ -220,6 +205,8 @@ class FactChecker:
             score = fmean(reading.answer.p_whole for reading in read)
         close = self.band and limit.low <= score < limit.high
         best = max((reading.answer for reading in read), key=lambda answer: answer.p_first)
+        rivals = rivals or ((best.first_choice, best.p_first),)
+        low, high = limit.f1_interval or (None, None)
         return Verdict(
             claim.text,
             claim.fact_key,
@@ -235,7 +222,21 @@ class FactChecker:
             "too close to the threshold" if close else None,
             _decided(rule, scores) if self.explain else (),
             limit.f1,
+            low,
+            high,
+            self._weighed(claim, rule, scores, score, rivals) if self.explain else (),
         )
+
+    def _weighed(
+        self, claim: Claim, rule: Rule, scores: Mapping[str, float], score: float, rivals: Weighed
+    ) -> Weighed:
+        """The numbers behind a score, other than those of neurons."""
+        if rule.method == "ensemble":
+            curves = self.calibration.curves[claim.relation_lang]
+            return tuple((name, curves[name].rank(scores[name])) for name in ENSEMBLE_OF)
+        own = score if rule.method == "probability" else scores["probability"]
+        others = [(name, p) for name, p in rivals if same(name) != same(claim.answer)]
+        return ((claim.answer, own), *others[:SHOWN_RIVALS])
 
     def _unknown(self, claim: Claim | Unclear, reason: str) -> Verdict:
         rule = self._rules.get(claim.relation_lang) if isinstance(claim, Claim) else None

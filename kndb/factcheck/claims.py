@@ -1,23 +1,25 @@
 """Which fact of the index a claim is about: its template, its subject, and the answer it claims.
 
-A claim that fits no template, or no subject of its relation and language, or several facts, is
-returned with the reason. Nothing is guessed, and no model is run.
+A claim may say a template in other words (:mod:`kndb.factcheck.wording`); it is then taken only if
+the index has its answer. A claim that fits no template, or no subject of its relation and language,
+or several facts, is returned with the reason. Nothing is guessed, and no model is run.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from kndb.errors import NotFound
+from kndb.factcheck.forms import Form, Nearest, other_words
 from kndb.factcheck.spelling import canonical, fold, name_problem, same, scripts
+from kndb.factcheck.wording import denies, with_article
 from kndb.facts import MASK_PLACEHOLDER, OBJECT_PLACEHOLDER, SUBJECT_PLACEHOLDER
 from kndb.store.database import connect
 from kndb.store.prompts import RelationLang
-
-_SUBJECT, _OBJECT = "\ue000", "\ue001"  # private characters that no text contains
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Claim:
         lang: the language of the template.
         prompts: the sentences to ask the model, with ``[MASK]`` for the answer.
         answer: the claimed object, in the index's spelling if the index has it.
+        others: the fact's other prompts, for a model that cannot be asked these.
     """
 
     text: str
@@ -39,6 +42,7 @@ class Claim:
     lang: str
     prompts: tuple[str, ...]
     answer: str
+    others: tuple[str, ...] = ()
 
     @property
     def relation_lang(self) -> RelationLang:
@@ -56,42 +60,6 @@ class Unclear:
     lang: str | None = None
 
 
-@dataclass(frozen=True)
-class _Form:
-    """A template: the text before, between and after its two slots, without case.
-
-    ``fact_keys`` are set if the template itself names its subject.
-    """
-
-    relation_id: str
-    lang: str
-    template: str
-    parts: tuple[str, ...]
-    subject_first: bool
-    fact_keys: frozenset[str] = frozenset()
-
-    @property
-    def relation_lang(self) -> RelationLang:
-        """Its relation and language."""
-        return RelationLang(self.relation_id, self.lang)
-
-    def fillings(self, text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-        """Every way to fit the text: the spans of its subject and of its answer."""
-        first, last = self.parts[0], self.parts[-1]
-        start, end = len(first), len(text) - len(last)
-        if end <= start or not (text.startswith(first) and text.endswith(last)):
-            return
-        if len(self.parts) == 2:
-            yield (0, 0), (start, end)
-            return
-        middle = self.parts[1]
-        cut = text.find(middle, start + 1, end)
-        while cut != -1 and cut + len(middle) < end:
-            one, other = (start, cut), (cut + len(middle), end)
-            yield (one, other) if self.subject_first else (other, one)
-            cut = text.find(middle, cut + 1, end)
-
-
 @dataclass
 class Index:
     """The templates, subjects and answers of a database, ready to match claims.
@@ -106,7 +74,7 @@ class Index:
         scripts: the scripts of each language's names.
     """
 
-    forms: list[_Form] = field(default_factory=list)
+    forms: list[Form] = field(default_factory=list)
     subjects: dict[tuple[RelationLang, str], set[str]] = field(
         default_factory=lambda: defaultdict(set)
     )
@@ -141,7 +109,7 @@ class Index:
     def _add_forms(self, rows: Iterable[tuple[str, str, str, list[str]]]) -> None:
         for relation, lang, template, keys in rows:
             own = SUBJECT_PLACEHOLDER not in template
-            self.forms.append(_form(relation, lang, template, keys if own else ()))
+            self.forms.append(Form.of(relation, lang, template, keys if own else ()))
             for key in keys:
                 self.prompts[key, lang].append(self._prompt(template, key, lang))
 
@@ -159,29 +127,55 @@ class Index:
         spelled = canonical(text)
         if not spelled:
             return Unclear(text, "nothing is claimed")
+        found, subjects = self._readings(text, spelled, self._forms_in(self.forms, lang))
+        if any(map(self._knows, found)):
+            return self._one(text, found)
+        others, more = self._readings(text, spelled, self._forms_in(self._other_words, lang))
+        known = list(filter(self._knows, others))
+        if found and not known:  # "is called Lyon" is no name where "is" is the template's word
+            least = min(len(claim.answer) for claim in found)
+            known = [claim for claim in others if len(claim.answer) < least]
+        if found or known:
+            return self._one(text, [*found, *known])
+        if subjects or (more and not others):
+            return Unclear(text, "its subject is not in the index")
+        return self._unmatched(text, lang, others)
+
+    @cached_property
+    def _other_words(self) -> list[Form]:
+        return other_words(self.forms)
+
+    @cached_property
+    def _nearest(self) -> Nearest:
+        return Nearest(self.forms)
+
+    def _forms_in(self, forms: Iterable[Form], lang: str | None) -> Iterator[Form]:
+        return (form for form in forms if lang is None or form.lang.lower() == lang.lower())
+
+    def _readings(
+        self, text: str, spelled: str, forms: Iterable[Form]
+    ) -> tuple[list[Claim], set[str]]:
+        """The claims that a text makes in these forms, and every text in a subject's place."""
         folded = fold(spelled)
         found: dict[tuple[str, str, str], Claim] = {}
         subjects: set[str] = set()
-        for form in self.forms:
-            if lang is not None and form.lang.lower() != lang.lower():
-                continue
+        for form in forms:
             for subject, answer in form.fillings(folded):
-                subjects.add(spelled[slice(*subject)])
-                keys = self._keys(form, folded[slice(*subject)])
-                for key in keys:
+                subjects.add(folded[slice(*subject)])
+                for key in self._keys(form, folded[slice(*subject)]):
                     claim = self._claim(text, form, key, spelled[slice(*answer)])
                     found.setdefault((key, form.lang, claim.answer), claim)
-        if not found:
-            reason = "its subject is not in the index" if subjects else "no template matched"
-            return Unclear(text, reason)
-        return self._one(text, list(found.values()))
+        return list(found.values()), subjects
 
-    def _keys(self, form: _Form, subject: str) -> Iterable[str]:
+    def _keys(self, form: Form, subject: str) -> Iterable[str]:
         if form.fact_keys:
             return form.fact_keys
-        return self.subjects.get((form.relation_lang, subject), ())
+        for name in (subject, *with_article(subject, form.lang)):
+            if keys := self.subjects.get((form.relation_lang, name)):
+                return keys
+        return ()
 
-    def _claim(self, text: str, form: _Form, key: str, answer: str) -> Claim:
+    def _claim(self, text: str, form: Form, key: str, answer: str) -> Claim:
         asked = self._prompt(form.template, key, form.lang)
         return Claim(
             text,
@@ -190,7 +184,18 @@ class Index:
             form.lang,
             (asked,),
             self.answers.get((form.relation_lang, same(answer)), answer),
+            tuple(prompt for prompt in self.prompts[key, form.lang] if prompt != asked),
         )
+
+    def _unmatched(self, text: str, lang: str | None, readings: Sequence[Claim]) -> Unclear:
+        """A claim that fits no template; the readings are in other words than a template's."""
+        if readings:
+            first = readings[0]
+            problem = self.answer_problem(first) or "its answer is not in the index"
+            return Unclear(text, problem, first.fact_key, first.lang)
+        nearest = self._nearest.to(same(text), lang)
+        hint = f"; the nearest is {nearest!r}" if nearest else ""
+        return Unclear(text, f"no template matched{hint}")
 
     def _one(self, text: str, claims: list[Claim]) -> Claim | Unclear:
         """The one claim meant: it may fit several languages, but only one fact."""
@@ -216,9 +221,24 @@ class Index:
             return None
         if problem := name_problem(claim.answer):
             return problem
+        if denies(claim.answer, claim.lang):
+            return "it is a denial; check what it denies"
+        if self._says_more(claim):
+            return "the answer is more than a name"
         if not scripts(claim.answer) <= self.scripts[claim.lang]:
             return f"the answer is not in the script of {claim.lang}"
         return None
+
+    def _says_more(self, claim: Claim) -> bool:
+        """Whether the answer is a known one with words before or after it: "near Paris"."""
+        words = claim.answer.split()
+        for start in range(len(words)):
+            for end in range(start + 1, len(words) + 1):
+                rest = words[:start] + words[end:]
+                known = (claim.relation_lang, same(" ".join(words[start:end]))) in self.answers
+                if known and any(word.islower() for word in rest):
+                    return True
+        return False
 
     def about(self, fact_key: str, answer: str, lang: str | None = None) -> list[Claim | Unclear]:
         """The claim that a fact has this answer, in each language that knows the answer.
@@ -255,21 +275,6 @@ class Index:
         relation = key.partition(":")[0]
         spelled = self.answers.get((RelationLang(relation, lang), same(answer)), canonical(answer))
         return Claim(text, key, relation, lang, tuple(self.prompts[key, lang]), spelled)
-
-
-def _form(relation: str, lang: str, template: str, keys: Iterable[str]) -> _Form:
-    marked = template.replace(SUBJECT_PLACEHOLDER, _SUBJECT).replace(OBJECT_PLACEHOLDER, _OBJECT)
-    # A full stop after a placeholder is dropped, as it is from a claim.
-    spelled = same(marked)
-    parts = tuple(spelled.replace(_SUBJECT, _OBJECT).split(_OBJECT))
-    return _Form(
-        relation,
-        lang,
-        template,
-        parts,
-        spelled.find(_SUBJECT) < spelled.find(_OBJECT),
-        frozenset(keys),
-    )
 
 
 _NAMES = """

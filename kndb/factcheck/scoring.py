@@ -26,6 +26,9 @@ from kndb.store.prompts import RelationLang
 CHUNK = 512
 """Claims that are asked together."""
 
+REPORTED = 64
+"""Claims between two reports of progress."""
+
 FlatNeurons = NDArray[np.intp]
 """Neurons by ``layer * n_neurons + index``."""
 
@@ -141,7 +144,7 @@ def read_claims(
         neurons: by kind, then by relation and language.
         settings: attribution settings.
         memory: bytes for activations.
-        progress: called after every :data:`CHUNK` claims.
+        progress: called after every :data:`REPORTED` claims.
 
     Raises:
         ModelError: a single claim does not fit in memory.
@@ -152,9 +155,9 @@ def read_claims(
             own = sets.setdefault(relation_lang, {})
             own[kind] = flat_neurons(counted, model.info.n_neurons)
     found: list[ReadClaim] = []
-    for start in range(0, len(claims), CHUNK):
+    for start in range(0, len(claims), REPORTED):
         progress(start, len(claims))
-        chunk = claims[start : start + CHUNK]
+        chunk = claims[start : start + REPORTED]
         prompts = [
             ClaimPrompt(claim.prompt.text, claim.answer, sets.get(claim.prompt.relation_lang, {}))
             for claim in chunk

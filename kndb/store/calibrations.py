@@ -95,7 +95,7 @@ class StoredCalibration:
         run_id: the run whose neurons it uses.
         run_settings: the run's settings.
         settings: the calibration's own settings, as JSON.
-        thresholds: ``(relation_id, lang, method, threshold, low, high, f1)``.
+        thresholds: ``(relation_id, lang, method, threshold, low, high, f1, n_validation)``.
         neurons: ``(relation_id, lang, kind, layer, neuron)``.
         curves: ``(relation_id, lang, method, threshold, true_above, false_above)``, ascending.
         splits: the split of each fact key.
@@ -105,7 +105,7 @@ class StoredCalibration:
     run_id: int
     run_settings: Mapping[str, Any]
     settings: str
-    thresholds: list[tuple[str, str, str, float, float, float, float]]
+    thresholds: list[tuple[str, str, str, float, float, float, float, int]]
     neurons: list[tuple[str, str, str, int, int]]
     curves: list[tuple[str, str, str, float, int, int]]
     splits: dict[str, str]
@@ -118,8 +118,8 @@ _CALIBRATIONS = """
     ORDER BY created_at DESC, calibration_id LIMIT 1
 """
 _PARTS = {
-    "thresholds": "SELECT relation_id, lang, method, threshold, threshold_low, threshold_high, f1 "
-    "FROM factcheck WHERE calibration_id = ? ORDER BY ALL",
+    "thresholds": "SELECT relation_id, lang, method, threshold, threshold_low, threshold_high, f1, "
+    "n_validation FROM factcheck WHERE calibration_id = ? ORDER BY ALL",
     "neurons": "SELECT relation_id, lang, kind, layer, neuron "
     "FROM factcheck_neuron WHERE calibration_id = ? ORDER BY ALL",
     "curves": "SELECT relation_id, lang, method, threshold, true_above, false_above "

@@ -60,12 +60,6 @@ def test_help_names_the_command(kndb, command):
     assert f"Usage: kndb {command} " in out
 
 
-def test_no_arguments_show_the_help(kndb):
-    code, out, err = kndb()
-    assert (code, err) == (2, "")
-    assert "Usage" in out
-
-
 def test_version(kndb):
     assert kndb("--version") == (0, f"kndb {version('kndb')}\n", "")
 
@@ -79,6 +73,16 @@ def test_version(kndb):
         (("query", "--format", "xml"), "'parquet'"),
         (("query", "--format", "xml"), "--format': 'xml' is not one of"),
         (("query", "surplus"), "surplus"),
+        (("query", "--top", "x"), "'x' is not a whole number"),
+        (("query", "--tau", "x"), "'x' is not a number"),
+        (("runs", "--limit", "0"), "it must be at least 1, not 0"),
+        (("sql", " "), "No SQL was given"),
+        (("fcts",), "Did you mean 'facts'?"),
+        (("list",), "Did you mean 'facts', 'runs', 'edit list'?"),
+        (("plot",), "Did you mean 'graph plot'?"),
+        (("edit", "lst"), "Did you mean 'list'?"),
+        (("xyzzy",), "'kndb --help' lists them"),
+        (("sql", "SELECT * FROM fact_s"), 'Did you mean "facts"?'),
         (("export",), "TABLE"),
         (("query", "--neuron", "9"), "LAYER:INDEX"),
         (("query", "--tau", "0.01"), "0.05"),
@@ -93,6 +97,14 @@ def test_usage_errors_are_one_sentence(kndb, args, says):
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
     assert says in err
+
+
+@pytest.mark.parametrize("args", [(), ("help",), ("help", "graph"), ("graph",)])
+def test_help_is_no_failure(kndb, args):
+    code, out, err = kndb(*args)
+    assert (code, err) == (0, "")
+    assert "Usage: kndb" in out
+    assert "<bool>" not in out
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,18 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
     assert "KNDB_DTYPE" not in os.environ
 
 
+def test_a_run_goes_before_a_default_model(kndb, monkeypatch):
+    run = str(json.loads(kndb("runs", "--json")[1])[0]["run_id"])
+    monkeypatch.setenv("KNDB_MODEL", "no-such-model")
+    assert kndb("query")[0] == 4
+    assert kndb("query", "--run", run)[0] == 0
+    assert kndb("graph", "overlap", "--run", run)[0] == 0
+    assert kndb("query", "--run", run, "--model", "no-such-model")[0] == 4
+    # Commands that load a model load the run's.
+    code, _, err = kndb("factcheck", "A claim.", "--run", run)
+    assert (code, "tiny-masked" in err, "no-such-model" in err) == (1, True, False)
+
+
 def test_the_files_database_is_used_and_forgotten_again(tmp_path, monkeypatch):
     file = tmp_path / "config.toml"
     file.write_text('db = "a.duckdb"\n')

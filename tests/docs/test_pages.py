@@ -96,8 +96,8 @@ def test_every_public_name_is_on_the_page_of_python(generate: Any) -> None:
 def test_every_form_of_fact_sets_is_in_the_table(generate: Any) -> None:
     from generate.datasets import dataset_table
 
-    assert all(f"| `{form.name}` |" in dataset_table() for form in FORMATS)
     formats = (ROOT / "docs/formats.md").read_text(encoding="utf-8")
+    assert dataset_table().strip() in formats
     assert [form.name for form in FORMATS if f"\n{form.name}\n: " not in formats] == []
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from kndb.factcheck import FactChecker
 from kndb.factcheck.calibrated import Calibrated, Limit, uncalibrated
-from kndb.factcheck.candidates import MOST, Candidates, highest
+from kndb.factcheck.candidates import MOST, Candidates, likeliest, to_beat
 from kndb.factcheck.claims import Claim, Index
 from kndb.factcheck.rules import best_method, rule_for
 from kndb.models import LanguageModel
@@ -114,7 +114,8 @@ def test_a_relation_with_one_answer_has_no_candidate(bare: Path, model: Language
 
 
 def test_candidates_that_cannot_be_asked_set_no_threshold() -> None:
-    assert highest(["unknown tokens", "unknown tokens"], 1, [0]) is None
+    found = likeliest(["Paris", "Rome"], ["unknown tokens", "unknown tokens"], 1, [0])
+    assert (found, to_beat(found)) == ((), None)
 
 
 def limits(**f1: float) -> dict[tuple[RelationLang, str], Limit]:

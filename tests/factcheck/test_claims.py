@@ -54,6 +54,54 @@ def test_an_answer_that_the_index_does_not_know_keeps_its_case(index: Index) -> 
     assert (claim.fact_key, claim.answer) == ("P36:Q1008", "Bouaké-Ville")
 
 
+NEAREST = "no template matched; the nearest is 'The capital of [X] is [Y].'"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Conakry is Guinea's capital",
+        "Guinea's capital is Conakry.",
+        "guinea’s capital is called conakry",
+        "Conakry is the capital of Guinea",
+        "The capital of Guinea is called Conakry",
+    ],
+)
+def test_other_words_for_a_template(index: Index, text: str) -> None:
+    claim = index.match(text)
+    assert isinstance(claim, Claim)
+    assert (claim.fact_key, claim.answer) == ("P36:Q1006", "Conakry")
+    assert "Guinea" in claim.prompts[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Guinea's capital is not Conakry", "it is a denial"),
+        ("The capital of Guinea is not Conakry", "it is a denial"),
+        ("Conakry not is the capital of Guinea", "it is a denial"),
+        ("巴黎不是法国的首都", "it is a denial"),
+        ("法国的首都不是巴黎", "no template matched"),
+        ("Conakry isn't the capital of Guinea", "no template matched"),
+        ("Guinea is the capital of Conakry", "its subject is not in the index"),
+        ("Guinea is Conakry's capital", "its subject is not in the index"),
+        ("Guinea's capital is called Lyon", "several answers can be read"),
+        ("Guinea's capital is near Conakry", "the answer is more than a name"),
+        ("Guinea's largest city is Conakry", "no template matched"),
+        ("Guinea's former capital is Conakry", "no template matched"),
+        ("Guinea's capital was Conakry", "no template matched"),
+        ("Guinea's capital is called euro", "several answers can be read"),
+        ("Is Conakry Guinea's capital?", "no template matched"),
+        ("Guinea's currency is the euro", "its subject is not in the index"),
+        ("France's currency is Paris", "its answer is not in the index"),
+    ],
+)
+def test_other_words_are_not_stretched(index: Index, text: str, reason: str) -> None:
+    found = index.match(text)
+    assert isinstance(found, Unclear)
+    assert found.reason.startswith(reason)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -62,15 +110,15 @@ def test_an_answer_that_the_index_does_not_know_keeps_its_case(index: Index) -> 
         ("The capital of Atlantis is Paris.", "its subject is not in the index"),
         ("The capital of the France is Paris.", "its subject is not in the index"),
         ("The capital of Cote d'Ivoire is Paris.", "its subject is not in the index"),
-        ("The capital of 法国 is Paris.", "no template matched"),
+        ("The capital of 法国 is Paris.", NEAREST),
         ("The capital of Frаnce is Paris.", "its subject is not in the index"),  # Cyrillic а
         ("The capital of <b>France</b> is Paris.", "its subject is not in the index"),
-        ("<p>The capital of France is Paris.</p>", "no template matched"),
+        ("<p>The capital of France is Paris.</p>", NEAREST),
         ("The capital of France is <b>Paris</b>.", "the answer holds markup"),
         ("The capital of France is [MASK].", "the answer holds markup"),
         ("The capital of France is **Paris**.", "the answer holds markup"),
         ("The capital of France is Pa\u200bris.", "the answer holds markup"),
-        ("The capital of France is 巴黎.", "no template matched"),
+        ("The capital of France is 巴黎.", NEAREST),
         ("The capital of France is Париж.", "the answer is not in the script of en"),
         ("The capital of France is Pаris.", "the answer is not in the script of en"),
         ("The capital of France is Paris, on the Seine.", "the answer is more than a name"),

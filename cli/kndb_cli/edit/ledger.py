@@ -36,7 +36,7 @@ def list_(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
-    limit: options.Limit = None,
+    limit: options.NewestLimit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """List the edits in the ledger, and how well each did."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from kndb_cli.edit.words import DISTANCES
-from kndb_cli.output import Output, emit
+from kndb_cli.output import Output, emit, emit_newest
 from kndb_cli.output.rows import Listing, Rows
 from kndb_cli.output.terminal import note
 
@@ -51,7 +51,7 @@ def emit_measured(rows: Rows, where: Output) -> None:
 
 def emit_ledger(rows: Rows, where: Output) -> None:
     """Edits and how well they did; ``harmonic`` is the mean of their shares."""
-    emit(rows, where, _ledger)
+    emit_newest(rows, where, _ledger)
 
 
 def _measured(rows: Rows) -> RenderableType:

@@ -5,44 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from kndb.errors import UsageError
+from kndb.store.database import connect
 from kndb_cli import options
 from kndb_cli.errors import ExitCode
 from kndb_cli.factcheck.calibrate import calibrate
-from kndb_cli.factcheck.claims_input import opened
+from kndb_cli.factcheck.claims_input import Claims, opened
+from kndb_cli.factcheck.verdicts import (
+    COLUMNS,
+    OWN,
+    Checked,
+    Told,
+    beside,
+    checked,
+    layout,
+    table_rows,
+)
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import choose
-from kndb_cli.output.streaming import Row, stream
+from kndb_cli.output.streaming import stream
 from kndb_cli.output.terminal import note
-
-if TYPE_CHECKING:
-    from kndb.factcheck import Verdict
-
-COLUMNS = (
-    "claim",
-    "fact_key",
-    "lang",
-    "verdict",
-    "score",
-    "threshold",
-    "p_claim",
-    "p_best",
-    "best_answer",
-    "neurons",
-    "method",
-    "reason",
-)
-SHOWN = 10
-"""At most this many of the neurons behind a score are shown."""
+from kndb_cli.parsing import Group
 
 
-class _CheckByDefault(TyperGroup):
+class _CheckByDefault(Group):
     """``kndb factcheck "A claim."`` is short for ``kndb factcheck check "A claim."``.
 
     So the group's help is that of ``check``, followed by the other command.
@@ -83,8 +73,8 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Read claims from a file: plain lines, or JSONL or CSV with a column claim; - is "
-            "standard input.",
+            help="Read claims from a file: plain lines, or JSONL or CSV with a column claim, whose "
+            "other columns are kept; - is standard input.",
         ),
     ] = None,
     fact: Annotated[
@@ -114,7 +104,9 @@ def check(
     ] = False,
     explain: Annotated[
         bool,
-        typer.Option("--explain", metavar="", help="Show the deciding neurons with their scores."),
+        typer.Option(
+            "--explain", metavar="", help="Show what decided: neurons, other answers, or ranks."
+        ),
     ] = False,
     exit_code: Annotated[
         bool,
@@ -149,55 +141,36 @@ def check(
         claims, file = None, Path("-")
     choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
     # Deferred: torch and transformers take seconds to import and --help does not need them.
-    from kndb.factcheck import FactChecker
+    from kndb.factcheck import FactChecker, check_method
 
-    loading(choice, quiet)
-    checker = FactChecker(
-        db,
-        choice.load(),
-        method=method,
-        lang=None if lang == "auto" else lang,
-        run=run,
-        band=not always,
-        explain=explain,
-        memory=choice.memory,
-    )
-    counts = dict.fromkeys(("true", "false", "unknown"), 0)
-    f1: dict[str, list[float]] = {}
+    check_method(method)
     with ExitStack() as stack:
+        given = Claims.of(claims or ()) if file is None else stack.enter_context(opened(file))
+        connect(db).close()  # fails before a model is loaded
+        loading(choice, quiet)
+        checker = FactChecker(
+            db,
+            choice.load(),
+            method=method,
+            lang=None if lang == "auto" else lang,
+            run=run,
+            band=not always,
+            explain=explain,
+            memory=choice.memory,
+        )
         if fact is not None and answer is not None:
-            verdicts = iter(checker.check_fact(fact, answer))
+            verdicts: Iterator[Checked] = (
+                (verdict, ()) for verdict in checker.check_fact(fact, answer)
+            )
         else:
-            given = iter(claims or ()) if file is None else stack.enter_context(opened(file))
-            verdicts = checker.check(given)
-        columns = (*COLUMNS, "decided") if explain else COLUMNS
-        stream(columns, _rows(verdicts, columns, counts, f1), target)
-    note(", ".join(f"{n} {verdict}" for verdict, n in counts.items()) + ".", quiet)
-    for name, values in f1.items():
-        note(f"Judged by {name}: {len(values)}, F1 {fmean(values):.2f} on validation facts.", quiet)
-    if exit_code and counts["false"]:
+            verdicts = checked(checker, given.lines)
+        told = Told()
+        rows = table_rows(told.counting(verdicts), explain)
+        columns = OWN if explain else COLUMNS
+        stream((*columns, *beside(given.columns)), rows, target, layout)
+    note(told.summary(), quiet)
+    if exit_code and told.counts["false"]:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _rows(
-    verdicts: Iterator[Verdict],
-    columns: tuple[str, ...],
-    counts: dict[str, int],
-    f1: dict[str, list[float]],
-) -> Iterator[Row]:
-    """The verdicts as rows; counts them, and collects the F1 of each method's thresholds."""
-    for verdict in verdicts:
-        counts[verdict.verdict] += 1
-        if verdict.f1 is not None:
-            f1.setdefault(verdict.method, []).append(verdict.f1)
-        row = tuple(getattr(verdict, name) for name in columns if name != "decided")
-        yield (*row, _decided(verdict)) if "decided" in columns else row
-
-
-def _decided(verdict: Verdict) -> str:
-    shown = [f"{neuron} {score:+.4f}" for neuron, score in verdict.decided[:SHOWN]]
-    more = len(verdict.decided) - SHOWN
-    return ", ".join([*shown, f"and {more} more"] if more > 0 else shown)
 
 
 app.command()(calibrate)

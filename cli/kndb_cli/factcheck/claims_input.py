@@ -1,8 +1,8 @@
-"""Reads claims from a file or standard input, one at a time.
+"""Reads claims from a file or standard input, one at a time, with what stands beside them.
 
 A file is plain lines, JSONL (objects with ``claim``, or strings) or CSV with a column ``claim``:
 its suffix decides; for standard input and other suffixes, the first line. Blank lines are
-skipped.
+skipped. The other columns of the first line, or of a CSV's header, are kept.
 """
 
 from __future__ import annotations
@@ -12,43 +12,79 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from kndb.errors import UsageError
 from kndb.plain import is_text
+from kndb_cli.output.terminal import note
 
 COLUMN = "claim"
 
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
+Line = tuple[str, tuple[Any, ...]]
+"""A claim, and the values of the other columns."""
+
+
+@dataclass
+class Claims:
+    """Claims, and what their source says of each.
+
+    Attributes:
+        columns: the names of the other columns.
+        lines: the claims, read once and lazily.
+    """
+
+    columns: tuple[str, ...] = ()
+    lines: Iterator[Line] = field(default_factory=lambda: iter(()))
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Claims:
+        """Claims without other columns."""
+        return cls((), ((text, ()) for text in texts))
+
 
 @contextmanager
-def opened(path: Path) -> Iterator[Iterator[str]]:
+def opened(path: Path) -> Iterator[Claims]:
     """The claims in a file; ``-`` is standard input.
 
     Raises:
         UsageError: the file cannot be read, is not UTF-8, or has a malformed line.
     """
     if str(path) == "-":
-        yield _naming(claims_in(sys.stdin, None), "standard input")
+        yield _named(sys.stdin, None, "standard input")
         return
     try:
         stream = path.open(encoding="utf-8-sig", newline="")
     except OSError as error:
         raise UsageError(f"The file {path} cannot be read: {error.strerror}.") from error
     with stream:
-        yield _naming(claims_in(stream, _SUFFIXES.get(path.suffix.lower())), str(path))
+        yield _named(stream, _SUFFIXES.get(path.suffix.lower()), str(path))
 
 
-def _naming(claims: Iterator[str], name: str) -> Iterator[str]:
-    """The same claims; errors name the file."""
-    try:
-        for claim in claims:
-            if not is_text(claim):  # standard input lets undecodable bytes through in some locales
+def _named(stream: TextIO, form: str | None, name: str) -> Claims:
+    """The claims in a stream; errors name the file."""
+    with _naming(name):
+        claims = claims_in(stream, form)
+    return Claims(claims.columns, _checked(claims.lines, name))
+
+
+def _checked(lines: Iterator[Line], name: str) -> Iterator[Line]:
+    with _naming(name):
+        for claim, others in lines:
+            # Standard input lets undecodable bytes through in some locales.
+            if not all(is_text(value) for value in (claim, *others) if isinstance(value, str)):
                 raise UsageError(f"{name} is not UTF-8 text; convert it.")
-            yield claim
+            yield claim, others
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is not UTF-8 text; convert it.") from error
     except _Malformed as error:
@@ -59,25 +95,26 @@ class _Malformed(Exception):
     """A line is malformed."""
 
 
-def claims_in(stream: TextIO, form: str | None) -> Iterator[str]:
+def claims_in(stream: TextIO, form: str | None) -> Claims:
     """The claims in a stream, read lazily.
 
     >>> import io
-    >>> list(claims_in(io.StringIO("claim,id\\nIt rains.,7\\n"), None))
-    ['It rains.']
+    >>> claims = claims_in(io.StringIO("claim,id\\nIt rains.,7\\n"), None)
+    >>> claims.columns, list(claims.lines)
+    (('id',), [('It rains.', ('7',))])
     """
     lines = (line for line in stream if line.strip())
     first = next(lines, None)
     if first is None:
-        return
+        return Claims()
     every = chain([first], lines)
     match form or _form_of(first):
         case "jsonl":
-            yield from _of_jsonl(every)
+            return _of_jsonl(every)
         case "csv":
-            yield from _of_csv(every)
+            return _of_csv(every)
         case _:
-            yield from (line.strip() for line in every)
+            return Claims.of(line.strip() for line in every)
 
 
 def _form_of(first: str) -> str:
@@ -88,30 +125,68 @@ def _form_of(first: str) -> str:
     return "csv" if is_header else "lines"
 
 
-def _of_jsonl(lines: Iterable[str]) -> Iterator[str]:
+def _of_jsonl(lines: Iterable[str]) -> Claims:
+    values = _json_lines(lines)
+    claim, first = next(values)
+    columns = tuple(first)
+    return Claims(columns, _aligned(chain([(claim, first)], values), columns))
+
+
+def _json_lines(lines: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(lines, 1):
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:  # also too long a number, too deep a list
             raise _Malformed(f"line {number} is not JSON.") from error
-        claim = value.get(COLUMN) if isinstance(value, dict) else value
+        others = dict(value) if isinstance(value, dict) else {COLUMN: value}
+        claim = others.pop(COLUMN, None)
         if not isinstance(claim, str):
-            raise _Malformed(f'line {number} has no "{COLUMN}".')
-        yield claim
+            raise _Malformed(f'line {number} has no "{COLUMN}"{_found(others)}.')
+        yield claim, others
 
 
-def _of_csv(lines: Iterable[str]) -> Iterator[str]:
+def _aligned(
+    values: Iterable[tuple[str, dict[str, Any]]], columns: tuple[str, ...]
+) -> Iterator[Line]:
+    """The values of the first line's columns; what only later lines have is left out."""
+    left_out: set[str] = set()
+    for claim, others in values:
+        for name in others.keys() - set(columns) - left_out:
+            left_out.add(name)
+            note(f"{name!r} is left out of the output: the first line does not have it.")
+        yield claim, tuple(others.get(name) for name in columns)
+
+
+def _of_csv(lines: Iterable[str]) -> Claims:
     rows = csv.reader(lines)
-    try:
-        header = [name.strip().lower() for name in next(rows)]
-        if COLUMN not in header:
-            raise _Malformed(
-                f"there is no column {COLUMN!r}; rename the column that has the claims."
-            )
-        at = header.index(COLUMN)
+    with _csv_errors(rows):
+        header = [name.strip() for name in next(rows)]
+    lowered = [name.lower() for name in header]
+    if COLUMN not in lowered:
+        raise _Malformed(
+            f"there is no column {COLUMN!r}{_found(header)}; rename the column that has the claims."
+        )
+    at = lowered.index(COLUMN)
+    return Claims((*header[:at], *header[at + 1 :]), _csv_rows(rows, at, len(header)))
+
+
+def _csv_rows(rows: Any, at: int, width: int) -> Iterator[Line]:
+    with _csv_errors(rows):
         for number, row in enumerate(rows, 2):
             if len(row) <= at:
                 raise _Malformed(f"row {number} has no column {COLUMN!r}.")
-            yield row[at]
+            whole = (*row, *[None] * (width - len(row)))[:width]
+            yield row[at], (*whole[:at], *whole[at + 1 :])
+
+
+@contextmanager
+def _csv_errors(rows: Any) -> Iterator[None]:
+    try:
+        yield
     except csv.Error as error:
         raise _Malformed(f"line {rows.line_num} is not CSV ({error}).") from error
+
+
+def _found(names: Iterable[str]) -> str:
+    found = ", ".join(names)
+    return f" among {found}" if found else ""

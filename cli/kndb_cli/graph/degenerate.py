@@ -40,14 +40,7 @@ _SETS = """
 
 @app.command()
 def degenerate(
-    model: Annotated[
-        str,
-        typer.Option(
-            envvar="KNDB_MODEL",
-            metavar="MODEL",
-            help="The run's model: a Hugging Face id, a folder, demo-masked or demo-causal.",
-        ),
-    ],
+    model: model_options.Model,
     db: options.Database = options.DATABASE,
     run: Annotated[str | None, options.run_option(_FACTS)] = None,
     fact: Annotated[

@@ -6,7 +6,7 @@ import typer
 
 from kndb_cli import options
 from kndb_cli.database import opened
-from kndb_cli.output import choose, emit
+from kndb_cli.output import choose, emit_newest
 
 app = typer.Typer()
 
@@ -17,7 +17,7 @@ def searches(
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
-    limit: options.Limit = None,
+    limit: options.NewestLimit = None,
     quiet: options.Quiet = False,
 ) -> None:
     """List the searches for degenerate neurons: model, run, state, settings and what they found.
@@ -30,4 +30,4 @@ def searches(
     target = choose(format, json, output, quiet, limit)
     with opened(db) as database:
         found = database.searches()
-    emit(found, target)
+    emit_newest(found, target)

@@ -52,6 +52,12 @@ Limit = Annotated[
         "--limit", metavar="N", min=1, help="At most N rows, the first.", rich_help_panel=_OUTPUT
     ),
 ]
+NewestLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", metavar="N", min=1, help="At most N rows, the newest.", rich_help_panel=_OUTPUT
+    ),
+]
 Quiet = Annotated[
     bool,
     typer.Option(
@@ -114,6 +120,15 @@ Layers = Annotated[
     list[int] | None,
     repeated("--layer", metavar="LAYER", what="A layer, from 0, with the neurons."),
 ]
+
+
+def unless_run(context: typer.Context, model: Any) -> Any:
+    """The model; None where a run is given and the model is only a default from ``KNDB_MODEL``."""
+    source = context.get_parameter_source("model")
+    is_default = source is not None and source.name == "ENVIRONMENT"
+    return None if is_default and context.params.get("run") else model
+
+
 _MODEL_NAME = "A model's name, or a part of it."
 ModelName = Annotated[
     str | None,
@@ -123,11 +138,14 @@ ModelName = Annotated[
         metavar="MODEL",
         help=_MODEL_NAME,
         rich_help_panel=_NARROW,
+        callback=unless_run,
     ),
 ]
 ModelNames = Annotated[
     list[str] | None,
-    repeated("--model", metavar="MODEL", what=_MODEL_NAME, envvar="KNDB_MODEL"),
+    repeated(
+        "--model", metavar="MODEL", what=_MODEL_NAME, envvar="KNDB_MODEL", callback=unless_run
+    ),
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kndb_cli.options import langs_option, run_option
+from kndb_cli.options.model import of_run
 
 _WHAT = "What to edit"
 _MEASURE = "What is measured"
@@ -18,6 +19,7 @@ Model = Annotated[
         envvar="KNDB_MODEL",
         metavar="MODEL",
         help="The run's model: a Hugging Face id, a folder, a GGUF file, or a demo model.",
+        callback=of_run,
     ),
 ]
 Run = Annotated[str | None, run_option(_WHAT)]

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kndb.models.choice import ModelChoice
+from kndb_cli.options import DATABASE, unless_run
 from kndb_cli.output.terminal import note
+from kndb_cli.settings import variable
 
 _MODEL = "How the model runs"
+
+
+def of_run(context: typer.Context, model: str | None) -> str | None:
+    """The model; if it is only a default from ``KNDB_MODEL``, a given run's model goes before it.
+
+    Raises:
+        NotFound: there is no such run.
+        DatabaseError: the database cannot be opened.
+    """
+    if model is None or unless_run(context, model) is not None:
+        return model
+    # Deferred: only this needs the database.
+    from kndb.store.runs import named_run
+
+    database = context.params.get("db") or os.environ.get(variable("db")) or DATABASE
+    named = named_run(Path(database), context.params["run"]).model
+    return model if Path(model).name == named else named
+
 
 Model = Annotated[
     str,
@@ -18,6 +39,7 @@ Model = Annotated[
         envvar="KNDB_MODEL",
         metavar="MODEL",
         help="The run's model: a Hugging Face id, a folder, a GGUF file, or a demo model.",
+        callback=of_run,
     ),
 ]
 Device = Annotated[

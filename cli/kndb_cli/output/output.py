@@ -119,6 +119,18 @@ def emit(data: Rows, output: Output, layout: Layout | None = None) -> None:
     note(f"Wrote {len(data.rows())} rows to {output.path}.", output.quiet)
 
 
+def emit_newest(data: Rows, output: Output, layout: Layout | None = None) -> None:
+    """Write rows that are listed by age, the newest last; a limit leaves out the oldest."""
+    rows = data.rows()
+    if output.limit is not None and len(rows) > output.limit:
+        note(
+            f"The newest {output.limit:,} of {len(rows):,} rows; --limit sets how many.",
+            output.quiet,
+        )
+        data = Listing(data.columns, rows[-output.limit :])
+    emit(data, output, layout)
+
+
 def _write_out(data: Rows, output: Output, layout: Layout | None) -> None:
     try:
         _write(data, sys.stdout, output, layout)

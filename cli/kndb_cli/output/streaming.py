@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kndb.files import text_of, whole_file
 from kndb.plain import json_objects, plain, write_jsonl
@@ -13,13 +13,18 @@ from kndb_cli.output.rows import Listing
 from kndb_cli.output.terminal import let_go_of_stdout, made_visible, note
 from kndb_cli.output.writers import csv_lines
 
+if TYPE_CHECKING:
+    from kndb_cli.output.output import Layout
+
 Row = tuple[Any, ...]
 
 
-def stream(columns: Sequence[str], rows: Iterable[Row], output: Output) -> None:
-    """Write rows; for CSV and JSONL they are not kept in memory."""
+def stream(
+    columns: Sequence[str], rows: Iterable[Row], output: Output, layout: Layout | None = None
+) -> None:
+    """Write rows; for CSV and JSONL they are not kept in memory. ``layout`` draws a table."""
     if output.format not in ("csv", "jsonl"):
-        emit(Listing(columns, list(rows)), output)
+        emit(Listing(columns, list(rows)), output, layout)
         return
     if output.path is None:
         try:

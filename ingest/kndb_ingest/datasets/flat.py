@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from kndb.facts import Fact
@@ -61,17 +61,18 @@ def read(path: Path, wanted: Wanted) -> Contents:
 
 def read_row(record: Record) -> tuple[StatementKey, str]:
     """The statement that a row belongs to, and its template."""
-    require_columns(record)
+    require_columns(record.values, record.place)
     fact = Fact(*(record.identifier(column) for column in ("relation", "subject_id", "object_id")))
     key = (fact, record.identifier("lang"), record.text("subject"), record.text("answer"))
     return key, record.text("template")
 
 
-def require_columns(record: Record) -> None:
-    """Reject a row with missing columns, and name them all."""
-    missing = [column for column in COLUMNS if column not in record.values]
+def require_columns(found: Collection[str], place: str) -> None:
+    """Reject missing columns, and name them all and those that there are."""
+    missing = [column for column in COLUMNS if column not in found]
     if missing:
-        raise malformed(record.place, f"missing columns {', '.join(missing)}")
+        there = f" (the columns are {', '.join(found)})" if found else ""
+        raise malformed(place, f"missing columns {', '.join(missing)}{there}")
 
 
 def records(file: DataFile) -> Iterable[Record]:
@@ -91,6 +92,8 @@ def csv_records(file: DataFile) -> Iterator[Record]:
     rows = csv.reader(io.StringIO(file.text(), newline=""), strict=True)
     try:
         header = [name.strip() for name in next(rows, [])]
+        if any(header):
+            require_columns(header, file.line(1))
         for row in rows:
             place = file.line(rows.line_num)
             if row and len(row) != len(header):

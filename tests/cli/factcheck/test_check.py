@@ -15,8 +15,8 @@ import pytest
 from demo_index import demo_index
 from kndb.errors import NotFound
 from kndb_cli.errors import ExitCode
-from kndb_cli.factcheck.check import COLUMNS
 from kndb_cli.factcheck.claims_input import claims_in, opened
+from kndb_cli.factcheck.verdicts import COLUMNS
 from kndb_cli.main import main
 from pausing import READY, wait_for
 
@@ -144,7 +144,9 @@ def test_the_best_method_on_validation_facts_is_the_default(run, calibrated, cla
     assert code == 0
     assert methods[0] == methods[1]
     assert (methods[0], best) in found
-    assert f"Judged by {methods[0]}: 2, F1 {best:.2f} on validation facts." in err
+    assert f"Judged by {methods[0]}: 2, F1 {best:.2f} on validation facts (" in err
+    (row, *_) = map(json.loads, out.splitlines())
+    assert row["f1_low"] < row["f1"] == best <= row["f1_high"] <= 1
     assert "not calibrated" not in err
 
 
@@ -170,7 +172,34 @@ def test_neurons_explain(run, claims):
     assert code == 0
     assert row["neurons"] > 10
     assert row["decided"].count(":") == 10
-    assert row["decided"].endswith(f"and {row['neurons'] - 10} more")
+    assert f"and {row['neurons'] - 10} more; " in row["decided"]
+
+
+def test_what_decided_without_neurons_is_shown(run, claims):
+    rows = json.loads(run(*claims[:2], *PROBABILITY, "--explain", "--json")[1])
+    own, best = (part.rsplit(" ", 1) for part in rows[1]["decided"].split(", "))
+    assert best[0] == rows[1]["best_answer"]
+    assert float(own[1]) == pytest.approx(rows[1]["score"], rel=1e-3)
+    assert "," not in rows[0]["decided"]  # the answer is the model's first choice
+
+
+def test_other_columns_are_kept(run, claims, tmp_path):
+    (tmp_path / "c.csv").write_text(
+        "".join(["id,claim,lang\n", *(f'{n},"{one}",x\n' for n, one in enumerate(claims))])
+    )
+    (tmp_path / "c.jsonl").write_text(
+        "".join(
+            json.dumps({"id": n, "claim": one, f"x{n}": [n]}) + "\n" for n, one in enumerate(claims)
+        )
+    )
+    for name, beside in (("c.csv", ("id", "given_lang")), ("c.jsonl", ("id", "x0"))):
+        code, out, err = run("--file", str(tmp_path / name), *PROBABILITY, "--format", "jsonl")
+        rows = [json.loads(line) for line in out.splitlines()]
+        assert code == 0
+        assert tuple(rows[0]) == (*COLUMNS, *beside)
+        assert [int(row["id"]) for row in rows] == [0, 1, 2]
+    assert [row["x0"] for row in rows] == [[0], None, None]
+    assert err.count("'x1' is left out of the output") == 1
 
 
 @pytest.mark.parametrize("form", ["txt", "jsonl", "csv"])
@@ -210,6 +239,7 @@ def test_what_makes_no_sense(run, args, said):
     code, _, err = run(*args)
     assert code == 2
     assert said in err
+    assert "Loading" not in err
 
 
 def test_another_precision_than_at_calibration(run, claims, capfd, calibrated):
@@ -268,15 +298,15 @@ def test_an_interrupt_of_all_evaluations_keeps_what_was_done(calibrated, tmp_pat
     ],
 )
 def test_the_first_line_says_the_form(text, found):
-    assert list(claims_in(io.StringIO(text), None)) == found
+    assert [claim for claim, _ in claims_in(io.StringIO(text), None).lines] == found
 
 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         ("a.jsonl", '{"claim": "x"}\n{', "line 2 is not JSON"),
-        ("a.jsonl", '{"text": "x"}', 'line 1 has no "claim"'),
-        ("a.csv", "text\nx\n", "no column 'claim'"),
+        ("a.jsonl", '{"text": "x"}', 'line 1 has no "claim" among text'),
+        ("a.csv", "id,text\n1,x\n", "no column 'claim' among id, text"),
         ("a.csv", "id,claim\n7\n", "row 2 has no column"),
         ("a.csv", f"claim\nx\n{'x' * 200_000}\n", "line 3 is not CSV"),
         ("a.jsonl", '{"claim": "x"}\n{"claim": ' + "[" * 100_000, "line 2 is not JSON"),
@@ -289,7 +319,7 @@ def test_a_malformed_file(tmp_path, name, text, said):
 
     (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=said), opened(tmp_path / name) as claims:
-        list(claims)
+        list(claims.lines)
 
 
 @pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
@@ -302,7 +332,7 @@ def test_standard_input_that_is_no_text(monkeypatch, errors):
         pytest.raises(UsageError, match="standard input is not UTF-8"),
         opened(Path("-")) as claims,
     ):
-        list(claims)
+        list(claims.lines)
 
 
 def test_an_answer_that_is_no_text_is_no_name(run, claims):
@@ -316,4 +346,4 @@ def test_a_file_that_is_no_text(tmp_path):
 
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="is not UTF-8"), opened(tmp_path / "a.txt") as claims:
-        list(claims)
+        list(claims.lines)

@@ -11,6 +11,7 @@ import pytest
 from kndb.errors import DatasetError
 from kndb.facts import Fact, Prompt, Relation
 from kndb_ingest.datasets import dataset_facts, read_dataset, relation_labels
+from kndb_ingest.datasets.flat import COLUMNS
 from kndb_ingest.datasets.formats import FORMATS
 from kndb_ingest.datasets.relation_labels import relation_label
 from kndb_ingest.prompts import prompt_problem
@@ -372,7 +373,7 @@ def test_nothing_there(tmp_path):
         read_dataset(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("text", ["", "\n", "relation,subject_id,object_id,lang\n"])
+@pytest.mark.parametrize("text", ["", "\n", f"{','.join(COLUMNS)}\n"])
 def test_an_empty_data_set(tmp_path, text):
     write(tmp_path / "facts.csv", text)
     with pytest.raises(DatasetError, match=r"facts.csv' has no prompts; choose other data\.$"):

@@ -73,7 +73,12 @@ def test_json_lines(tmp_path, line, problem):
         (f"{HEADER}\nP36,Q142,Q90,en,t,F,P,more", "line 2", "8 columns instead of 7"),
         (f'{HEADER}\n"P36,Q142,Q90,en,t,F,P\n', "line 2", "not CSV"),
         (f"{HEADER}\n\nP36,,Q90,en,t,F,P\n", "line 3", "'subject_id' is empty"),
-        ("relation,lang,template\nP36,en,t\n", "line 2", "missing columns subject_id, object_id"),
+        (
+            "relation,lang,template\n",
+            "line 1",
+            "missing columns subject_id, object_id, subject, answer "
+            "(the columns are relation, lang, template)",
+        ),
     ],
 )
 def test_csv(tmp_path, text, place, problem):

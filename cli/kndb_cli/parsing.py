@@ -1,0 +1,110 @@
+"""How commands are parsed and how their help looks, beyond what Typer does.
+
+A name that a command takes one of must not be given twice: the first would be lost unseen. Of
+other options the last value counts, as everywhere, so that aliases can have defaults. Flags such as
+--help show no type. A mistyped command gets the nearest ones as a suggestion, and a subcommand its
+group.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from difflib import get_close_matches
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from kndb.errors import UsageError
+
+NAMES = frozenset({"--fact", "--lang", "--model", "--neuron", "--relation", "--run", "--search"})
+
+_OTHER_WORDS = {
+    "ls": ("facts", "runs"),
+    "list": ("facts", "runs"),
+    "search": ("query",),
+    "find": ("query",),
+    "check": ("factcheck",),
+    "load": ("ingest", "import"),
+}
+"""What people may mean by a word that is no command."""
+
+_CLOSE = 0.7
+"""How alike a suggestion is: "help" and "shell" are not."""
+
+
+class Command(TyperCommand):
+    """A command of kndb."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse a second name, then parse."""
+        _refuse_repeats(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: Any) -> Any:
+        """The options; flags without a type."""
+        return _without_types(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """A command of kndb with commands of its own."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse a second name, then parse."""
+        _refuse_repeats(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: Any) -> Any:
+        """The options; flags without a type."""
+        return _without_types(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command named first in ``args``.
+
+        Raises:
+            UsageError: there is none; it suggests others.
+        """
+        if args[0].startswith("-") or self.get_command(ctx, args[0]) is not None:
+            return super().resolve_command(ctx, args)
+        matches = self.suggestions(args[0])
+        hint = f"Did you mean {', '.join(map(repr, matches))}?" if matches else ""
+        end = hint or f"'{ctx.command_path} --help' lists them."
+        raise UsageError(f"No such command {args[0]!r}. {end}")
+
+    def suggestions(self, typo: str) -> list[str]:
+        """Commands that may have been meant, the likeliest first."""
+        inside = [
+            f"{name} {typo}"
+            for name, command in self.commands.items()
+            if typo in getattr(command, "commands", {})
+        ]
+        other = [name for name in _OTHER_WORDS.get(typo, ()) if name in self.commands]
+        return [*other, *inside] or get_close_matches(typo, self.commands, cutoff=_CLOSE)
+
+
+def with_classes(app: typer.Typer) -> typer.Typer:
+    """The same application, made of these commands and groups."""
+    for command in app.registered_commands:
+        command.cls = Command
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            if not isinstance(group.typer_instance.info.cls, type):  # it has none of its own
+                group.cls = Group
+            with_classes(group.typer_instance)
+    return app
+
+
+def _refuse_repeats(command: TyperCommand | TyperGroup, ctx: Any, args: list[str]) -> None:
+    _, _, order = command.make_parser(ctx).parse_args(args=list(args))
+    for param, times in Counter(order).items():
+        if times == 1 or not isinstance(param, TyperOption) or param.multiple:
+            continue
+        if NAMES & {*param.opts}:
+            raise UsageError(f"{param.opts[0]} was given {times} times, but takes one here.")
+
+
+def _without_types(params: list[Any]) -> list[Any]:
+    for param in params:
+        if isinstance(param, TyperOption) and param.is_flag and param.metavar is None:
+            param.metavar = ""
+    return params
