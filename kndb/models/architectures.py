@@ -51,8 +51,9 @@ class Decoder:
     ``down`` is the output projection of the feed-forward block; ``up`` and ``activation`` are
     given for plain blocks and None for gated ones. ``after_down`` stands between the projection
     and the residual stream: a norm, or a number to multiply by. ``logit_scale`` computes the factor
-    of the logits from the configuration. A checkpoint whose configuration differs from ``requires``
-    has another structure than the row.
+    of the logits from the configuration. Layers with ``own_attention`` do not use the attention
+    interface of Transformers. A checkpoint whose configuration differs from ``requires`` has another
+    structure than the row.
     """
 
     kind: ClassVar[Kind] = "causal"
@@ -63,6 +64,7 @@ class Decoder:
     activation: str | None = None
     after_down: str | None = None
     logit_scale: Callable[[Any], float] | None = None
+    own_attention: bool = False
     requires: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -175,6 +177,34 @@ PHI = Decoder(
 STARCODER_2 = Decoder(
     layers="model.layers", down="mlp.c_proj", norm="model.norm", up="mlp.c_fc", activation="mlp.act"
 )
+BLOOM = Decoder(
+    layers="transformer.h",
+    down="mlp.dense_4h_to_h",
+    norm="transformer.ln_f",
+    up="mlp.dense_h_to_4h",
+    activation="mlp.gelu_impl",
+    own_attention=True,
+    requires={"slow_but_exact": False},  # which multiplies by slices of the weights
+)
+FALCON = replace(BLOOM, activation="mlp.act", requires={})
+GPT_J = replace(GPT2, down="mlp.fc_out", up="mlp.fc_in", own_attention=True)
+GPT_NEO = replace(GPT2, own_attention=True)
+MPT = Decoder(
+    layers="transformer.blocks",
+    down="ffn.down_proj",
+    norm="transformer.norm_f",
+    up="ffn.up_proj",
+    activation="ffn.act",
+    own_attention=True,
+)
+XGLM = Decoder(
+    layers="model.layers",
+    down="fc2",
+    norm="model.layer_norm",
+    up="fc1",
+    activation="activation_fn",
+    own_attention=True,
+)
 
 ARCHITECTURES: dict[str, Encoder | Decoder] = {
     "albert": ALBERT,
@@ -205,5 +235,11 @@ ARCHITECTURES: dict[str, Encoder | Decoder] = {
     "smollm3": LLAMA,
     "cohere": COHERE,
     "cohere2": COHERE,
+    "bloom": BLOOM,
+    "falcon": FALCON,
+    "gptj": GPT_J,
+    "gpt_neo": GPT_NEO,
+    "mpt": MPT,
+    "xglm": XGLM,
 }
 """``config.model_type`` → where its modules are."""

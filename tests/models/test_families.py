@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.models.mpt.configuration_mpt import MptAttentionConfig
 
 from attribution.naive import Naive
 from kndb.attribution import PRESETS, Settings, attribute
@@ -24,7 +25,7 @@ from kndb.models.checkpoint import structure
 from kndb.models.general import General
 from kndb.models.projections import find_down
 from kndb.neurons import Neuron
-from tiny import PROMPTS, UNLISTED, hf_model, tiny, tokenizer_of
+from tiny import PROMPTS, UNLISTED, hf_model, tiny, tokenizer_of, variant
 
 SETS = [
     (Neuron(0, 3),),
@@ -38,7 +39,40 @@ PROMPT = PROMPTS[2]  # its answer has several tokens
 def test_a_row_of_the_table(architecture: str) -> None:
     model = tiny(architecture)
     assert model.adapter in ("masked", "causal")
-    check(model, expected(architecture))
+    check(model, expected(model))
+
+
+_FALCON_RW = {"alibi": True, "multi_query": False, "parallel_attn": False}
+_FALCON_40B = {"new_decoder_architecture": True, "num_kv_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes"),
+    [
+        ("bloom", {"apply_residual_connection_post_layernorm": True}),
+        ("falcon", _FALCON_RW),
+        ("falcon", _FALCON_40B),
+        ("falcon", {**_FALCON_40B, "num_ln_in_parallel_attn": 1}),
+        ("mpt", {"n_heads": 8, "attn_config": MptAttentionConfig(clip_qkv=0.5)}),
+    ],
+)
+def test_a_variant_of_a_row(architecture: str, changes: dict[str, Any]) -> None:
+    model = variant(architecture, **changes)
+    assert model.adapter in ("masked", "causal")
+    check(model, expected(model))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "wide"),
+    [("gpt_neo", {"window_size": 40}), ("mistral", {"sliding_window": 40})],
+)
+def test_the_prompt_is_longer_than_the_local_window(
+    architecture: str, wide: dict[str, Any]
+) -> None:
+    (local,) = Asker(tiny(architecture)).ask([PROMPT])
+    (everywhere,) = Asker(variant(architecture, **wide)).ask([PROMPT])
+    assert not isinstance(local, str) and not isinstance(everywhere, str)
+    assert local.p_tokens[0] != pytest.approx(everywhere.p_tokens[0], rel=0.01)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -48,14 +82,14 @@ def test_the_general_adapter_equals_the_special_one(architecture: str) -> None:
     assert down == special.down
     general = General(special.hf, special.tokenizer, special.info, down)
     assert general.targets(*PROMPT) == special.targets(*PROMPT)
-    check(general, expected(architecture))
+    check(general, expected(special))
 
 
 @pytest.mark.parametrize("architecture", UNLISTED)
 def test_an_architecture_without_a_row(architecture: str) -> None:
     model = tiny(architecture)
     assert model.adapter == "general"
-    check(model, expected(architecture))
+    check(model, expected(model))
 
 
 def test_another_structure_than_the_rows_is_left_to_the_general_adapter(tmp_path: Path) -> None:
@@ -78,7 +112,7 @@ def test_a_neuron_of_shared_layers_is_known_by_its_layer() -> None:
 @pytest.mark.parametrize(
     ("config", "due"),
     [
-        ({"model_type": "gpt_neo"}, Unlisted("causal")),
+        ({"model_type": "arcee"}, Unlisted("causal")),
         (
             {"model_type": "big_bird", "architectures": ["BigBirdForPreTraining"]},
             Unlisted("masked"),
@@ -95,23 +129,23 @@ def test_the_kind_of_a_model(config: dict[str, Any], due: Structure) -> None:
     assert structure(config, "m") == due
 
 
-@pytest.mark.parametrize("architecture", ["bloom", "modernbert"])
+@pytest.mark.parametrize("architecture", ["arcee", "modernbert"])
 def test_loading_a_folder_without_a_row(architecture: str, tmp_path: Path) -> None:
     saved = hf_model(architecture)
     saved.save_pretrained(tmp_path)
     tokenizer_of(architecture).save_pretrained(tmp_path)
     model = load_model(tmp_path)
     assert (model.adapter, model.info.n_layers) == ("general", 3)
-    assert model.info.n_neurons == {"bloom": 128, "modernbert": 48}[architecture]
+    assert model.info.n_neurons == 48
     with pytest.raises(UsageError, match="general adapter, which has none"):
         list(attribute(model, [PROMPT], Settings(hook="pre")))
 
 
 def test_fewer_layers_declared_than_stored(tmp_path: Path) -> None:
-    hf_model("bloom").save_pretrained(tmp_path)
-    tokenizer_of("bloom").save_pretrained(tmp_path)
+    hf_model("arcee").save_pretrained(tmp_path)
+    tokenizer_of("arcee").save_pretrained(tmp_path)
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "n_layer": 2}))
+    config.write_text(json.dumps({**json.loads(config.read_text()), "num_hidden_layers": 2}))
     with pytest.raises(ModelError, match=r"more layers than its config\.json declares"):
         load_model(tmp_path)
 
@@ -153,8 +187,7 @@ class Expected:
 
 
 @cache
-def expected(architecture: str) -> Expected:
-    model = tiny(architecture)
+def expected(model: LanguageModel[Any]) -> Expected:
     naive = Naive(model.hf, model.down, before=True)
     targets = model.targets(*PROMPT)
     target = targets[0]
