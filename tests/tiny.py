@@ -68,8 +68,11 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "gpt_bigcode": {"n_inner": 48, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 40},
     "mpt": {"d_model": 32, "n_layers": 3, "n_heads": 4, "expansion_ratio": 2, "max_seq_len": 40},
     "xglm": {"d_model": 32, "num_layers": 3, "attention_heads": 4, "ffn_dim": 48},
-    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
-    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 6},
+    "deberta-v2": {
+        **{"relative_attention": True, "position_buckets": 8, "pos_att_type": ["p2c", "c2p"]},
+        "position_biased_input": False,
+    },
+    "modernbert": {"global_attn_every_n_layers": 3, "local_attention": 6},
     "bart": _BART,
     "mbart": _BART,
     "mt5": _T5,
@@ -92,10 +95,7 @@ _EXTRA: dict[str, dict[str, Any]] = {
 UNLISTED = {
     "arcee": Unlisted("causal"),
     "gpt_bigcode": Unlisted("causal"),
-    "deberta-v2": Unlisted("masked"),
-    "modernbert": Unlisted("masked"),
     "mpnet": Unlisted("masked"),
-    "xlm-roberta-xl": Unlisted("masked"),
 }
 SEQ2SEQ = ["bart", "mbart", "mt5", "t5"]
 """Architectures without a row."""

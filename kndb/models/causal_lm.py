@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from kndb.errors import UsageError
 from kndb.models.architectures import Decoder
 from kndb.models.base import (
     PROMPTS_TOGETHER,
@@ -24,6 +23,7 @@ from kndb.models.base import (
     Observed,
     Rows,
     Target,
+    gated,
     gradient_only,
 )
 from kndb.models.checkpoint import window
@@ -93,7 +93,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         up = self._up() if pre else []
         neurons: list[Tensor] = []
         before: list[Tensor] = []
-        calls: list[tuple[Tensor, dict[str, Any]]] = []
+        calls: list[tuple[Tensor, tuple[Any, ...], dict[str, Any]]] = []
         cache = FirstPrompts(n)
         with (
             capture_inputs(self.down, positions, neurons),
@@ -109,7 +109,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
             ).last_hidden_state
         residual = [
             hidden[:, -1] - self._after_down(number, self.project(number, neurons[number][:n]))
-            for number, (hidden, _) in enumerate(calls)
+            for number, (hidden, _, _) in enumerate(calls)
         ]
         observed = ObservedPrefix(
             positions[:n],
@@ -117,7 +117,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
             residual,
             [self._visible(number, part.keys) for number, part in enumerate(cache.layers)],
             [self._visible(number, part.values) for number, part in enumerate(cache.layers)],
-            [_last_token(kwargs, len(tokens)) for _, kwargs in calls],
+            [_last_token(kwargs, len(tokens)) for _, _, kwargs in calls],
         )
         if pre:
             return observed, [module(x) for module, x in zip(up, before, strict=True)]
@@ -149,10 +149,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
 
     def _up(self) -> list[nn.Module]:
         if self.names.up is None:
-            raise UsageError(
-                f"Pre-activation neurons were asked of {self.info.architecture}, whose gated block "
-                "has none; use a preset with post-activation neurons, such as amig."
-            )
+            raise gated(self.info)
         up = attrgetter(self.names.up)
         return [up(layer) for layer in self.layers]
 

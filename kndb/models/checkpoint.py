@@ -136,10 +136,9 @@ def structure(content: Mapping[str, Any], name: str) -> Structure:
     """
     kind = content["model_type"]
     row = ARCHITECTURES.get(kind)
-    if isinstance(row, Encoder):
-        return row
     defaults = CONFIG_MAPPING[kind]().to_dict() if row and row.requires else {}
-    if row and all({**defaults, **content}[key] == due for key, due in row.requires.items()):
+    given = {**defaults, **content}
+    if row and all(given.get(key, due) == due for key, due in row.requires.items()):
         return row
     if kind in _SEQ2SEQ:
         return Unlisted("seq2seq")
