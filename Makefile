@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-real test test-real test-long coverage check format docs transcripts lock demo-models wheel clean
+.PHONY: demo demo-real test test-real test-long fuzz coverage check format docs transcripts lock demo-models wheel clean
 
 # Everything is installed from pinned versions. The stamp remembers which extras are there.
 .venv/run: pyproject.toml constraints.txt
@@ -44,6 +44,15 @@ test-long: .venv/all
 # Golden tests on SmolLM2.
 test-real: .venv/all .venv/real
 	$(BIN)/python -m pytest -m real tests/real
+
+# A million inputs for each entry point, some hours: make fuzz ENTRIES="delta sql" RUNS=10000
+ENTRIES = $(shell sed -n 's/^    "\([a-z-]*\)": EntryPoint.*/\1/p' tests/fuzz/entry_points.py)
+RUNS := 1000000
+
+fuzz: .venv/all
+	$(BIN)/python -m pip install --quiet atheris==3.0.0
+	set -e; for entry in $(ENTRIES); do \
+		$(BIN)/python tests/fuzz/fuzz.py $$entry --runs $(RUNS); done
 
 # Fails below the floor that pyproject.toml sets.
 coverage: .venv/all

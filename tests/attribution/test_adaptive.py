@@ -104,8 +104,8 @@ def test_the_gradient_at_the_end_serves_neurons_before_their_activation() -> Non
     settings = Settings(hook="pre", tolerance=1e-3)
     fixed = Settings(hook="pre", tolerance=None, nodes=20)
     for found, exact in zip(
-        attribute(tiny("gpt2"), PROMPTS, settings),
-        attribute(tiny("gpt2"), PROMPTS, fixed),
+        attribute(tiny("gpt2"), PROMPTS[:2], settings),
+        attribute(tiny("gpt2"), PROMPTS[:2], fixed),
         strict=True,
     ):
         error = np.linalg.norm(found.scores - exact.scores)

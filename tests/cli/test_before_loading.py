@@ -2,52 +2,71 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from saved_models import saved
 
 RUN = """
-import sys
+import io, json, sys
 sys.modules["torch"] = sys.modules["transformers"] = None  # importing either would fail
+from contextlib import redirect_stderr
 from kndb_cli.main import main
-sys.exit(main())
+for args in json.load(sys.stdin):
+    with redirect_stderr(io.StringIO()) as err:
+        code = main(args)
+    print(json.dumps([code, err.getvalue()]))
 """
 
+WRONG = [
+    (["--preset", "amg"], 2, "no preset 'amg'; choose from amig"),
+    (["--tau", "3"], 2, "tau is 3"),
+    (["--tolerance", "0"], 2, "tolerance must be above 0"),
+    (["--preset", "ig-zero", "--tolerance", "0.1"], 2, "needs the gauss-legendre quadrature"),
+    (["--dataset", "nowhere"], 1, "no data set at 'nowhere'"),
+    (["--relations", "P99"], 2, "has no relation 'P99'"),
+    (["--dtype", "float8"], 2, "no dtype 'float8'"),
+    (["--device", "tpu"], 2, "no device 'tpu'"),
+    (["--db", "nowhere/a.duckdb"], 3, "no folder nowhere"),
+    (["--db", "facts.csv"], 3, "not a kndb database"),
+    (["--model", "demo-maskd"], 1, "did you mean demo-masked?"),
+    (["--model", "./nowhere"], 1, "no model folder ./nowhere"),
+    (["--model", "nowhere.gguf"], 1, "no GGUF file nowhere.gguf"),
+    (["--model", "facts.csv"], 1, "facts.csv is a file, but not a GGUF file"),
+    (["--known", "0"], 2, "--known counts ranks from 1"),
+]
 
-@pytest.mark.parametrize(
-    ("args", "code", "says"),
-    [
-        (["--preset", "amg"], 2, "no preset 'amg'; choose from amig"),
-        (["--tau", "3"], 2, "tau is 3"),
-        (["--tolerance", "0"], 2, "tolerance must be above 0"),
-        (["--preset", "ig-zero", "--tolerance", "0.1"], 2, "needs the gauss-legendre quadrature"),
-        (["--dataset", "nowhere"], 1, "no data set at 'nowhere'"),
-        (["--relations", "P99"], 2, "has no relation 'P99'"),
-        (["--dtype", "float8"], 2, "no dtype 'float8'"),
-        (["--device", "tpu"], 2, "no device 'tpu'"),
-        (["--db", "nowhere/a.duckdb"], 3, "no folder nowhere"),
-        (["--db", "facts.csv"], 3, "not a kndb database"),
-        (["--model", "demo-maskd"], 1, "did you mean demo-masked?"),
-        (["--model", "./nowhere"], 1, "no model folder ./nowhere"),
-        (["--model", "nowhere.gguf"], 1, "no GGUF file nowhere.gguf"),
-        (["--model", "facts.csv"], 1, "facts.csv is a file, but not a GGUF file"),
-        (["--known", "0"], 2, "--known counts ranks from 1"),
-    ],
-)
-def test_ingest(tmp_path: Path, args: list[str], code: int, says: str) -> None:
-    (tmp_path / "facts.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    given = {"--model": str(saved("tiny-bert")), "--dataset": "demo", "--db": "k.duckdb"}
-    given |= dict(zip(args[::2], args[1::2], strict=True))
-    command = [sys.executable, "-c", RUN, "ingest", *(x for pair in given.items() for x in pair)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout) == (code, ""), done.stderr
-    assert says in done.stderr
-    assert "Loading" not in done.stderr
-    assert not (tmp_path / "k.duckdb").exists()
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str]]:
+    """Exit code and standard error of each wrong command, all run by one process."""
+    folder = tmp_path_factory.mktemp("before")
+    (folder / "facts.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    right = {"--model": str(saved("tiny-bert")), "--dataset": "demo", "--db": "k.duckdb"}
+    asked = [right | dict(zip(args[::2], args[1::2], strict=True)) for args, _, _ in WRONG]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN],
+        input=json.dumps([["ingest", *(x for pair in it.items() for x in pair)] for it in asked]),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert not (folder / "k.duckdb").exists()
+    return [(code, err) for code, err in map(json.loads, done.stdout.splitlines())]
+
+
+@pytest.mark.parametrize("number", range(len(WRONG)), ids=lambda n: " ".join(WRONG[n][0]))
+def test_ingest(answers: list[tuple[int, str]], number: int) -> None:
+    _, code, says = WRONG[number]
+    found, err = answers[number]
+    assert found == code, err
+    assert says in err
+    assert "Loading" not in err
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def interrupted(broken: Path, model: Path, facts: Path) -> None:
         ingest(IngestRequest(broken, ModelChoice(str(model)), str(facts), preset=FIXED), press)
 
 
-@pytest.mark.parametrize("stop", [killed, interrupted])
+@pytest.mark.parametrize("stop", [pytest.param(killed, marks=pytest.mark.long), interrupted])
 def test_an_interrupted_run_goes_on(
     stop: Callable[[Path, Path, Path], None], models: dict[str, Path], facts: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import kndb
 from kndb.errors import NotFound, UsageError
 from kndb.graph.overlap import overlap
 from kndb.graph.selection import Selection, selected
+from kndb.store.database import connect
 from kndb.store.runs import find_run
 from kndb.store.writer import Writer
 from small_store import (
@@ -108,9 +109,13 @@ def test_a_finished_run_goes_before_one_that_is_going_on(path: Path) -> None:
 
 
 def test_a_short_id_must_mean_one_run(path: Path) -> None:
-    runs = {finished_run(path, limit=limit) for limit in range(12)}
-    first = [str(run)[0] for run in runs]
-    digit = next(each for each in first if first.count(each) > 1)
+    run = finished_run(path)
+    runs = [run, *(run + 10**12 * step for step in (1, 2))]
+    runs.append(int("1" * 17 if str(run)[0] != "1" else "2" * 17))
+    with connect(path, write=True) as connection:
+        copy = "INSERT INTO run SELECT * REPLACE (? AS run_id) FROM run WHERE run_id = ?"
+        connection.executemany(copy, [(other, run) for other in runs[1:]])
+    digit = str(run)[0]
     with kndb.open(path) as db:
         with pytest.raises(UsageError, match="give more of the number") as several:
             db.query(run=digit)

@@ -232,6 +232,7 @@ def test_evaluation(run, calibrated, capfd, tmp_path):
     assert all(row["f1_low"] <= row["f1"] <= row["f1_high"] for row in rows)
 
 
+@pytest.mark.long
 def test_an_interrupt_of_all_evaluations_keeps_what_was_done(calibrated, tmp_path):
     arguments = ["--model", "demo-masked", "--db", str(calibrated), "--report", "report"]
     started = subprocess.Popen(

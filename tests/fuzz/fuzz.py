@@ -1,0 +1,60 @@
+"""Looks for inputs that kndb neither reads nor refuses, led by the code that they reach (atheris).
+
+    python tests/fuzz/fuzz.py ENTRY [--runs N] [--found DIR]
+
+ENTRY is a name in entry_points.py. A crash, an exception that is not kndb's, an input that takes
+over two seconds or over 500 MB ends it, and the input is written to DIR. Put it into
+tests/fuzz/corpus/ENTRY once it is mended. ``make fuzz`` installs atheris and runs every entry.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+LONGEST_SECONDS = 2
+MOST_MEGABYTES = 500
+"""More than the process had when it began."""
+
+
+def main() -> None:
+    """Run atheris; it ends the process."""
+    import atheris
+
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    sys.path[0] = str(TESTS)
+    with atheris.instrument_imports(include=["kndb", "kndb_ingest", "kndb_cli", "gguf"]):
+        from fuzz.entry_points import ENTRY_POINTS
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("entry", choices=ENTRY_POINTS)
+    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--found", type=Path, default=Path())
+    args = parser.parse_args()
+    entry = ENTRY_POINTS[args.entry]
+    with tempfile.TemporaryDirectory() as folder:
+        for number, seed in enumerate(entry.seeds):
+            entry(seed)
+            Path(folder, f"seed-{number}").write_bytes(seed)
+        known = TESTS / "fuzz" / "corpus" / args.entry
+        now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        options = [
+            f"-runs={args.runs}",
+            f"-timeout={LONGEST_SECONDS}",
+            f"-rss_limit_mb={now + MOST_MEGABYTES}",
+            f"-artifact_prefix={args.found}/{args.entry}-",
+            "-max_len=4096",
+            "-print_final_stats=1",
+        ]
+        corpus = [folder, *([str(known)] if known.is_dir() else [])]
+        atheris.Setup([sys.argv[0], *options, *corpus], entry)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
