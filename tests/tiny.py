@@ -57,18 +57,22 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "gemma3_text": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
     "albert": {"embedding_size": 24},
     "bloom": {"n_layer": 3, "n_head": 4},
-    "falcon": {"ffn_hidden_size": 48, "alibi": True},
+    "falcon": {"ffn_hidden_size": 48},
     "gpt_neo": {
         "num_layers": 3,
         "num_heads": 4,
         "window_size": 4,
-        "attention_types": [[["local"], 3]],
+        "attention_types": [[["global", "local"], 1], [["local"], 1]],
     },
     "gptj": {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_inner": 48, "rotary_dim": 4},
+    "gpt_bigcode": {"n_inner": 48, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 40},
     "mpt": {"d_model": 32, "n_layers": 3, "n_heads": 4, "expansion_ratio": 2, "max_seq_len": 40},
     "xglm": {"d_model": 32, "num_layers": 3, "attention_heads": 4, "ffn_dim": 48},
-    "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
-    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 6},
+    "deberta-v2": {
+        **{"relative_attention": True, "position_buckets": 8, "pos_att_type": ["p2c", "c2p"]},
+        "position_biased_input": False,
+    },
+    "modernbert": {"global_attn_every_n_layers": 3, "local_attention": 6},
     "bart": _BART,
     "mbart": _BART,
     "mt5": _T5,
@@ -89,16 +93,9 @@ _EXTRA: dict[str, dict[str, Any]] = {
     "cohere2": {"num_key_value_heads": 2, "logit_scale": 0.5, "sliding_window": 4},
 }
 UNLISTED = {
-    "bloom": Unlisted("causal"),
-    "falcon": Unlisted("causal"),
-    "gpt_neo": Unlisted("causal"),
-    "gptj": Unlisted("causal"),
-    "mpt": Unlisted("causal"),
-    "xglm": Unlisted("causal"),
-    "deberta-v2": Unlisted("masked"),
-    "modernbert": Unlisted("masked"),
+    "arcee": Unlisted("causal"),
+    "gpt_bigcode": Unlisted("causal"),
     "mpnet": Unlisted("masked"),
-    "xlm-roberta-xl": Unlisted("masked"),
 }
 SEQ2SEQ = ["bart", "mbart", "mt5", "t5"]
 """Architectures without a row."""
@@ -202,11 +199,16 @@ def is_norm(name: str) -> bool:
 
 @cache
 def tiny(architecture: str, seed: int = 0) -> LanguageModel[Any]:
-    """An adapted model; shared between tests, which must not change it.
+    """An adapted model; shared between tests, which must not change it."""
+    return variant(architecture, seed)
+
+
+def variant(architecture: str, seed: int = 0, **changes: Any) -> LanguageModel[Any]:
+    """An adapted model whose configuration has these changes.
 
     No two of its norms are the same, so that an adapter that uses the wrong one is noticed.
     """
-    hf = hf_model(architecture, seed)
+    hf = hf_model(architecture, seed, **changes)
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in hf.named_parameters():
         if is_norm(name):

@@ -18,30 +18,46 @@ Kind = Literal["masked", "causal", "seq2seq"]
 
 
 @dataclass(frozen=True, slots=True)
-class Encoder:
-    """A masked language model of post-norm encoder layers (Devlin et al. 2019).
+class SelfAttention:
+    """The first half of a post-norm layer, ``norm(x + output(attention(query, key, value)(x)))``.
 
-    Each layer computes ``a = attention_norm(x + output(attention(x)))`` and
-    ``norm(a + down(activation(up(a))))``. ``transform`` lists what comes between the last hidden
-    state and the output embedding, in order: modules, or functions. With ``after_padding``, the
-    first token's position is the one after the padding index. Layers that are ``shared`` are one
-    module, run again and again.
+    With it, kndb computes the layer itself, and in the last one only at the answer position.
     """
 
-    kind: ClassVar[Kind] = "masked"
-    layers: str
     query: str
     key: str
     value: str
     output: str
-    attention_norm: str
-    up: str
-    activation: str
-    down: str
     norm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """A masked language model.
+
+    The second half of each layer computes ``norm(a + down(activation(up(a))))`` if it is post-norm
+    (Devlin et al. 2019), or ``a + down(activation(up(first_norm(a))))``; ``up`` and ``activation``
+    are None for gated blocks. ``last_norm`` follows the last layer. ``transform`` lists what comes
+    between the last hidden state and the output embedding, in order: modules, or functions. With
+    ``after_padding``, the first token's position is the one after the padding index. Layers that
+    are ``shared`` are one module, run again and again. ``relative_positions`` are embeddings that
+    each layer repeats for each row. For ``requires`` see :class:`Decoder`.
+    """
+
+    kind: ClassVar[Kind] = "masked"
+    layers: str
+    down: str
     transform: tuple[str | Callable[[Tensor], Tensor], ...]
+    attention: SelfAttention | None = None
+    up: str | None = None
+    activation: str | None = None
+    first_norm: str | None = None
+    norm: str | None = None
+    last_norm: str | None = None
     after_padding: bool = False
     shared: bool = False
+    relative_positions: str | None = None
+    requires: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +67,9 @@ class Decoder:
     ``down`` is the output projection of the feed-forward block; ``up`` and ``activation`` are
     given for plain blocks and None for gated ones. ``after_down`` stands between the projection
     and the residual stream: a norm, or a number to multiply by. ``logit_scale`` computes the factor
-    of the logits from the configuration. A checkpoint whose configuration differs from ``requires``
-    has another structure than the row.
+    of the logits from the configuration. Layers with ``own_attention`` do not use Transformers'
+    attention interface. A checkpoint whose configuration differs from ``requires`` has another
+    structure than the row.
     """
 
     kind: ClassVar[Kind] = "causal"
@@ -63,6 +80,7 @@ class Decoder:
     activation: str | None = None
     after_down: str | None = None
     logit_scale: Callable[[Any], float] | None = None
+    own_attention: bool = False
     requires: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -78,30 +96,42 @@ Structure = Encoder | Decoder | Unlisted
 
 BERT = Encoder(
     layers="bert.encoder.layer",
-    query="attention.self.query",
-    key="attention.self.key",
-    value="attention.self.value",
-    output="attention.output.dense",
-    attention_norm="attention.output.LayerNorm",
+    attention=SelfAttention(
+        query="attention.self.query",
+        key="attention.self.key",
+        value="attention.self.value",
+        output="attention.output.dense",
+        norm="attention.output.LayerNorm",
+    ),
     up="intermediate.dense",
     activation="intermediate.intermediate_act_fn",
     down="output.dense",
     norm="output.LayerNorm",
     transform=("cls.predictions.transform",),
 )
-ROBERTA = Encoder(
+ROBERTA = replace(
+    BERT,
     layers="roberta.encoder.layer",
-    query=BERT.query,
-    key=BERT.key,
-    value=BERT.value,
-    output=BERT.output,
-    attention_norm=BERT.attention_norm,
-    up=BERT.up,
-    activation=BERT.activation,
-    down=BERT.down,
-    norm=BERT.norm,
     transform=("lm_head.dense", F.gelu, "lm_head.layer_norm"),
     after_padding=True,
+)
+XLM_ROBERTA_XL = replace(
+    ROBERTA,
+    attention=None,
+    first_norm="LayerNorm",
+    norm=None,
+    last_norm="roberta.encoder.LayerNorm",
+)
+DEBERTA_2 = replace(
+    BERT,
+    layers="deberta.encoder.layer",
+    attention=None,
+    relative_positions="deberta.encoder.rel_embeddings",
+    requires={
+        "relative_attention": True,
+        "legacy": True,  # or another head
+        "conv_kernel_size": 0,  # or a convolution between two layers
+    },
 )
 ELECTRA = replace(
     BERT,
@@ -110,11 +140,13 @@ ELECTRA = replace(
 )
 ALBERT = Encoder(
     layers="albert.encoder.albert_layer_groups",
-    query="albert_layers.0.attention.query",
-    key="albert_layers.0.attention.key",
-    value="albert_layers.0.attention.value",
-    output="albert_layers.0.attention.dense",
-    attention_norm="albert_layers.0.attention.LayerNorm",
+    attention=SelfAttention(
+        query="albert_layers.0.attention.query",
+        key="albert_layers.0.attention.key",
+        value="albert_layers.0.attention.value",
+        output="albert_layers.0.attention.dense",
+        norm="albert_layers.0.attention.LayerNorm",
+    ),
     up="albert_layers.0.ffn",
     activation="albert_layers.0.activation",
     down="albert_layers.0.ffn_output",
@@ -124,16 +156,25 @@ ALBERT = Encoder(
 )
 DISTILBERT = Encoder(
     layers="distilbert.transformer.layer",
-    query="attention.q_lin",
-    key="attention.k_lin",
-    value="attention.v_lin",
-    output="attention.out_lin",
-    attention_norm="sa_layer_norm",
+    attention=SelfAttention(
+        query="attention.q_lin",
+        key="attention.k_lin",
+        value="attention.v_lin",
+        output="attention.out_lin",
+        norm="sa_layer_norm",
+    ),
     up="ffn.lin1",
     activation="ffn.activation",
     down="ffn.lin2",
     norm="output_layer_norm",
     transform=("vocab_transform", "activation", "vocab_layer_norm"),
+)
+MODERNBERT = Encoder(
+    layers="model.layers",
+    first_norm="mlp_norm",
+    down="mlp.Wo",
+    last_norm="model.final_norm",
+    transform=("head",),
 )
 GPT2 = Decoder(
     layers="transformer.h",
@@ -175,6 +216,34 @@ PHI = Decoder(
 STARCODER_2 = Decoder(
     layers="model.layers", down="mlp.c_proj", norm="model.norm", up="mlp.c_fc", activation="mlp.act"
 )
+BLOOM = Decoder(
+    layers="transformer.h",
+    down="mlp.dense_4h_to_h",
+    norm="transformer.ln_f",
+    up="mlp.dense_h_to_4h",
+    activation="mlp.gelu_impl",
+    own_attention=True,
+    requires={"slow_but_exact": False},  # which multiplies by slices of the weights
+)
+FALCON = replace(BLOOM, activation="mlp.act", requires={})
+GPT_J = replace(GPT2, down="mlp.fc_out", up="mlp.fc_in", own_attention=True)
+GPT_NEO = replace(GPT2, own_attention=True)
+MPT = Decoder(
+    layers="transformer.blocks",
+    down="ffn.down_proj",
+    norm="transformer.norm_f",
+    up="ffn.up_proj",
+    activation="ffn.act",
+    own_attention=True,
+)
+XGLM = Decoder(
+    layers="model.layers",
+    down="fc2",
+    norm="model.layer_norm",
+    up="fc1",
+    activation="activation_fn",
+    own_attention=True,
+)
 
 ARCHITECTURES: dict[str, Encoder | Decoder] = {
     "albert": ALBERT,
@@ -182,8 +251,11 @@ ARCHITECTURES: dict[str, Encoder | Decoder] = {
     "roberta": ROBERTA,
     "xlm-roberta": ROBERTA,
     "camembert": ROBERTA,
+    "xlm-roberta-xl": XLM_ROBERTA_XL,
     "distilbert": DISTILBERT,
     "electra": ELECTRA,
+    "deberta-v2": DEBERTA_2,
+    "modernbert": MODERNBERT,
     "gpt2": GPT2,
     "gpt_neox": GPT_NEOX,
     "llama": LLAMA,
@@ -205,5 +277,11 @@ ARCHITECTURES: dict[str, Encoder | Decoder] = {
     "smollm3": LLAMA,
     "cohere": COHERE,
     "cohere2": COHERE,
+    "bloom": BLOOM,
+    "falcon": FALCON,
+    "gptj": GPT_J,
+    "gpt_neo": GPT_NEO,
+    "mpt": MPT,
+    "xglm": XGLM,
 }
 """``config.model_type`` → where its modules are."""

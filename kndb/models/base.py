@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from kndb.errors import UsageError
 from kndb.models.head import AnswerProbability, capped_logits
 
 Family = Literal["masked_lm", "causal_lm"]
@@ -276,6 +277,14 @@ class LanguageModel(ABC, Generic[ObservedT]):
         # Linear keeps (width, n_neurons), GPT-2's Conv1D (n_neurons, width).
         linear = isinstance(self.down[layer], nn.Linear)
         return gradients @ (weight if linear else weight.T)
+
+
+def gated(info: ModelInfo) -> UsageError:
+    """The error for neurons before the activation function of a gated block."""
+    return UsageError(
+        f"Pre-activation neurons were asked of {info.architecture}, whose gated block has none; "
+        "use a preset with post-activation neurons, such as amig."
+    )
 
 
 def gradient_only(x: Tensor) -> Tensor:

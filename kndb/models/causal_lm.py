@@ -6,6 +6,7 @@ observed run's keys and values. The layers themselves are those of Transformers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -14,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from kndb.errors import UsageError
 from kndb.models.architectures import Decoder
 from kndb.models.base import (
     PROMPTS_TOGETHER,
@@ -23,6 +23,7 @@ from kndb.models.base import (
     Observed,
     Rows,
     Target,
+    gated,
     gradient_only,
 )
 from kndb.models.checkpoint import window
@@ -40,7 +41,7 @@ class ObservedPrefix(Observed):
             feed-forward output.
         keys: ``(n, heads, length, head width)``; a row uses its own in place of the last.
         values: likewise.
-        calls: keyword arguments for one token at the answer position (rotary embeddings).
+        calls: keyword arguments for one token at the answer position, such as its position.
     """
 
     residual: list[Tensor]
@@ -92,7 +93,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         up = self._up() if pre else []
         neurons: list[Tensor] = []
         before: list[Tensor] = []
-        calls: list[tuple[Tensor, dict[str, Any]]] = []
+        calls: list[tuple[Tensor, tuple[Any, ...], dict[str, Any]]] = []
         cache = FirstPrompts(n)
         with (
             capture_inputs(self.down, positions, neurons),
@@ -108,7 +109,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
             ).last_hidden_state
         residual = [
             hidden[:, -1] - self._after_down(number, self.project(number, neurons[number][:n]))
-            for number, (hidden, _) in enumerate(calls)
+            for number, (hidden, _, _) in enumerate(calls)
         ]
         observed = ObservedPrefix(
             positions[:n],
@@ -116,7 +117,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
             residual,
             [self._visible(number, part.keys) for number, part in enumerate(cache.layers)],
             [self._visible(number, part.values) for number, part in enumerate(cache.layers)],
-            [_last_token(kwargs) for _, kwargs in calls],
+            [_last_token(kwargs, len(tokens)) for _, _, kwargs in calls],
         )
         if pre:
             return observed, [module(x) for module, x in zip(up, before, strict=True)]
@@ -148,10 +149,7 @@ class CausalLM(LanguageModel[ObservedPrefix]):
 
     def _up(self) -> list[nn.Module]:
         if self.names.up is None:
-            raise UsageError(
-                f"Pre-activation neurons were asked of {self.info.architecture}, whose gated block "
-                "has none; use a preset with post-activation neurons, such as amig."
-            )
+            raise gated(self.info)
         up = attrgetter(self.names.up)
         return [up(layer) for layer in self.layers]
 
@@ -222,8 +220,13 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         self, observed: ObservedPrefix, prefix: Prefix, layer: int, hidden: Tensor
     ) -> Tensor:
         """Run one token per row, ``(rows, width)``, through one layer."""
-        with prefix_attention(self.hf.config, prefix):
-            out = self.layers[layer](hidden[:, None], **observed.calls[layer])
+        call, module = observed.calls[layer], self.layers[layer]
+        if self.names.own_attention:
+            call = {**_for_rows(call, len(hidden)), "layer_past": prefix, "past_key_values": prefix}
+            out = module(hidden[:, None], **call)
+        else:
+            with prefix_attention(self.hf.config, prefix):
+                out = module(hidden[:, None], **call)
         return (out[0] if isinstance(out, tuple) else out)[:, 0]  # type: ignore[no-any-return]
 
     def rejoin(self, layer: int, rows: Rows, positions: Tensor) -> Tensor:
@@ -241,13 +244,31 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         """
         neurons, width = 4 * self.info.n_neurons, 8 * self.width
         attention = 3 * self.hf.config.num_attention_heads * PROMPTS_TOGETHER * length
+        if self.names.own_attention:  # the keys and values are copied for each row
+            attention += 4 * self.width * length
         both = self.dtype.itemsize * (neurons + width + attention)
         return both, both
 
 
-def _last_token(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """A layer's keyword arguments, cut down to the last position; the same for every row."""
-    rotary = kwargs.get("position_embeddings")
-    if rotary is None:
-        return {}
-    return {"position_embeddings": tuple(part[:1, -1:] for part in rotary)}
+def _last_token(kwargs: dict[str, Any], sequences: int) -> dict[str, Any]:
+    """A layer's keyword arguments, cut down to the last position of one of several sequences."""
+    cut: dict[str, Callable[[Any], Any]] = {
+        "position_embeddings": lambda rotary: tuple(part[:1, -1:] for part in rotary),
+        "position_ids": lambda ids: ids[:1, -1:],
+        "attention_mask": lambda mask: mask[:1, :, -1:],
+        "alibi": lambda bias: bias[: len(bias) // sequences],
+        "position_bias": lambda bias: bias,  # one for all sequences
+    }
+    return {
+        name: None if value is None else cut[name](value)
+        for name, value in kwargs.items()
+        if name in cut
+    }
+
+
+def _for_rows(call: dict[str, Any], rows: int) -> dict[str, Any]:
+    """The same for this many rows: all but ALiBi's biases are broadcast by the layers."""
+    bias = call.get("alibi")
+    if bias is None:
+        return call
+    return {**call, "alibi": bias.expand(rows, *bias.shape).flatten(0, 1)}

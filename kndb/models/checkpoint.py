@@ -136,10 +136,9 @@ def structure(content: Mapping[str, Any], name: str) -> Structure:
     """
     kind = content["model_type"]
     row = ARCHITECTURES.get(kind)
-    if isinstance(row, Encoder):
-        return row
     defaults = CONFIG_MAPPING[kind]().to_dict() if row and row.requires else {}
-    if row and all({**defaults, **content}[key] == due for key, due in row.requires.items()):
+    given = {**defaults, **content}
+    if row and all(given.get(key, due) == due for key, due in row.requires.items()):
         return row
     if kind in _SEQ2SEQ:
         return Unlisted("seq2seq")
@@ -282,23 +281,26 @@ def _of_another_layer(key: str, hf: Any) -> bool:
 
 
 def window(config: Any, names: Encoder | Decoder) -> int:
-    """The most tokens that a model takes."""
-    return int(config.max_position_embeddings) - _first_position(config, names)
+    """The most tokens that a model takes; a large number if any."""
+    return min(_positions(config), default=sys.maxsize) - _first_position(config, names)
 
 
 def general_window(hf: Any) -> int:
     """The most tokens that a model takes, whatever its architecture; a large number if any."""
-    config = hf.config.get_text_config(decoder=True)
-    sizes = (getattr(config, key, None) for key in _WINDOWS)
-    longest = min((size for size in sizes if isinstance(size, int) and size > 0), default=None)
-    if longest is None:
-        return sys.maxsize
+    sizes = _positions(hf.config.get_text_config(decoder=True))
+    longest = min((size for size in sizes if size > 0), default=sys.maxsize)
     first = [
         module.padding_idx + 1
         for name, module in hf.named_modules()
         if "position" in name and getattr(module, "padding_idx", None) is not None
     ]
     return longest - max(first, default=0)
+
+
+def _positions(config: Any) -> list[int]:
+    """The numbers of positions that a configuration gives: none if any number will do."""
+    sizes = (getattr(config, key, None) for key in _WINDOWS)
+    return [size for size in sizes if isinstance(size, int)]
 
 
 def _first_position(config: Any, names: Encoder | Decoder) -> int:
@@ -314,7 +316,7 @@ def check_window(config: Any, names: Encoder | Decoder, name: str) -> None:
     """
     if window(config, names) <= 0:
         raise ModelError(
-            f"The model {name} has {config.max_position_embeddings} position embeddings and its "
+            f"The model {name} has {min(_positions(config))} position embeddings and its "
             f"first token is at position {_first_position(config, names)}, so no answer fits in "
             "its window; give the config.json that belongs to the weights."
         )

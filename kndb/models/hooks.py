@@ -35,16 +35,18 @@ def capture_inputs(
 
 @contextmanager
 def capture_calls(
-    modules: Sequence[nn.Module], n: int, into: list[tuple[Tensor, dict[str, Any]]]
+    modules: Sequence[nn.Module],
+    n: int,
+    into: list[tuple[Tensor, tuple[Any, ...], dict[str, Any]]],
 ) -> Iterator[None]:
-    """Append to ``into`` each module's output and keyword arguments, in call order.
+    """Append to ``into`` each module's output and arguments after the first, in call order.
 
     Only the first ``n`` sequences of the output are kept.
     """
 
     def take(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
         every: Tensor = out[0] if isinstance(out, tuple) else out
-        into.append((every[:n].clone(), kwargs))
+        into.append((every[:n].clone(), args[1:], kwargs))
 
     with ExitStack() as stack:
         for module in modules:

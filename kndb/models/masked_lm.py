@@ -1,8 +1,8 @@
-"""Masked language models of post-norm layers: BERT, RoBERTa, XLM-R, DistilBERT, ELECTRA.
+"""Masked language models whose structure is in the table: BERT, RoBERTa, DeBERTa, ModernBERT.
 
 A row runs the whole sequence through the layers above the one it starts at, because every position
-attends to the changed one. In the last layer only the answer position is computed, and in a row's
-first layer the other positions' queries, keys and values are those of the observed run.
+attends to the changed one. In the last layer only the answer position matters, and in a row's first
+layer the other positions' queries, keys and values are those of the observed run.
 """
 
 from __future__ import annotations
@@ -12,53 +12,22 @@ from operator import attrgetter
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from kndb.models.architectures import Encoder
-from kndb.models.base import LanguageModel, ModelInfo, Observed, Rows, Target, gradient_only
+from kndb.models.base import (
+    LanguageModel,
+    ModelInfo,
+    Observed,
+    Rows,
+    Target,
+    gated,
+    gradient_only,
+)
 from kndb.models.checkpoint import window
+from kndb.models.encoder_layers import Call, make_layers
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.tokens import masked_targets
-
-
-class Layer:
-    """One post-norm encoder layer, with its modules named by :class:`Encoder`."""
-
-    def __init__(self, module: nn.Module, names: Encoder, heads: int) -> None:
-        self.module = module
-        self.heads = heads
-        self.query, self.key, self.value, self.output = (
-            attrgetter(name)(module) for name in (names.query, names.key, names.value, names.output)
-        )
-        self.attention_norm = attrgetter(names.attention_norm)(module)
-        self.up = attrgetter(names.up)(module)
-        self.activation = attrgetter(names.activation)(module)
-        self.down = attrgetter(names.down)(module)
-        self.norm = attrgetter(names.norm)(module)
-
-    def __call__(self, asking: Tensor, hidden: Tensor) -> Tensor:
-        """New hidden states of the ``asking`` positions.
-
-        Args:
-            asking: ``(rows, positions, width)``, some or all of ``hidden``.
-            hidden: ``(rows, length, width)``, the states they attend to.
-        """
-        q, k, v = (
-            self._split(part(x))
-            for part, x in ((self.query, asking), (self.key, hidden), (self.value, hidden))
-        )
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        attended = self.attention_norm(asking + self.output(mixed))
-        return self.finish(attended, self.down(self.activation(self.up(attended))))
-
-    def finish(self, attended: Tensor, feed_forward: Tensor) -> Tensor:
-        """The layer's output from its attention half and its feed-forward output."""
-        return self.norm(attended + feed_forward)  # type: ignore[no-any-return]
-
-    def _split(self, x: Tensor) -> Tensor:
-        """``(rows, length, width)`` → ``(rows, heads, length, width / heads)``."""
-        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 @dataclass(frozen=True)
@@ -68,10 +37,12 @@ class ObservedSequences(Observed):
     Attributes:
         hidden: ``(n, length, width)``, outputs of the layer.
         attended: ``(n, width)``, its attention half at the answer position.
+        calls: the layer's other arguments.
     """
 
     hidden: list[Tensor]
     attended: list[Tensor]
+    calls: list[Call]
 
 
 class MaskedLM(LanguageModel[ObservedSequences]):
@@ -82,12 +53,12 @@ class MaskedLM(LanguageModel[ObservedSequences]):
     def __init__(self, hf: Any, tokenizer: Any, info: ModelInfo, names: Encoder) -> None:
         super().__init__(hf, tokenizer, info)
         self.names = names
-        heads = hf.config.num_attention_heads
-        self.layers = [Layer(m, names, heads) for m in attrgetter(names.layers)(hf)]
+        self.layers = make_layers(hf, names)
         self.down = [layer.down for layer in self.layers]
         self.transform = [
             attrgetter(part)(hf) if isinstance(part, str) else part for part in names.transform
         ]
+        self.last_norm = attrgetter(names.last_norm)(hf) if names.last_norm else None
 
     def targets(self, text: str, answer: str) -> tuple[Target, ...]:
         """See :meth:`LanguageModel.targets`: as many masks as the answer has tokens."""
@@ -99,23 +70,28 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         self, tokens: Tensor, positions: Tensor, n: int, *, pre: bool = False
     ) -> tuple[ObservedSequences, list[Tensor]]:
         """See :meth:`LanguageModel.observe`."""
+        if pre and self.names.up is None:
+            raise gated(self.info)
         at = torch.arange(n, device=tokens.device)
         neurons: list[Tensor] = []
         attended: list[Tensor] = []
-        calls: list[tuple[Tensor, dict[str, Any]]] = []
+        calls: list[tuple[Tensor, tuple[Any, ...], dict[str, Any]]] = []
         with (
             capture_inputs(self.down, positions, neurons),
-            capture_inputs([layer.up for layer in self.layers], positions, attended),
+            capture_inputs([layer.start for layer in self.layers], positions, attended),
             capture_calls([layer.module for layer in self.layers], n, calls),
         ):
             last = self.hf.base_model(input_ids=tokens).last_hidden_state
         if pre:
-            neurons = [layer.up(x) for layer, x in zip(self.layers, attended, strict=True)]
+            neurons = [
+                layer.pre_activation(x) for layer, x in zip(self.layers, attended, strict=True)
+            ]
         observed = ObservedSequences(
             positions[:n],
             self.logits(self._transformed(last[at, positions[:n]])),
-            [hidden for hidden, _ in calls],
+            [hidden for hidden, _, _ in calls],
             [x[:n] for x in attended],
+            [Call.of_one(args, kwargs) for _, args, kwargs in calls],
         )
         return observed, neurons
 
@@ -146,12 +122,11 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         hidden: Tensor | None = None
         born = outputs[:0]
         for number, layer in enumerate(self.layers):
+            call = observed.calls[number]
             if hidden is not None and number == final:
-                at = torch.arange(len(hidden), device=hidden.device)
-                answer = hidden[at, positions[: len(hidden)]]
-                born = layer(answer[:, None], hidden)[:, 0]
+                born = layer.at(hidden, positions[: len(hidden)], call)
             elif hidden is not None:
-                hidden = layer(hidden, hidden)
+                hidden = layer(hidden, call)
             rows = slice(bounds[number], bounds[number + 1])
             if rows.start == rows.stop:
                 continue
@@ -172,12 +147,13 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         final = len(self.layers) - 1
         hidden = observed.hidden[0][prompts]
         for number, layer in enumerate(self.layers):
+            call = observed.calls[number]
             new = layer.finish(observed.attended[number][prompts], outputs[number])
             if number == final:
-                answer = layer(hidden[at, positions][:, None], hidden)[:, 0] if final else new
+                answer = layer.at(hidden, positions, call) if final else new
                 hidden = answer + gradient_only(new)
             elif number:
-                hidden = layer(hidden, hidden)
+                hidden = layer(hidden, call)
                 hidden = _replace(hidden, positions, hidden[at, positions] + gradient_only(new))
             else:
                 hidden = _replace(hidden, positions, new)
@@ -207,18 +183,15 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         block = self.layers[layer]
         last = layer == len(self.layers) - 1
         positions = observed.positions[prompts]
-        asking = hidden
-        if last:
-            asking = hidden[torch.arange(len(hidden), device=hidden.device), positions][:, None]
-            positions = torch.zeros_like(positions)
+        asked_at = block.asked_at(positions) if last else positions
         before: list[Tensor] = []
         neurons: list[Tensor] = []
         with (
-            capture_inputs([block.up], positions, before),
-            capture_inputs([block.down], positions, neurons),
+            capture_inputs([block.start], asked_at, before),
+            capture_inputs([block.down], asked_at, neurons),
         ):
-            out = block(asking, hidden)
-        out = out[:, 0] if last else out
+            call = observed.calls[layer]
+            out = block.at(hidden, positions, call) if last else block(hidden, call)
         return out, Rows(out[sources], before[0][sources], neurons[0][sources])
 
     def rejoin(self, layer: int, rows: Rows, positions: Tensor) -> Tensor:
@@ -229,6 +202,8 @@ class MaskedLM(LanguageModel[ObservedSequences]):
 
     def read(self, hidden: Tensor, answers: Tensor) -> Tensor:
         """See :meth:`LanguageModel.read`."""
+        if self.last_norm is not None:
+            hidden = self.last_norm(hidden)
         return self.answer_probability(self._transformed(hidden), answers)
 
     def row_bytes(self, length: int) -> tuple[int, int]:
@@ -239,7 +214,14 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         """
         unit = length * self.dtype.itemsize * 7 // 4
         neurons, width = self.info.n_neurons, self.width
-        return unit * (2 * neurons + 6 * width), unit * (neurons + 7 * width)
+        repeated = 0
+        if self.names.relative_positions:  # once for the keys, once for the queries
+            embeddings = attrgetter(self.names.relative_positions)(self.hf).weight
+            repeated = 2 * embeddings.numel() * self.dtype.itemsize
+        return (
+            unit * (2 * neurons + 6 * width) + repeated,
+            unit * (neurons + 7 * width) + repeated,
+        )
 
 
 def _replace(hidden: Tensor, positions: Tensor, values: Tensor) -> Tensor:

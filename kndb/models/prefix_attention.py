@@ -22,7 +22,10 @@ NAME = "kndb_prefix"
 class Prefix:
     """Keys and values of the prompts that rows belong to, without those of the answer position.
 
+    Layers with attention of their own take it for a cache of Transformers.
+
     Attributes:
+        prompts: ``(rows,)``, each row's prompt.
         unique: the prompts, ascending.
         place: ``(rows,)``, the index of each row's prompt in ``unique``.
     """
@@ -30,6 +33,7 @@ class Prefix:
     def __init__(self, keys: list[Tensor], values: list[Tensor], prompts: Tensor) -> None:
         self.keys = keys
         self.values = values
+        self.prompts = prompts
         self.unique, self.place = torch.unique(prompts, return_inverse=True)
         self._masks: dict[int, Tensor] = {}
 
@@ -40,6 +44,27 @@ class Prefix:
             for part in (self.keys, self.values)
         )
         return keys, values
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int
+    ) -> tuple[Tensor, Tensor]:
+        """Keys and values of a layer for each row, ``(rows, heads, length, head width)``.
+
+        Args:
+            key_states: ``(rows, heads, 1, head width)``, the rows' own.
+            value_states: likewise.
+            layer_idx: the layer.
+        """
+        prompts = self.prompts[: len(key_states)]
+        keys, values = (
+            self.keys[layer_idx][prompts, :, :-1],
+            self.values[layer_idx][prompts, :, :-1],
+        )
+        return torch.cat([keys, key_states], dim=2), torch.cat([values, value_states], dim=2)
+
+    def get_seq_length(self) -> int:
+        """The length of the prefix."""
+        return self.keys[0].shape[2] - 1
 
     def mask(self, columns: int, like: Tensor) -> Tensor | None:
         """Minus infinity where a column belongs to another prompt, ``(rows, columns)``."""

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.models.mpt.configuration_mpt import MptAttentionConfig
 
 from attribution.naive import Naive
 from kndb.attribution import PRESETS, Settings, attribute
@@ -24,7 +25,7 @@ from kndb.models.checkpoint import structure
 from kndb.models.general import General
 from kndb.models.projections import find_down
 from kndb.neurons import Neuron
-from tiny import PROMPTS, UNLISTED, hf_model, tiny, tokenizer_of
+from tiny import PROMPTS, UNLISTED, hf_model, tiny, tokenizer_of, variant
 
 SETS = [
     (Neuron(0, 3),),
@@ -38,7 +39,58 @@ PROMPT = PROMPTS[2]  # its answer has several tokens
 def test_a_row_of_the_table(architecture: str) -> None:
     model = tiny(architecture)
     assert model.adapter in ("masked", "causal")
-    check(model, expected(architecture))
+    check(model, expected(model))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_neurons_before_the_activation(architecture: str) -> None:
+    model = tiny(architecture)
+    (target, *_) = model.targets(*PROMPT)
+    tokens, at = torch.tensor([target.tokens]), torch.tensor([target.position])
+    if ARCHITECTURES[architecture].up is None:
+        with pytest.raises(UsageError, match="whose gated block has none"):
+            model.observe(tokens, at, 1, pre=True)
+        return
+    _, before = model.observe(tokens, at, 1, pre=True)
+    _, after = model.observe(tokens, at, 1)
+    for layer, own in enumerate(before):
+        close(model.activation(layer, own), after[layer])
+
+
+_FALCON_RW = {"alibi": True, "multi_query": False, "parallel_attn": False}
+_FALCON_40B = {"new_decoder_architecture": True, "num_kv_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes"),
+    [
+        ("bloom", {"apply_residual_connection_post_layernorm": True}),
+        ("falcon", _FALCON_RW),
+        ("falcon", _FALCON_40B),
+        ("falcon", {**_FALCON_40B, "num_ln_in_parallel_attn": 1}),
+        ("mpt", {"n_heads": 8, "attn_config": MptAttentionConfig(clip_qkv=0.5)}),
+        ("deberta-v2", {"share_att_key": True, "norm_rel_ebd": "layer_norm"}),
+        ("modernbert", {"layer_types": ["full_attention"] * 3}),
+    ],
+)
+def test_a_variant_of_a_row(architecture: str, changes: dict[str, Any]) -> None:
+    model = variant(architecture, **changes)
+    assert model.adapter in ("masked", "causal")
+    check(model, expected(model))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "wide"),
+    [("gpt_neo", {"window_size": 40}), ("modernbert", {"local_attention": 40})],
+)
+def test_the_prompt_is_longer_than_the_local_window(
+    architecture: str, wide: dict[str, Any]
+) -> None:
+    (local,) = Asker(tiny(architecture)).ask([PROMPT])
+    (everywhere,) = Asker(variant(architecture, **wide)).ask([PROMPT])
+    assert not isinstance(local, str)
+    assert not isinstance(everywhere, str)
+    assert local.p_tokens[0] != pytest.approx(everywhere.p_tokens[0], rel=0.01)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -48,19 +100,29 @@ def test_the_general_adapter_equals_the_special_one(architecture: str) -> None:
     assert down == special.down
     general = General(special.hf, special.tokenizer, special.info, down)
     assert general.targets(*PROMPT) == special.targets(*PROMPT)
-    check(general, expected(architecture))
+    check(general, expected(special))
 
 
 @pytest.mark.parametrize("architecture", UNLISTED)
 def test_an_architecture_without_a_row(architecture: str) -> None:
     model = tiny(architecture)
     assert model.adapter == "general"
-    check(model, expected(architecture))
+    check(model, expected(model))
 
 
-def test_another_structure_than_the_rows_is_left_to_the_general_adapter(tmp_path: Path) -> None:
-    hf_model("opt", do_layer_norm_before=False).save_pretrained(tmp_path)
-    tokenizer_of("opt").save_pretrained(tmp_path)
+@pytest.mark.parametrize(
+    ("architecture", "changes"),
+    [
+        ("opt", {"do_layer_norm_before": False}),
+        ("deberta-v2", {"conv_kernel_size": 3}),
+        ("deberta-v2", {"legacy": False}),
+    ],
+)
+def test_another_structure_than_the_rows_is_left_to_the_general_adapter(
+    architecture: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    hf_model(architecture, **changes).save_pretrained(tmp_path)
+    tokenizer_of(architecture).save_pretrained(tmp_path)
     model = load_model(tmp_path)
     assert model.adapter == "general"
     (found,) = attribute(model, [PROMPT], PRESETS["ig-zero"].changed(nodes=2))
@@ -75,10 +137,13 @@ def test_a_neuron_of_shared_layers_is_known_by_its_layer() -> None:
     assert len({id(down.weight) for down in model.down}) == 1
 
 
+_DEBERTA = {"model_type": "deberta-v2", "relative_attention": True}
+
+
 @pytest.mark.parametrize(
     ("config", "due"),
     [
-        ({"model_type": "gpt_neo"}, Unlisted("causal")),
+        ({"model_type": "arcee"}, Unlisted("causal")),
         (
             {"model_type": "big_bird", "architectures": ["BigBirdForPreTraining"]},
             Unlisted("masked"),
@@ -89,29 +154,33 @@ def test_a_neuron_of_shared_layers_is_known_by_its_layer() -> None:
         ({"model_type": "mbart"}, Unlisted("seq2seq")),
         ({"model_type": "opt", "do_layer_norm_before": True}, ARCHITECTURES["opt"]),
         ({"model_type": "opt"}, ARCHITECTURES["opt"]),
+        ({"model_type": "bloom", "slow_but_exact": True}, Unlisted("causal")),
+        ({**_DEBERTA, "conv_kernel_size": 3}, Unlisted("masked")),
+        ({**_DEBERTA, "legacy": False}, Unlisted("masked")),
+        (_DEBERTA, ARCHITECTURES["deberta-v2"]),
     ],
 )
 def test_the_kind_of_a_model(config: dict[str, Any], due: Structure) -> None:
     assert structure(config, "m") == due
 
 
-@pytest.mark.parametrize("architecture", ["bloom", "modernbert"])
+@pytest.mark.parametrize("architecture", ["arcee", "mpnet"])
 def test_loading_a_folder_without_a_row(architecture: str, tmp_path: Path) -> None:
     saved = hf_model(architecture)
     saved.save_pretrained(tmp_path)
     tokenizer_of(architecture).save_pretrained(tmp_path)
     model = load_model(tmp_path)
     assert (model.adapter, model.info.n_layers) == ("general", 3)
-    assert model.info.n_neurons == {"bloom": 128, "modernbert": 48}[architecture]
+    assert model.info.n_neurons == 48
     with pytest.raises(UsageError, match="general adapter, which has none"):
         list(attribute(model, [PROMPT], Settings(hook="pre")))
 
 
 def test_fewer_layers_declared_than_stored(tmp_path: Path) -> None:
-    hf_model("bloom").save_pretrained(tmp_path)
-    tokenizer_of("bloom").save_pretrained(tmp_path)
+    hf_model("arcee").save_pretrained(tmp_path)
+    tokenizer_of("arcee").save_pretrained(tmp_path)
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "n_layer": 2}))
+    config.write_text(json.dumps({**json.loads(config.read_text()), "num_hidden_layers": 2}))
     with pytest.raises(ModelError, match=r"more layers than its config\.json declares"):
         load_model(tmp_path)
 
@@ -153,8 +222,7 @@ class Expected:
 
 
 @cache
-def expected(architecture: str) -> Expected:
-    model = tiny(architecture)
+def expected(model: LanguageModel[Any]) -> Expected:
     naive = Naive(model.hf, model.down, before=True)
     targets = model.targets(*PROMPT)
     target = targets[0]
@@ -203,8 +271,9 @@ def check(model: LanguageModel[Any], due: Expected) -> None:
         assert answer.p_tokens == pytest.approx(found.p_tokens, rel=1e-4)
     (target, *_) = model.targets(*PROMPT)
     tokens, at = torch.tensor([target.tokens]), torch.tensor([target.position])
-    observed, neurons = model.observe(tokens, at, 1)
-    outputs = [model.project(i, own).detach().requires_grad_() for i, own in enumerate(neurons)]
+    beside = torch.cat([tokens, tokens.flip(1)])  # as a baseline sentence would be
+    observed, neurons = model.observe(beside, at.repeat(2), 1)
+    outputs = [model.project(i, own[:1]).requires_grad_() for i, own in enumerate(neurons)]
     first, answers = torch.tensor([0]), torch.tensor([target.answer])
     p = model.observed_probabilities(observed, first, outputs, answers)
     assert float(p.detach()) == pytest.approx(due.p, rel=1e-4)
