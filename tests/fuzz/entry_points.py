@@ -79,7 +79,7 @@ def _edits(data: bytes) -> None:
 
 def _claims(name: str, data: bytes) -> None:
     with opened(_file(name, data)) as claims:
-        assert all(map(is_text, claims))
+        assert all(is_text(claim) for claim, _ in claims.lines)
 
 
 @cache
