@@ -13,6 +13,7 @@ from math import sqrt
 from kndb.edit.intervention import Interventions
 from kndb.edit.plan import plan_edit
 from kndb.edit.request import EditRequest, Job
+from kndb.errors import NotFinite, UsageError
 from kndb.model_runs import model_and_run
 from kndb.store.database import connect
 from kndb.store.edit_source import EditSource
@@ -66,7 +67,10 @@ def search_strength(request: EditRequest, job: Job) -> Strength | None:
 
     def share(strength: float) -> float | None:
         settings = replace(job.settings, strength=strength)
-        outcome = interventions.carry_out(0, plan, settings, with_control=False)
+        try:
+            outcome = interventions.carry_out(0, plan, settings, with_control=False)
+        except (NotFinite, UsageError):  # too large for the weights' number format
+            return 0.0
         won = [one.success("update") for one in outcome.measured]
         return sum(map(bool, won)) / len(won) if won else None
 
