@@ -87,6 +87,7 @@ def edit(
     from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings
     from kndb.edit.request import EditRequest, Job
     from kndb.edit.scores import REWRITING
+    from kndb.model_runs import check_run
 
     rewriting = mode if mode in REWRITING else "update"
     # Records in a file have their own targets.
@@ -104,6 +105,7 @@ def edit(
         unrelated=unrelated,
         seed=seed,
     )
+    check_run(db, run)
     request = EditRequest(db, choice, run, dry_run)
     if auto and (file is not None or strength is not None or settings.mode != "update"):
         raise UsageError("--auto searches --lambda for one edit of --mode update; give neither.")

@@ -130,6 +130,8 @@ def emit_summarised(
     (head,) = plain.json_objects(tuple(summary), [tuple(summary.values())])
     with opened(output.path or STDOUT, binary=False) as stream, text_of(stream) as text:
         plain.write_summarised(head, plain.json_objects(data.columns, data.rows()), text)
+    if output.path is not None:
+        note(f"Wrote {len(data.rows())} rows to {output.path}.", output.quiet)
 
 
 def emit_newest(data: Rows, output: Output, layout: Layout | None = None) -> None:
