@@ -26,6 +26,7 @@ COMMANDS = (
     "demo",
     "ingest",
     "import",
+    "merge",
     "query",
     "facts",
     "neurons",

@@ -51,6 +51,7 @@ JOBS = {
     "degenerate": Job((*DEGENERATE, *MODEL), on_a_run=True),
     "edit": Job(("edit", *MODEL, "--file", "edits.jsonl"), on_a_run=True),
     "import": Job(("import", "lists.json", "--facts", "pararel", "--model", "other", "--quiet")),
+    "merge": Job(("merge", "ingest.duckdb", "import.duckdb", "-o", "k.duckdb", "--quiet")),
 }
 
 
@@ -153,6 +154,7 @@ FEW: dict[str, list[Moment]] = {
     "degenerate": [("after_free_list_write", 3), ("commit", 6)],  # all but "finished"
     "edit": [("commit", 2), ("before_truncate", 2)],
     "import": [("before_header", 2), ("statement", 12)],
+    "merge": [("commit", 2), ("statement", 30)],
 }
 
 
