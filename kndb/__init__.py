@@ -38,7 +38,7 @@ PUBLIC = {
     "kndb.store.merging": ("Merged", "merge"),
     "kndb.store.result": ("Result",),
     "kndb_ingest.pipeline": ("ingest",),
-    "kndb_ingest.request": ("IngestRequest",),
+    "kndb_ingest.request": ("IngestRequest", "RayCluster"),
     "kndb_ingest.summary": ("IngestSummary",),
 }
 """The public names by the module that documents each."""
@@ -81,6 +81,7 @@ if TYPE_CHECKING:  # type checkers do not follow __getattr__; a test compares th
     from kndb.store.result import Result as Result
     from kndb_ingest.pipeline import ingest as ingest
     from kndb_ingest.request import IngestRequest as IngestRequest
+    from kndb_ingest.request import RayCluster as RayCluster
     from kndb_ingest.summary import IngestSummary as IngestSummary
 
 

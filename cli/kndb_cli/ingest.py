@@ -8,6 +8,7 @@ import typer
 
 from kndb_cli import options
 from kndb_cli.errors import resumable
+from kndb_cli.options import engine as engine_options
 from kndb_cli.options import model as model_options
 from kndb_cli.output.ingest_summary import planned, summary
 from kndb_cli.output.progress import reporting
@@ -139,6 +140,10 @@ def ingest(
     dtype: model_options.Dtype = "float32",
     revision: model_options.Revision = None,
     memory: model_options.Memory = None,
+    engine: engine_options.Engine = "local",
+    ray_address: engine_options.RayAddress = None,
+    workers: engine_options.Workers = None,
+    gpus_per_worker: engine_options.GpusPerWorker = None,
     name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Give the finished run a name, which --run takes."),
@@ -151,6 +156,7 @@ def ingest(
     kndb ingest --model bert-base-multilingual-cased --dataset mpararel --langs en,zh --known 1
     kndb ingest --model demo-masked --dataset demo --plan
     kndb ingest --model demo-masked --dataset demo --shard 1/8 --db shard-1.duckdb
+    kndb ingest --model demo-masked --dataset demo --engine ray --workers 2
 
     Ctrl-C loses nothing: run the same command again to continue.
     """
@@ -175,6 +181,7 @@ def ingest(
         max_nodes=max_nodes,
         known=known,
         shard=shard,
+        cluster=engine_options.chosen_cluster(engine, ray_address, workers, gpus_per_worker),
     )
     if name is not None:
         check_name(name)

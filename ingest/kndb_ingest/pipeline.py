@@ -7,11 +7,9 @@ interrupted run continues where it stopped, and a finished one has nothing left 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-
-import pyarrow as pa
 
 from kndb.errors import KndbError
 from kndb.facts import Prompt
@@ -21,9 +19,9 @@ from kndb.store.commits import Batches
 from kndb.store.shards import Shard
 from kndb.store.writer import Run, Writer
 from kndb_ingest.datasets import Dataset, dataset_facts
-from kndb_ingest.outcomes import Outcome, Outcomes, find_outcomes, has_scores
+from kndb_ingest.engines import started
 from kndb_ingest.request import IngestRequest
-from kndb_ingest.rows import PREDICTIONS, attribution_rows, prediction_row
+from kndb_ingest.rows import Rows
 from kndb_ingest.summary import IngestSummary, summarise
 
 COMMIT_PROMPTS = 1000
@@ -34,35 +32,38 @@ def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
     """Run a fact set through a model and store the neurons of every prompt.
 
     Raises:
+        KndbError: the workers of a cluster died, and their replacements too.
         DatasetError: the data cannot be read.
         ModelError: the model cannot be loaded.
         UsageError: an option is wrong.
         DatabaseError: the database cannot be opened.
         KeyboardInterrupt: after storing the finished prompts.
     """
-    started = time.monotonic()
+    start = time.monotonic()
     request.check()
-    dataset, model = request.data, request.model.load()
-    settings = request.settings(model.info.family)
+    dataset = request.data
     writer = Writer(request.database)
-    run = writer.begin(
-        model.info,
-        dataset,
-        dataset.relations,
-        dataset_facts(dataset),
-        dataset.prompts,
-        request.preset,
-        request.run_settings(settings),
-        request.part,
-    )
-    left = prompts_left(dataset, run.done, request.part)
-    outcomes = find_outcomes(model, left, settings, request.model.memory, request.known)
-    _store(writer, run, outcomes, len(left), progress)
+    with started(request) as engine:
+        settings = request.settings(engine.info.family)
+        run = writer.begin(
+            engine.info,
+            dataset,
+            dataset.relations,
+            dataset_facts(dataset),
+            dataset.prompts,
+            request.preset,
+            request.run_settings(settings),
+            request.part,
+        )
+        left = prompts_left(dataset, run.done, request.part)
+        _store(writer, run, engine.rows(left, settings), len(left), progress)
     if run.status != "finished" or (run.tau, run.share) != (request.tau, request.share):
         covered = run.with_finished(request.part)
         writer.finish(run.run_id, request.tau, request.share, covered)
-    seconds = time.monotonic() - started
-    return summarise(request.database, run.run_id, model.adapter, len(left), seconds)
+    seconds = time.monotonic() - start
+    return summarise(
+        request.database, run.run_id, engine.adapter, len(left), seconds, engine.workers
+    )
 
 
 def prompts_left(
@@ -78,26 +79,25 @@ def prompts_left(
     return {key: prompt for key, prompt in by_id.items() if key not in settled}
 
 
-def _store(writer: Writer, run: Run, outcomes: Outcomes, left: int, progress: Report) -> None:
-    """Commit outcomes in batches; on an interrupt or error, commit those at hand first."""
+def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress: Report) -> None:
+    """Commit rows in batches; on an interrupt or error, commit those at hand first."""
     total = len(run.done) + left
     done = len(run.done)
     progress(done, total)
     try:
-        with Batches[tuple[int, Outcome]](
-            partial(_commit, writer, run), items=COMMIT_PROMPTS
+        with Batches[Rows](
+            partial(_commit, writer, run), items=COMMIT_PROMPTS, count=len
         ) as batches:
-            for number, outcome in enumerate(outcomes, done + 1):
-                batches.add(outcome)
-                progress(number, total)
+            for rows in found:
+                batches.add(rows)
+                done += len(rows)
+                progress(done, total)
     except BaseException:
         with suppress(KndbError):  # such as a full disk: the first error is the one to report
             writer.mark(run.run_id, "interrupted")
         raise
 
 
-def _commit(writer: Writer, run: Run, batch: Sequence[tuple[int, Outcome]]) -> None:
-    rows = [prediction_row(*each) for each in batch]
-    found = [(key, outcome) for key, outcome in batch if has_scores(outcome)]
-    predictions = pa.Table.from_pylist(rows, schema=PREDICTIONS)
-    writer.append(run.run_id, predictions, attribution_rows(found))
+def _commit(writer: Writer, run: Run, batch: Sequence[Rows]) -> None:
+    rows = Rows.joined(batch)
+    writer.append(run.run_id, rows.predictions, rows.attributions)

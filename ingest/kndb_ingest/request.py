@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,38 @@ from kndb.store.refine import DEFAULT_SHARE, DEFAULT_TAU, check_thresholds
 from kndb.store.shards import Shard
 from kndb_ingest.datasets import Dataset, read_dataset
 from kndb_ingest.demo import facts_path
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """A Ray cluster whose workers run the model. Needs the extra ``ray``.
+
+    Attributes:
+        address: of its head, ``host:port``; by default the one that ``RAY_ADDRESS`` names, or the
+            one that runs on this machine, or a new one here.
+        workers: how many; by default one for each share of GPUs, or for each node if none are used.
+        gpus: for each worker, also a part of one; by default one, if the cluster has any and the
+            device is not ``cpu``.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    gpus: float | None = None
+
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong without the cluster.
+
+        Raises:
+            UsageError: a number is too small, or Ray is not installed.
+        """
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"--workers must be at least 1; {self.workers} was given.")
+        if self.gpus is not None and not 0 <= self.gpus < inf:
+            raise UsageError(f"--gpus-per-worker must be at least 0; {self.gpus:g} was given.")
+        if find_spec("ray") is None:
+            raise UsageError(
+                "The engine ray needs an extra; install it with `pip install 'kndb[ray]'`."
+            )
 
 
 @dataclass(frozen=True)
@@ -40,6 +74,7 @@ class IngestRequest:
             all when None.
         shard: the part of the facts to work on, such as ``1/4``; all when None. Shards can be
             ingested apart, and merged (:func:`kndb.store.merging.merge`).
+        cluster: where the model runs; in this process when None.
     """
 
     database: Path
@@ -57,6 +92,7 @@ class IngestRequest:
     max_nodes: int | None = None
     known: int | None = None
     shard: str | None = None
+    cluster: RayCluster | None = None
 
     @cached_property
     def part(self) -> Shard | None:
@@ -99,6 +135,8 @@ class IngestRequest:
         for family in ("masked_lm", "causal_lm"):
             self.settings(family)
         _ = self.part
+        if self.cluster is not None:
+            self.cluster.check()
         self.model.check()
         check_creatable(self.database)
         _ = self.data
@@ -116,8 +154,8 @@ class IngestRequest:
     def run_settings(self, settings: Settings) -> dict[str, Any]:
         """The settings that distinguish this run from others of the same model and data.
 
-        Device, memory and shard are not among them, nor are thresholds, which apply to stored
-        scores.
+        Device, memory, cluster and shard are not among them, nor are thresholds, which apply to
+        stored scores.
         """
         known = {} if self.known is None else {"known": self.known}
         return {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from kndb.attribution import Attribution
 from kndb.store.refine import RAW_FLOOR
-from kndb_ingest.outcomes import Outcome
+from kndb_ingest.outcomes import Outcome, has_scores
 
 AT_LEAST = 20
 """At least this many of a prompt's highest scores are stored, however low they are."""
@@ -38,6 +39,38 @@ ATTRIBUTIONS = pa.schema(
         ("score", pa.float32()),
     ]
 )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is stored of some prompts; its length is their number.
+
+    Attributes:
+        predictions: a row per prompt, of the schema ``PREDICTIONS``.
+        attributions: their raw scores, of the schema ``ATTRIBUTIONS``.
+    """
+
+    predictions: pa.Table
+    attributions: pa.Table
+
+    @classmethod
+    def of(cls, outcomes: Iterable[tuple[int, Outcome]]) -> Rows:
+        """The rows of prompts' outcomes, given with the prompts' ids."""
+        each = list(outcomes)
+        predictions = [prediction_row(*one) for one in each]
+        found = [(key, outcome) for key, outcome in each if has_scores(outcome)]
+        return cls(pa.Table.from_pylist(predictions, schema=PREDICTIONS), attribution_rows(found))
+
+    @classmethod
+    def joined(cls, several: Sequence[Rows]) -> Rows:
+        """The rows of one or more, in their order."""
+        return cls(
+            pa.concat_tables([rows.predictions for rows in several]),
+            pa.concat_tables([rows.attributions for rows in several]),
+        )
+
+    def __len__(self) -> int:
+        return self.predictions.num_rows  # type: ignore[no-any-return]
 
 
 def prediction_row(prompt_id: int, outcome: Outcome) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kndb.store.database import connect
@@ -36,6 +37,7 @@ class IngestSummary:
         new_prompts: prompts handled by this call; 0 if all were stored before.
         seconds: seconds taken by this call.
         shards: what of the run is there, such as ``1,3/4``; None if all is.
+        workers: on a cluster, the prompts handled by each worker in this call, by its name.
     """
 
     run_id: int
@@ -56,6 +58,7 @@ class IngestSummary:
     new_prompts: int
     seconds: float
     shards: str | None = None
+    workers: Mapping[str, int] = field(default_factory=dict)
 
 
 _WHOLE = """
@@ -100,7 +103,12 @@ _UNASKED = """
 
 
 def summarise(
-    path: Path, run_id: int, adapter: str, new_prompts: int, seconds: float
+    path: Path,
+    run_id: int,
+    adapter: str,
+    new_prompts: int,
+    seconds: float,
+    workers: Mapping[str, int],
 ) -> IngestSummary:
     """Summarise a run.
 
@@ -133,4 +141,5 @@ def summarise(
             new_prompts,
             seconds,
             shards,
+            dict(sorted(workers.items())),
         )

@@ -30,6 +30,7 @@ class Batches(Generic[T]):
         write: called with a batch.
         items: most items in a batch.
         seconds: longest time between writes.
+        count: how many items one that is added counts for.
 
     >>> with Batches(print, items=2) as batches:
     ...     for item in "abc":
@@ -44,11 +45,14 @@ class Batches(Generic[T]):
         *,
         items: int,
         seconds: float = COMMIT_SECONDS,
+        count: Callable[[T], int] = lambda _: 1,
     ) -> None:
         self._write = write
         self._items = items
         self._seconds = seconds
+        self._count = count
         self._waiting: list[T] = []
+        self._waits = 0
         self._last = time.monotonic()
 
     def add(self, item: T) -> None:
@@ -59,14 +63,15 @@ class Batches(Generic[T]):
         """
         self._waiting.append(item)
         long_ago = time.monotonic() - self._last >= self._seconds
-        if not long_ago and len(self._waiting) < self._items:
+        self._waits += self._count(item)
+        if not long_ago and self._waits < self._items:
             return
         try:
             self._flush()
         except DatabaseLocked:
-            if len(self._waiting) >= KEPT_BATCHES * self._items:
+            if self._waits >= KEPT_BATCHES * self._items:
                 raise
-            say(f"{len(self._waiting)} results are kept until the file is free.")
+            say(f"{self._waits} results are kept until the file is free.")
 
     def _flush(self) -> None:
         """Write the items kept so far."""
@@ -74,6 +79,7 @@ class Batches(Generic[T]):
         try:
             if batch:
                 self._write(batch)
+            self._waits = 0
         except (KeyboardInterrupt, DatabaseLocked):
             self._waiting = batch
             raise

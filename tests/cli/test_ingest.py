@@ -74,6 +74,10 @@ def test_it_can_be_asked(ingest, tmp_path, capsys):
         (("--tau", "0.01"), 2, "0.05"),
         (("--device", "tpu"), 2, "cuda"),
         (("--dtype", "int4"), 2, "bfloat16"),
+        (("--engine", "spark"), 2, "local, ray"),
+        (("--workers", "2"), 2, "--workers goes with --engine ray"),
+        (("--engine", "ray", "--workers", "0"), 2, "at least 1"),
+        (("--engine", "ray", "--gpus-per-worker", "-1"), 2, "at least 0"),
         (("--model", "no/such/folder"), 1, "no/such/folder"),
         (("--dataset", "no/such/file.jsonl"), 1, "no/such/file.jsonl"),
     ],
@@ -85,6 +89,13 @@ def test_what_is_wrong_is_one_sentence_and_leaves_no_database(ingest, tmp_path, 
     assert err.count("\n") == 1
     assert says in err
     assert not (tmp_path / "a.db").exists()
+
+
+def test_without_ray_it_says_how_to_install_it(ingest, monkeypatch):
+    monkeypatch.setattr("kndb_ingest.request.find_spec", lambda name: None)
+    code, out, err = ingest("--engine", "ray")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "pip install 'kndb[ray]'" in err
 
 
 def test_a_run_is_named(ingest, tmp_path, capsys):

@@ -62,6 +62,8 @@ def _lines(done: IngestSummary) -> Iterator[tuple[str, str]]:
     yield "adapter", _ADAPTERS.get(done.adapter, done.adapter)
     if done.shards is not None:
         yield "shards", f"{done.shards}; `kndb merge` brings them together"
+    if done.workers:
+        yield "workers", ", ".join(f"{name} {n:,}" for name, n in done.workers.items())
     yield "facts", f"{done.facts:,}"
     yield "prompts", ", ".join(f"{lang} {n:,}" for lang, (n, _) in done.prompts.items())
     for reason, n in done.skipped.items():

@@ -1,0 +1,77 @@
+"""What runs the model over prompts: this process, or the workers of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+from kndb.attribution import Settings
+from kndb.facts import Prompt
+from kndb.models import LanguageModel
+from kndb.models.base import ModelInfo
+from kndb_ingest.outcomes import find_outcomes
+from kndb_ingest.request import IngestRequest
+from kndb_ingest.rows import Rows
+
+
+class Engine(Protocol):
+    """A model that is ready to run.
+
+    Attributes:
+        info: the model.
+        adapter: what runs it.
+        workers: prompts handled so far, by the worker's name; none in this process.
+    """
+
+    @property
+    def info(self) -> ModelInfo: ...  # noqa: D102
+
+    @property
+    def adapter(self) -> str: ...  # noqa: D102
+
+    @property
+    def workers(self) -> Mapping[str, int]: ...  # noqa: D102
+
+    def rows(self, prompts: Mapping[int, Prompt], settings: Settings) -> Iterator[Rows]:
+        """Run prompts, given by their ids; yield their rows, some prompts' at a time.
+
+        Raises:
+            UsageError: this model cannot be run with these settings.
+            ModelError: a single prompt does not fit in memory.
+            KndbError: the workers died.
+        """
+
+
+class Here:
+    """Runs a model in this process."""
+
+    workers: Mapping[str, int] = {}
+
+    def __init__(self, model: LanguageModel[Any], memory: int | None, known: int | None) -> None:
+        self.info = model.info
+        self.adapter = model.adapter
+        self._model = model
+        self._memory = memory
+        self._known = known
+
+    def rows(self, prompts: Mapping[int, Prompt], settings: Settings) -> Iterator[Rows]:
+        """Run prompts, as ``Engine`` says; yield each one's rows."""
+        found = find_outcomes(self._model, prompts, settings, self._memory, self._known)
+        return (Rows.of([outcome]) for outcome in found)
+
+
+def started(request: IngestRequest) -> AbstractContextManager[Engine]:
+    """The engine that a request asks for, stopped when the block ends.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        UsageError: the cluster cannot be used.
+        KndbError: the workers died.
+    """
+    if request.cluster is None:
+        return nullcontext(Here(request.model.load(), request.model.memory, request.known))
+    # Here, because Ray is an extra.
+    from kndb_ingest.ray_engine import on_ray
+
+    return on_ray(request.model, request.cluster, request.known)

@@ -1,0 +1,239 @@
+"""Runs a model in actors of a Ray cluster. Needs the extra ``ray``; writes no database.
+
+Every actor loads the model once, and turns prompts into Arrow tables. An actor that dies is
+replaced by a new one; Ray itself restarts and repeats nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from kndb.attribution import Settings
+from kndb.errors import ModelError, UsageError, one_line
+from kndb.facts import Prompt
+from kndb.models import ModelChoice
+from kndb.models.base import ModelInfo
+from kndb.models.loading import weights_hash
+from kndb.models.places import EMBEDDED_MODELS
+from kndb.progress import say
+from kndb_ingest.outcomes import find_outcomes
+from kndb_ingest.request import RayCluster
+from kndb_ingest.rows import Rows
+from kndb_ingest.scheduling import Crew, Died, Done, Node, Part, Ready, cut, divide
+
+CONNECT_SECONDS = 10.0
+"""How long the head of a cluster may take to answer."""
+
+PATIENCE = 30.0
+"""Seconds without a worker after which a note says so, and again."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a worker must have in common with the process that gives it work."""
+
+    kndb: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A worker that has loaded the model."""
+
+    name: str
+    info: ModelInfo
+    adapter: str
+
+
+class Worker:
+    """An actor: it holds a model, and runs prompts through it."""
+
+    def load(self, choice: ModelChoice, expected: Identity) -> Loaded:
+        """Load the model.
+
+        Raises:
+            ModelError: it cannot be loaded, or kndb or the model is another one here.
+            UsageError: a device that this machine lacks.
+        """
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        if (own := version("kndb")) != expected.kndb:
+            raise ModelError(
+                f"The worker {name} has kndb {own}, and this is kndb {expected.kndb}; install the "
+                "same on both."
+            )
+        self._model = choice.load()
+        self._memory = choice.memory
+        if (sha256 := self._model.info.weights_sha256) != expected.weights_sha256:
+            raise ModelError(
+                f"On the worker {name} the model {choice.name} has other weights "
+                f"({sha256[:12]}) than here ({expected.weights_sha256[:12]}); give it the same "
+                "files, or --revision."
+            )
+        return Loaded(name, self._model.info, self._model.adapter)
+
+    def run(self, part: Part, settings: Settings, known: int | None) -> Rows:
+        """Run prompts.
+
+        Raises:
+            UsageError: this model cannot be run with these settings.
+            ModelError: a single prompt does not fit in memory.
+        """
+        return Rows.of(find_outcomes(self._model, part, settings, self._memory, known))
+
+
+class Actors:
+    """The pool of a crew (``scheduling.Pool``): workers, and the calls whose results are awaited.
+
+    Attributes:
+        loaded: the workers that were ready at some time.
+        prompts: how many each has handled, by its name.
+    """
+
+    def __init__(self, choice: ModelChoice, known: int | None, needs: Mapping[str, float]) -> None:
+        self.loaded: dict[int, Loaded] = {}
+        self.prompts = Counter[str]()
+        self.settings: Settings | None = None
+        self._choice = choice
+        self._known = known
+        self._needs = needs
+        self._expected = Identity(version("kndb"), weights_hash(choice.files))
+        self._actors: dict[int, Any] = {}
+        self._awaited: dict[Any, tuple[int, int | None]] = {}  # calls: worker, number of its part
+
+    def start(self, worker: int) -> None:
+        """Begin to start an actor, which loads the model."""
+        actor = ray.remote(Worker).options(**self._needs).remote()
+        self._actors[worker] = actor
+        self._awaited[actor.load.remote(self._choice, self._expected)] = worker, None
+
+    def give(self, worker: int, number: int, part: Part) -> None:
+        """Call an actor that is ready."""
+        call = self._actors[worker].run.remote(part, self.settings, self._known)
+        self._awaited[call] = worker, number
+
+    def wait(self) -> Ready | Done[Rows] | Died:
+        """The first call that ends; the oldest, if several have."""
+        call = self._first()
+        worker, number = self._awaited.pop(call)
+        try:
+            found = ray.get(call)
+        except RayTaskError as error:  # raised by the worker's code
+            raise error.cause from error
+        except RayError as error:
+            return self._died(worker, error)
+        if number is None:
+            self.loaded[worker] = found
+            return Ready(worker)
+        self.prompts[self.loaded[worker].name] += len(found)
+        return Done(worker, number, found)
+
+    def _first(self) -> Any:
+        while True:
+            ready, _ = ray.wait(list(self._awaited), timeout=PATIENCE)
+            if ready:
+                return ready[0]
+            if all(number is None for _, number in self._awaited.values()):
+                needs = ", ".join(f"{n:g} {name[4:].upper()}" for name, n in self._needs.items())
+                say(
+                    "No worker is ready yet: they are loading the model, or the cluster has no "
+                    f"room for one ({needs})."
+                )
+
+    def _died(self, worker: int, error: RayError) -> Died:
+        """Forget an actor and what was awaited of it."""
+        self._awaited = {call: own for call, own in self._awaited.items() if own[0] != worker}
+        ray.kill(self._actors.pop(worker))  # it may only be out of reach
+        name = f" {self.loaded[worker].name}" if worker in self.loaded else ""
+        return Died(worker, f"The worker{name} died ({one_line(error)})")
+
+    def close(self) -> None:
+        """Stop all actors."""
+        for actor in self._actors.values():
+            ray.kill(actor)
+
+
+class OnRay:
+    """An engine (``engines.Engine``) whose model runs in a crew of actors."""
+
+    def __init__(self, actors: Actors, size: int) -> None:
+        self._actors = actors
+        self._crew = Crew[Rows](actors, size)
+        self._crew.wait_for_one()
+        first = next(iter(actors.loaded.values()))
+        self.info = first.info
+        self.adapter = first.adapter
+        self.workers: Mapping[str, int] = actors.prompts
+
+    def rows(self, prompts: Mapping[int, Prompt], settings: Settings) -> Iterator[Rows]:
+        """Run prompts, as ``Engine`` says; yield the rows of a part at a time."""
+        self._actors.settings = settings
+        return self._crew.results(cut(prompts))
+
+
+@contextmanager
+def on_ray(choice: ModelChoice, cluster: RayCluster, known: int | None) -> Iterator[OnRay]:
+    """An engine on a cluster, with one worker ready at least.
+
+    Raises:
+        UsageError: the cluster cannot be reached.
+        ModelError: the model cannot be loaded, or is another one there.
+        KndbError: the workers died.
+    """
+    with _connected(cluster.address):
+        nodes = [Node.of(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+        size, cpus, gpus = divide(nodes, cluster, choice.device)
+        actors = Actors(_as_seen_there(choice), known, {"num_cpus": cpus, "num_gpus": gpus})
+        try:
+            yield OnRay(actors, size)
+        finally:
+            actors.close()
+
+
+def _as_seen_there(choice: ModelChoice) -> ModelChoice:
+    """The choice, with a path that does not depend on the working directory."""
+    path = Path(choice.name)
+    if choice.name in EMBEDDED_MODELS or not path.exists():
+        return choice
+    return replace(choice, name=str(path.absolute()))
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    """Connect to a cluster, unless this process is connected already."""
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = address or os.environ.get("RAY_ADDRESS")
+    try:
+        if address and ":" in address:
+            _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, ValueError, RuntimeError) as error:
+        where = f"at {address} " if address else ""
+        reason = getattr(error, "strerror", None) or one_line(error).partition(". ")[0].rstrip(".")
+        raise UsageError(
+            f"No Ray cluster {where}can be reached: {reason}; give the address of its head, such "
+            "as --ray-address 10.0.0.1:6379."
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Refuse an address at which nothing answers: Ray itself tries for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()

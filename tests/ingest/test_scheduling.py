@@ -1,0 +1,129 @@
+"""Handing out work: to workers that live, die, and never get ready. The pool here runs nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from kndb.errors import KndbError
+from kndb.facts import Fact, Prompt
+from kndb_ingest.request import RayCluster
+from kndb_ingest.scheduling import AHEAD, Crew, Died, Done, Node, Part, Ready, cut, divide
+
+
+def prompt(text: str, lang: str = "en") -> Prompt:
+    return Prompt(Fact("P36", text, "o"), lang, text, "", "x")
+
+
+PARTS: list[Part] = [{n: prompt(f"Prompt {n}")} for n in range(6)]
+
+
+class Pool:
+    """Workers take turns, one part a turn.
+
+    Args:
+        dies: whether a worker, given by its number, dies of a part; of None, while it starts.
+    """
+
+    def __init__(self, dies: Callable[[int, int | None], bool] = lambda worker, part: False):
+        self.given: list[int] = []
+        self.most = 0
+        self._dies = dies
+        self._turns: deque[int] = deque()
+        self._has: dict[int, deque[int | None]] = {}
+
+    def start(self, worker: int) -> None:
+        assert worker not in self._has
+        self._has[worker] = deque([None])
+        self._turns.append(worker)
+
+    def give(self, worker: int, number: int, part: Part) -> None:
+        assert part is PARTS[number]
+        self.given.append(number)
+        self._has[worker].append(number)
+        self.most = max(self.most, len(self._has[worker]))
+
+    def wait(self) -> Ready | Done[int] | Died:
+        worker = next(worker for worker in self._turns if self._has[worker])
+        self._turns.remove(worker)
+        part = self._has[worker].popleft()
+        if self._dies(worker, part):
+            self._has[worker].clear()
+            return Died(worker, f"The worker {worker} died")
+        self._turns.append(worker)
+        return Ready(worker) if part is None else Done(worker, part, part)
+
+
+def done(pool: Pool, size: int = 2) -> list[int]:
+    crew = Crew[int](pool, size)
+    crew.wait_for_one()
+    return sorted(crew.results(PARTS))
+
+
+def test_every_part_is_done_once() -> None:
+    pool = Pool()
+    assert done(pool) == pool.given == [0, 1, 2, 3, 4, 5]
+    assert pool.most == AHEAD
+
+
+def test_what_a_dead_worker_had_is_done_again() -> None:
+    pool = Pool(lambda worker, part: worker == 1 and part is not None)
+    assert done(pool) == [0, 1, 2, 3, 4, 5]
+    assert len(pool.given) == 6 + AHEAD
+
+
+def test_a_worker_that_dies_with_nothing_to_do_is_replaced() -> None:
+    assert done(Pool(lambda worker, part: worker < 5 and part == worker)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_part_that_kills_three_workers_is_named_and_not_what_waited_behind_it() -> None:
+    pool = Pool(lambda worker, part: part == 2)
+    with pytest.raises(KndbError, match=r"1 prompts from 'Prompt 2' on killed 3 workers \(The"):
+        done(pool)
+    assert pool.given.count(2) == 3
+
+
+def test_workers_that_do_not_get_ready_end_it_only_if_there_are_no_others() -> None:
+    assert done(Pool(lambda worker, part: worker > 0 and part is None)) == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(KndbError, match="as 2 others before they were ready"):
+        done(Pool(lambda worker, part: part is None))
+
+
+def test_nothing_to_do_ends_at_once() -> None:
+    crew = Crew[int](Pool(), 1)
+    crew.wait_for_one()
+    assert list(crew.results([])) == []
+
+
+def test_prompts_of_a_part_are_alike() -> None:
+    texts = [("a" * (1 + n % 7), "en" if n % 2 else "zh") for n in range(100)]
+    parts = cut({n: prompt(*each) for n, each in enumerate(texts)})
+    assert [len(part) for part in parts] == [32, 32, 32, 4]
+    assert sorted(key for part in parts for key in part) == list(range(100))
+    assert [len(part[key].text) for part in parts[:1] for key in part] == sorted(
+        len(text) for text, lang in texts if lang == "en"
+    )[:32]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cluster", "expected"),
+    [
+        ([(4, 0), (8, 0)], RayCluster(), (2, 4, 0.0)),
+        ([(4, 0), (12, 0)], RayCluster(workers=4), (4, 4, 0.0)),
+        ([(2, 0)], RayCluster(workers=5), (5, 1, 0.0)),
+        ([(0, 0), (16, 2)], RayCluster(), (2, 8, 1.0)),
+        ([(4, 0), (16, 2)], RayCluster(gpus=0.5), (4, 4, 0.5)),
+        ([(16, 2)], RayCluster(gpus=0), (1, 16, 0)),
+        ([], RayCluster(), (1, 1, 0.0)),
+    ],
+)
+def test_a_cluster_is_divided(
+    nodes: list[tuple[int, int]], cluster: RayCluster, expected: tuple[int, int, float]
+) -> None:
+    assert divide([Node(*node) for node in nodes], cluster, "auto") == expected
+
+
+def test_without_gpus_for_the_cpu() -> None:
+    assert divide([Node(16, 2)], RayCluster(), "cpu") == (1, 16, 0.0)
