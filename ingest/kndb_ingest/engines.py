@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
@@ -13,6 +14,12 @@ from kndb.models.base import ModelInfo
 from kndb_ingest.outcomes import find_outcomes
 from kndb_ingest.request import IngestRequest
 from kndb_ingest.rows import Rows
+
+RAY_SETTINGS = {
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # all it would print about its nodes on standard output
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""Settings of Ray, where the user has not set them."""
 
 
 class Engine(Protocol):
@@ -71,7 +78,9 @@ def started(request: IngestRequest) -> AbstractContextManager[Engine]:
     """
     if request.cluster is None:
         return nullcontext(Here(request.model.load(), request.model.memory, request.known))
-    # Here, because Ray is an extra.
+    for setting, value in RAY_SETTINGS.items():
+        os.environ.setdefault(setting, value)
+    # Here, because Ray is an extra, and reads its settings when it is imported.
     from kndb_ingest.ray_engine import on_ray
 
     return on_ray(request.model, request.cluster, request.known)

@@ -7,6 +7,7 @@ replaced by a new one; Ray itself restarts and repeats nothing.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from kndb.attribution import Settings
-from kndb.errors import ModelError, UsageError, one_line
+from kndb.errors import ModelError, UsageError, first_line, one_line
 from kndb.facts import Prompt
 from kndb.models import ModelChoice
 from kndb.models.base import ModelInfo
@@ -155,12 +156,20 @@ class Actors:
         self._awaited = {call: own for call, own in self._awaited.items() if own[0] != worker}
         ray.kill(self._actors.pop(worker))  # it may only be out of reach
         name = f" {self.loaded[worker].name}" if worker in self.loaded else ""
-        return Died(worker, f"The worker{name} died ({one_line(error)})")
+        return Died(worker, f"The worker{name} was lost ({_reason(error)})")
 
     def close(self) -> None:
         """Stop all actors."""
         for actor in self._actors.values():
             ray.kill(actor)
+
+
+def _reason(error: RayError) -> str:
+    """What Ray says of a death, without the ids and advice around it."""
+    text = str(error).strip()
+    if found := re.search(r"because (its [^.]+)\.", text):
+        return found[1]
+    return text.splitlines()[-1] if "creation task" in text else first_line(error)[:200]
 
 
 class OnRay:
@@ -214,7 +223,6 @@ def _connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = address or os.environ.get("RAY_ADDRESS")
     try:
         if address and ":" in address:

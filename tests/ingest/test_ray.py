@@ -1,0 +1,276 @@
+"""Ingestion on a real Ray cluster of two nodes on this machine, whose parts are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kndb
+from dying import Dying
+from kndb.errors import KndbError, ModelError, UsageError
+from kndb.models import ModelChoice
+from kndb.models.loading import weights_hash
+from kndb_ingest import scheduling
+from kndb_ingest.engines import RAY_SETTINGS
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest, RayCluster
+from pausing import READY, paused
+from same_rows import assert_same_rows
+from saved_models import saved
+
+os.environ.update(RAY_SETTINGS)  # Ray reads them when it is imported
+pytest.importorskip("ray", reason="the extra ray is not installed")
+pytestmark = [
+    pytest.mark.long,
+    # Ray leaves sockets and files open, and warns of its own future.
+    pytest.mark.filterwarnings("default"),
+]
+
+TABLES = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
+FIXED = "ig-zero"
+"""No path is refined, so that rounding in batches of another size decides nothing."""
+
+ROOT = Path(__file__).parents[2]
+PROMPTS = 96
+
+
+class Nodes:
+    """A cluster: a head without room for workers, and two nodes with room for one each."""
+
+    def __init__(self) -> None:
+        # Here, because Ray may not be installed.
+        from ray.cluster_utils import Cluster
+
+        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        self.nodes = [self.cluster.add_node(num_cpus=1) for _ in range(2)]
+        self.address: str = self.cluster.address
+
+    def kill(self) -> None:
+        """Kill a node with all its processes, and put another in its place."""
+        self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
+
+    def restore(self) -> None:
+        self.nodes += [self.cluster.add_node(num_cpus=1) for _ in range(2 - len(self.nodes))]
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    with pytest.MonkeyPatch.context() as patch:
+        paths = [ROOT, *(ROOT / part for part in ("ingest", "cli", "migrations", "tests"))]
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
+        found = Nodes()
+        yield found
+        found.cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "facts.jsonl"
+    places = ["France", "Japan", "Spain", "Germany"]
+    rows = [
+        {
+            **{"relation": "P36", "subject_id": f"Q{n}", "object_id": "Q90", "lang": "en"},
+            **{"template": "The capital of [X] is [Y] .", "answer": "Paris"},
+            "subject": " ".join(places[n // 4**digit % 4] for digit in range(4)),
+        }
+        for n in range(PROMPTS)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def local(facts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a run in this process."""
+    path = tmp_path_factory.mktemp("local") / "local.duckdb"
+    ingest(IngestRequest(path, ModelChoice(str(saved("tiny-bert"))), str(facts), preset=FIXED))
+    return path
+
+
+@pytest.fixture
+def request_of(
+    nodes: Nodes, facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., IngestRequest]:
+    monkeypatch.setattr(scheduling, "PART_PROMPTS", 4)
+    monkeypatch.setattr(scheduling.Crew, "wait_for_one", wait_for_both)
+
+    def made(kind: type[ModelChoice] = ModelChoice, **options: Any) -> IngestRequest:
+        model = kind(str(saved("tiny-bert")))
+        cluster = RayCluster(nodes.address, **options)
+        database = tmp_path / "ray.duckdb"
+        return IngestRequest(database, model, str(facts), preset=FIXED, cluster=cluster)
+
+    return made
+
+
+def wait_for_both(crew: scheduling.Crew[Any]) -> None:
+    """Both workers have work from the start, so that neither is killed in vain."""
+    while len(crew._has) < 2:
+        crew._next()
+
+
+def workers() -> list[int]:
+    """The processes of actors that belong to this process's cluster."""
+    parents: dict[int, int] = {}
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+            command = stat.with_name("cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        if command.startswith(b"ray::Worker"):
+            found.append(int(stat.parent.name))
+    return [pid for pid in found if os.getpid() in _ancestors(pid, parents)]
+
+
+def _ancestors(pid: int, parents: dict[int, int]) -> Iterator[int]:
+    while pid := parents.get(pid, 0):
+        yield pid
+
+
+def when_some_are_done(act: Callable[[], None]) -> Callable[[int, int], None]:
+    """A report of progress that acts once, when the first prompts are done and others are not."""
+    acted = False
+
+    def report(done: int, total: int) -> None:
+        nonlocal acted
+        if not acted and 0 < done < total:
+            acted = True
+            act()
+
+    return report
+
+
+def test_it_stores_what_a_local_run_does(
+    request_of: Callable[..., IngestRequest], local: Path
+) -> None:
+    request = request_of()
+    done = ingest(request)
+    assert sum(done.workers.values()) == done.new_prompts == PROMPTS
+    assert len(done.workers) == 2
+    assert_same_rows(request.database, local, TABLES)
+    again = ingest(request)
+    assert (again.new_prompts, again.workers) == (0, {})
+
+
+def test_killed_workers_are_replaced(
+    request_of: Callable[..., IngestRequest], local: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = request_of()
+    killed: list[int] = []
+
+    def kill() -> None:
+        killed.extend(workers())
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+
+    done = ingest(request, when_some_are_done(kill))
+    after = {int(name.rpartition(":")[2]) for name in done.workers} - set(killed)
+    assert after
+    assert sum(done.workers.values()) == PROMPTS
+    out, err = capsys.readouterr()
+    assert (out, err.count("(its worker process has died); its work is done again")) == ("", 2)
+    assert_same_rows(request.database, local, TABLES)
+
+
+def test_a_killed_node_is_done_without(
+    request_of: Callable[..., IngestRequest],
+    local: Path,
+    nodes: Nodes,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    request = request_of()
+    try:
+        done = ingest(request, when_some_are_done(nodes.kill))
+    finally:
+        nodes.restore()
+    out, err = capsys.readouterr()
+    assert (out, err.count("its work is done again")) == ("", 1)
+    assert sum(done.workers.values()) == PROMPTS
+    assert_same_rows(request.database, local, TABLES)
+
+
+def test_a_killed_driver_goes_on(
+    request_of: Callable[..., IngestRequest], local: Path, facts: Path
+) -> None:
+    request = request_of()
+    code = f"""
+from kndb_ingest import pipeline, scheduling
+from kndb_ingest.request import IngestRequest, RayCluster
+from kndb.models import ModelChoice
+from kndb.progress import silent
+pipeline.COMMIT_PROMPTS, scheduling.PART_PROMPTS = 1, 4
+request = IngestRequest(
+    {str(request.database)!r}, ModelChoice({request.model.name!r}), {str(facts)!r},
+    preset={FIXED!r}, cluster=RayCluster({request.cluster and request.cluster.address!r}),
+)
+pipeline.ingest(request, pausing(silent, 8))
+"""
+    with paused(code, request.database.with_name("some-are-stored")) as child:
+        child.kill()
+        assert child.wait(READY) == -signal.SIGKILL
+    with kndb.open(request.database) as db:
+        ((stored,),) = db.sql("SELECT count(*) FROM prediction").rows()
+    assert 8 <= stored < PROMPTS
+    done = ingest(request)
+    assert sum(done.workers.values()) == done.new_prompts == PROMPTS - stored
+    assert_same_rows(request.database, local, TABLES)
+
+
+def test_prompts_that_kill_their_workers_are_named(
+    request_of: Callable[..., IngestRequest],
+) -> None:
+    with pytest.raises(
+        KndbError, match=r"4 prompts from '.*' on killed 3 workers \(The worker \S+ was"
+    ):
+        ingest(request_of(Dying))
+
+
+def test_an_error_of_the_model_is_the_same_as_here(
+    request_of: Callable[..., IngestRequest],
+) -> None:
+    class Elsewhere(ModelChoice):
+        def load(self) -> Any:
+            raise ModelError("It cannot be loaded there.")
+
+    with pytest.raises(ModelError, match="cannot be loaded there"):
+        ingest(request_of(Elsewhere))
+
+
+@pytest.mark.parametrize(
+    ("ours", "value", "said"),
+    [
+        ("version", lambda package: "9.9", r"The worker \S+:\d+ has kndb .* and this is kndb 9.9"),
+        ("weights_hash", lambda files: "0123", r"On the worker \S+:\d+ the model .* other weights"),
+    ],
+)
+def test_other_workers_are_refused(
+    request_of: Callable[..., IngestRequest],
+    monkeypatch: pytest.MonkeyPatch,
+    ours: str,
+    value: Any,
+    said: str,
+) -> None:
+    request = request_of()
+    assert weights_hash(request.model.files) != "0123"
+    monkeypatch.setattr(f"kndb_ingest.ray_engine.{ours}", value)
+    with pytest.raises(ModelError, match=said):
+        ingest(request)
+    assert not request.database.exists()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:x", "auto:0"])
+def test_an_address_where_nothing_is_is_one_sentence(
+    address: str, facts: Path, tmp_path: Path
+) -> None:
+    model = ModelChoice(str(saved("tiny-bert")))
+    request = IngestRequest(tmp_path / "k", model, str(facts), cluster=RayCluster(address))
+    with pytest.raises(UsageError, match=f"^No Ray cluster at {address} can be reached: .*head"):
+        ingest(request)
