@@ -177,6 +177,7 @@ class OnRay:
 
     def __init__(self, actors: Actors, size: int) -> None:
         self._actors = actors
+        self._size = size
         self._crew = Crew[Rows](actors, size)
         self._crew.wait_for_one()
         first = next(iter(actors.loaded.values()))
@@ -187,7 +188,7 @@ class OnRay:
     def rows(self, prompts: Mapping[int, Prompt], settings: Settings) -> Iterator[Rows]:
         """Run prompts, as ``Engine`` says; yield the rows of a part at a time."""
         self._actors.settings = settings
-        return self._crew.results(cut(prompts))
+        return self._crew.results(cut(prompts, self._size))
 
 
 @contextmanager

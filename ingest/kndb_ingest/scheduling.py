@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Generic, Protocol, TypeVar
 
 from kndb.errors import KndbError
@@ -23,7 +24,10 @@ MOST_DEATHS = 3
 """Workers that a part may kill, and that may die one after another before they are ready."""
 
 PART_PROMPTS = 32
-"""Prompts of a part: what is repeated when its worker dies."""
+"""Most prompts of a part: what is repeated when its worker dies."""
+
+LEAST_PARTS = 4
+"""Parts for each worker, if there are prompts enough, so that none is idle for long at the end."""
 
 Part = Mapping[int, Prompt]
 """Prompts by their ids."""
@@ -106,11 +110,11 @@ class Pool(Protocol[ResultT]):
         """
 
 
-def cut(prompts: Mapping[int, Prompt]) -> list[Part]:
+def cut(prompts: Mapping[int, Prompt], workers: int) -> list[Part]:
     """Prompts in parts of alike ones: of a language, and by length."""
     alike = sorted(prompts.items(), key=lambda item: (item[1].lang, len(item[1].text)))
-    starts = range(0, len(alike), PART_PROMPTS)
-    return [dict(alike[start : start + PART_PROMPTS]) for start in starts]
+    size = min(PART_PROMPTS, ceil(len(alike) / (LEAST_PARTS * workers)))
+    return [dict(alike[start : start + size]) for start in range(0, len(alike), max(1, size))]
 
 
 class Crew(Generic[ResultT]):

@@ -97,14 +97,21 @@ def test_nothing_to_do_ends_at_once() -> None:
     assert list(crew.results([])) == []
 
 
+def test_parts_are_small() -> None:
+    assert [len(part) for part in cut({n: prompt("a") for n in range(200)}, 1)] == [32] * 6 + [8]
+
+
 def test_prompts_of_a_part_are_alike() -> None:
     texts = [("a" * (1 + n % 7), "en" if n % 2 else "zh") for n in range(100)]
-    parts = cut({n: prompt(*each) for n, each in enumerate(texts)})
-    assert [len(part) for part in parts] == [32, 32, 32, 4]
+    prompts = {n: prompt(*each) for n, each in enumerate(texts)}
+    parts = cut(prompts, 1)
+    assert [len(part) for part in parts] == [25, 25, 25, 25]
+    assert [len(part) for part in cut(prompts, 100)] == [1] * 100
+    assert cut({}, 2) == []
     assert sorted(key for part in parts for key in part) == list(range(100))
     assert [len(part[key].text) for part in parts[:1] for key in part] == sorted(
         len(text) for text, lang in texts if lang == "en"
-    )[:32]
+    )[:25]
 
 
 @pytest.mark.parametrize(
