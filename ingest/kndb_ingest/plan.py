@@ -20,7 +20,7 @@ from kndb.models import LanguageModel, Unusable
 from kndb.models.asking import Asker
 from kndb.progress import Report, silent
 from kndb.store.catalogue import run_id_of
-from kndb.store.database import connect_as_it_is
+from kndb.store.database import connect_as_it_is, has_tables
 from kndb.store.prompts import settled_prompts
 from kndb_ingest.pipeline import prompts_left
 from kndb_ingest.prompts import prompt_problem
@@ -142,7 +142,7 @@ def plan(request: IngestRequest, progress: Report = silent) -> Plan:
 
 
 def _settled(request: IngestRequest, run_id: int) -> frozenset[int]:
-    if not request.database.exists():
+    if not has_tables(request.database):
         return frozenset()
     with connect_as_it_is(request.database) as connection:
         return settled_prompts(connection, run_id)

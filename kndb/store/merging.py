@@ -17,7 +17,7 @@ import duckdb
 
 from kndb.errors import UsageError
 from kndb.progress import Report, silent
-from kndb.store.database import connect, database_error, transaction
+from kndb.store.database import connect, database_error, has_tables, transaction
 from kndb.store.shards import Shards
 from kndb.store.writer import refine
 
@@ -135,9 +135,9 @@ def merge(sources: Sequence[str | Path], target: str | Path, progress: Report = 
     """
     paths, target = list(dict.fromkeys(map(Path, sources))), Path(target)
     parts = [part for path in paths for part in _parts(path)]
-    if target.exists():
-        if any(path.samefile(target) for path in paths):
-            raise UsageError(f"{target} is to be merged into itself; give -o a new file.")
+    if target.exists() and any(path.samefile(target) for path in paths):
+        raise UsageError(f"{target} is to be merged into itself; give -o a new file.")
+    if has_tables(target):
         parts += _parts(target)
     missing = _missing(parts)
     new: Counter[str] = Counter()
