@@ -17,6 +17,7 @@ from kndb.errors import UsageError
 from kndb.graph.build import graph_of, neuron_node
 from kndb.graph.selection import EVERYTHING, Selected, Selection, selected
 from kndb.store.result import Result
+from kndb.store.runs import with_models
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -96,7 +97,8 @@ def measures(path: str | Path, selection: Selection = EVERYTHING, top: int | Non
             )
             for layer, index, *counts in found.rows(_COUNTS)
         ]
-    return Result(tuple(_COLUMNS), tuple(_COLUMNS.values()), rows[:top])
+        listed = Result(tuple(_COLUMNS), tuple(_COLUMNS.values()), rows[:top])
+        return with_models(found.connection, listed)
 
 
 _COUNTS = """

@@ -7,6 +7,7 @@ matplotlib is an optional dependency and is imported only when drawing. Groups a
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
@@ -68,12 +69,19 @@ def plot_into(
     format: str,
 ) -> None:
     """Like ``plot``, but to an open stream, such as standard output."""
+    figure = drawn(path, picture, selection)
+    with style():
+        figure.savefig(stream, format=format, dpi=160, metadata=_UNDATED.get(format))
+
+
+def drawn(path: str | Path, picture: Picture, selection: Selection = EVERYTHING) -> Figure:
+    """A picture as a matplotlib figure, which a notebook shows; see ``plot``."""
     if picture not in PICTURES:
         raise UsageError(f"There is no picture {picture!r}; choose from {', '.join(PICTURES)}.")
     figure = _figure()
     with selected(path, selection) as found, style():
         _DRAW[picture](figure, found)
-        figure.savefig(stream, format=format, dpi=160, metadata=_UNDATED.get(format))
+    return figure
 
 
 _UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -87,7 +95,16 @@ def _figure() -> Figure:
         raise UsageError(
             "Pictures need matplotlib; install it with `pip install kndb[plot]`."
         ) from error
-    return Figure(figsize=(8, 4.8), layout="constrained")
+
+    class Shown(Figure):
+        def _repr_png_(self) -> bytes:
+            """The figure for a notebook, in the same style as in a file."""
+            stream = BytesIO()
+            with style():
+                self.savefig(stream, format="png", dpi=100)
+            return stream.getvalue()
+
+    return Shown(figsize=(8, 4.8), layout="constrained")
 
 
 def _title(axes: Axes, text: str, found: Selected) -> None:
