@@ -11,7 +11,7 @@ import typer
 import kndb
 from kndb.errors import KndbError
 from kndb.store.result import Result
-from kndb_cli import options
+from kndb_cli import completion, options
 from kndb_cli.edit.tables import emit_ledger, emit_measured
 from kndb_cli.edit.words import in_words
 from kndb_cli.output import Output, choose, opened
@@ -146,7 +146,12 @@ def apply(
         ),
     ],
     model: Annotated[
-        str, typer.Option(metavar="MODEL", help="The model that the edits were made for.")
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="The model that the edits were made for.",
+            autocompletion=completion.loadable,
+        ),
     ],
     save: Annotated[
         Path, typer.Option(metavar="DIR", help="The new folder to write the edited model to.")
