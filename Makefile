@@ -86,6 +86,7 @@ transcripts: .venv/all
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/transcripts.py docs/tutorial.md README.md
 
 # Pinned versions: what a new environment holds with every extra. What is pinned stays as it is;
+# hashes.txt has the hashes of all but torch, whose builds differ from place to place.
 # `make lock upgrade=yes` takes the newest versions, of all but torch. RELEASING.md says more.
 lock:
 	rm -rf build/lock
@@ -97,6 +98,12 @@ lock:
 	build/lock/bin/python -m pip freeze --exclude kndb --exclude pip --exclude setuptools \
 	    | sed 's/+cpu$$//' | grep -v -e '^nvidia-' -e '^cuda-' -e '^triton==' > build/lock/after.txt
 	cp build/lock/after.txt constraints.txt
+	build/lock/bin/python -m pip install --quiet pip-tools
+	build/lock/bin/pip-compile --quiet --generate-hashes --unsafe-package torch \
+	    --unsafe-package setuptools --no-emit-index-url --no-emit-trusted-host \
+	    --no-emit-find-links --no-annotate --no-header --strip-extras \
+	    --output-file build/lock/hashes.txt build/lock/after.txt
+	sed -e '/^#/d' -e '/^$$/d' build/lock/hashes.txt > hashes.txt
 	rm -rf build/lock
 
 # Trains both demo models anew, under 30 minutes each on 2 cores.

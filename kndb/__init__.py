@@ -44,6 +44,7 @@ PUBLIC = {
     "kndb.models": ("ModelChoice", "load_model"),
     "kndb.neurons": ("Neuron",),
     "kndb.query": ("Database", "open"),
+    "kndb.store.merging": ("Merged", "merge"),
     "kndb.store.result": ("Result",),
     "kndb_ingest.pipeline": ("ingest",),
     "kndb_ingest.request": ("IngestRequest",),
@@ -87,6 +88,8 @@ if TYPE_CHECKING:  # type checkers do not follow __getattr__; a test compares th
     from kndb.neurons import Neuron as Neuron
     from kndb.query import Database as Database
     from kndb.query import open as open
+    from kndb.store.merging import Merged as Merged
+    from kndb.store.merging import merge as merge
     from kndb.store.result import Result as Result
     from kndb_ingest.pipeline import ingest as ingest
     from kndb_ingest.request import IngestRequest as IngestRequest

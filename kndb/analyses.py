@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kndb.graph.groups import GroupBy
     from kndb.graph.overlap.request import OverlapBy
+    from kndb.plotting.neuron_map import Colour
     from kndb.plotting.plot import Picture
 
 # Every import below is deferred: queries need neither NumPy nor networkx nor matplotlib.
@@ -137,11 +138,17 @@ class Analyses:
         model: str | None = None,
         run: str | int | None = None,
         search: str | int | None = None,
+        *,
+        colour: Colour = "languages",
+        theme: str = "light",
     ) -> Figure:
         """A picture as a matplotlib figure; its ``savefig`` writes it to a file.
 
         Args:
             picture: ``layers``, ``languages``, ``degenerate`` or ``neuron-map``.
+            colour: what colours show in a ``neuron-map``: ``languages``, ``facts`` or
+                ``relations``.
+            theme: ``light`` or ``dark``.
 
         Raises:
             NotFound: there is nothing to draw.
@@ -150,7 +157,8 @@ class Analyses:
         from kndb.graph.selection import Selection
         from kndb.plotting.plot import drawn
 
-        return drawn(self.path, picture, Selection(fact, relation, langs, model, run, search))
+        selection = Selection(fact, relation, langs, model, run, search)
+        return drawn(self.path, picture, selection, colour=colour, theme=theme)
 
     def edits(self) -> Result:
         """The ledger of edits, the newest last: the view ``edits``."""

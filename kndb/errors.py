@@ -30,6 +30,20 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+_HINTS = ("Did you mean", "Candidate bindings")
+
+
+def with_hint(error: BaseException) -> str:
+    """The first line of DuckDB's message, and its own suggestion where it has one.
+
+    >>> with_hint(ValueError('No table fact_s!\\nDid you mean "facts"?\\n\\nLINE 1: SELECT'))
+    'No table fact_s! Did you mean "facts"?'
+    """
+    lines = str(error).splitlines()[1:]
+    hint = next((line for line in lines if line.startswith(_HINTS)), "")
+    return f"{first_line(error)} {hint}".strip()
+
+
 class KndbError(Exception):
     """The base of all errors that kndb reports. ``exit_code`` is that of the command line."""
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from kndb.models import LanguageModel, ModelChoice
 from kndb.store import ids
 from kndb.store.database import connect
-from kndb.store.runs import StoredRun, run_of_model
+from kndb.store.runs import StoredRun, find_run, run_of_model
 
 
 def model_id(model: LanguageModel[Any]) -> int:
@@ -32,6 +32,19 @@ class OfRun(Protocol):
         """The run, or None for the newest."""
 
 
+def check_run(database: Path, run: str | None) -> None:
+    """Fail before a model is loaded if the database or the requested run is not there.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: several runs match.
+        DatabaseError: the database cannot be opened.
+    """
+    with connect(database) as connection:
+        if run is not None:
+            find_run(connection, run)
+
+
 def model_and_run(request: OfRun) -> tuple[LanguageModel[Any], StoredRun]:
     """Load a model, and find its run: the requested one, or else the newest finished one.
 
@@ -41,6 +54,6 @@ def model_and_run(request: OfRun) -> tuple[LanguageModel[Any], StoredRun]:
         ModelError: the model cannot be loaded.
         DatabaseError: the database cannot be opened.
     """
-    connect(request.database).close()  # fails before a model is loaded
+    check_run(request.database, request.run)
     model = request.model.load()
     return model, run_of_model(request.database, model_id(model), model.info.name, request.run)

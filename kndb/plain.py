@@ -78,6 +78,13 @@ def write_json(objects: Iterable[str], stream: TextIO) -> None:
     stream.write("\n]\n")
 
 
+def write_summarised(summary: str, objects: Iterable[str], stream: TextIO) -> None:
+    """One JSON object: a summary, itself an object, and rows as by :func:`write_json`."""
+    stream.write(f'{{"summary": {summary},\n"rows": ')
+    write_json(objects, stream)
+    stream.write("}\n")
+
+
 def unique(names: Sequence[str]) -> list[str]:
     """Distinct column names for an object: a repeated name gets a number.
 

@@ -120,6 +120,14 @@ def ingest(
             rich_help_panel=_FACTS,
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Only the I-th of N parts of the facts; `kndb merge` brings them together.",
+            rich_help_panel=_FACTS,
+        ),
+    ] = None,
     plan: Annotated[
         bool,
         typer.Option(
@@ -143,6 +151,7 @@ def ingest(
     kndb ingest --model demo-masked --dataset demo --limit 50
     kndb ingest --model bert-base-multilingual-cased --dataset mpararel --langs en,zh --known 1
     kndb ingest --model demo-masked --dataset demo --plan
+    kndb ingest --model demo-masked --dataset demo --shard 1/8 --db shard-1.duckdb
 
     Ctrl-C loses nothing: run the same command again to continue.
     """
@@ -166,6 +175,7 @@ def ingest(
         tolerance=tolerance,
         max_nodes=max_nodes,
         known=known,
+        shard=shard,
     )
     if name is not None:
         check_name(name)

@@ -28,6 +28,7 @@ COMMANDS = (
     "demo",
     "ingest",
     "import",
+    "merge",
     "query",
     "facts",
     "neurons",

@@ -37,7 +37,7 @@ def runs(
     target = choose(format, json, output, quiet, limit)
     with opened(db) as database:
         found = database.runs()
-    emit_newest(found, target)
+    emit_newest(found, target, _runs)
 
 
 RunArgument = Annotated[
@@ -89,6 +89,18 @@ def rename(
 
     run_id = name_run(db, run, name)
     note(f"Run {run_id} is called {name}." if name else f"Run {run_id} has no name.", quiet)
+
+
+_NARROW = ("run_id", "name", "model", "dataset", "preset", "status", "facts", "done", "accuracy")
+_NARROWEST = ("run_id", "model", "dataset", "status", "facts", "accuracy")
+
+
+def _runs(data: Rows) -> RenderableType:
+    # Deferred: only tables need Rich, which takes 0.05 s.
+    from kndb_cli.output.fitting import narrowing
+
+    named = any(row[list(data.columns).index("name")] for row in data.rows())
+    return narrowing(data, [each for each in _NARROW if named or each != "name"], _NARROWEST)
 
 
 def _one_record(data: Rows) -> RenderableType:

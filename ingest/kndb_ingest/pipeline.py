@@ -18,6 +18,7 @@ from kndb.facts import Prompt
 from kndb.progress import Report, silent
 from kndb.store import ids
 from kndb.store.commits import Batches
+from kndb.store.shards import Shard
 from kndb.store.writer import Run, Writer
 from kndb_ingest.datasets import Dataset, dataset_facts
 from kndb_ingest.outcomes import Outcome, Outcomes, find_outcomes, has_scores
@@ -52,20 +53,28 @@ def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
         dataset.prompts,
         request.preset,
         request.run_settings(settings),
+        request.part,
     )
-    left = prompts_left(dataset, run.done)
+    left = prompts_left(dataset, run.done, request.part)
     outcomes = find_outcomes(model, left, settings, request.model.memory, request.known)
     _store(writer, run, outcomes, len(left), progress)
     if run.status != "finished" or (run.tau, run.share) != (request.tau, request.share):
-        writer.finish(run.run_id, request.tau, request.share)
+        covered = run.with_finished(request.part)
+        writer.finish(run.run_id, request.tau, request.share, covered)
     seconds = time.monotonic() - started
     return summarise(request.database, run.run_id, model.adapter, len(left), seconds)
 
 
-def prompts_left(dataset: Dataset, settled: frozenset[int]) -> dict[int, Prompt]:
-    """The data set's prompts by their ids, without those that are settled."""
+def prompts_left(
+    dataset: Dataset, settled: frozenset[int], shard: Shard | None = None
+) -> dict[int, Prompt]:
+    """The data set's prompts, or those of a shard, by their ids, without those that are settled."""
     data = ids.dataset_id(dataset.sha256)
-    by_id = {ids.prompt_id(data, prompt): prompt for prompt in dataset.prompts}
+    by_id = {
+        ids.prompt_id(data, prompt): prompt
+        for prompt in dataset.prompts
+        if shard is None or shard.has(ids.fact_id(data, prompt.fact))
+    }
     return {key: prompt for key, prompt in by_id.items() if key not in settled}
 
 

@@ -13,6 +13,7 @@ from kndb.models.choice import ModelChoice
 from kndb.store.database import check_creatable
 from kndb.store.lookup import Names, several
 from kndb.store.refine import DEFAULT_SHARE, DEFAULT_TAU, check_thresholds
+from kndb.store.shards import Shard
 from kndb_ingest.datasets import Dataset, read_dataset
 from kndb_ingest.demo import facts_path
 
@@ -37,6 +38,8 @@ class IngestRequest:
         max_nodes: most nodes of a path, refinement included; the preset's when None.
         known: attribute only prompts whose answer is among this many of the model's likeliest;
             all when None.
+        shard: the part of the facts to work on, such as ``1/4``; all when None. Shards can be
+            ingested apart, and merged (:func:`kndb.store.merging.merge`).
     """
 
     database: Path
@@ -53,6 +56,16 @@ class IngestRequest:
     tolerance: float | None = None
     max_nodes: int | None = None
     known: int | None = None
+    shard: str | None = None
+
+    @cached_property
+    def part(self) -> Shard | None:
+        """The shard.
+
+        Raises:
+            UsageError: it is none.
+        """
+        return None if self.shard is None else Shard.parse(self.shard)
 
     def __post_init__(self) -> None:
         """Take text for what is usually written as text.
@@ -98,6 +111,7 @@ class IngestRequest:
             raise UsageError(f"--known counts ranks from 1; {self.known} was given.")
         for family in ("masked_lm", "causal_lm"):
             self.settings(family)
+        _ = self.part
         self.model.check()
         check_creatable(self.database)
         _ = self.data
@@ -115,7 +129,8 @@ class IngestRequest:
     def run_settings(self, settings: Settings) -> dict[str, Any]:
         """The settings that distinguish this run from others of the same model and data.
 
-        Device and memory are not among them, nor are thresholds, which apply to stored scores.
+        Device, memory and shard are not among them, nor are thresholds, which apply to stored
+        scores.
         """
         known = {} if self.known is None else {"known": self.known}
         return {

@@ -35,6 +35,7 @@ class IngestSummary:
         knowledge_neurons: rows of refined neurons.
         new_prompts: prompts handled by this call; 0 if all were stored before.
         seconds: seconds taken by this call.
+        shards: what of the run is there, such as ``1,3/4``; None if all is.
     """
 
     run_id: int
@@ -54,11 +55,12 @@ class IngestSummary:
     knowledge_neurons: int
     new_prompts: int
     seconds: float
+    shards: str | None = None
 
 
 _WHOLE = """
     SELECT model.name, dataset.name,
-           (SELECT count(*) FROM knowledge_neuron WHERE run_id = run.run_id)
+           (SELECT count(*) FROM knowledge_neuron WHERE run_id = run.run_id), run.shards
     FROM run JOIN model USING (model_id) JOIN dataset USING (dataset_id)
     WHERE run_id = ?
 """
@@ -110,7 +112,7 @@ def summarise(
         def rows(sql: str) -> list[tuple]:  # type: ignore[type-arg]
             return connection.execute(sql, [run_id]).fetchall()
 
-        ((model, dataset, neurons),) = rows(_WHOLE)
+        ((model, dataset, neurons, shards),) = rows(_WHOLE)
         ((facts, accuracy, residual, error, inexact),) = rows(_PREDICTIONS)
         return IngestSummary(
             run_id,
@@ -130,4 +132,5 @@ def summarise(
             neurons,
             new_prompts,
             seconds,
+            shards,
         )

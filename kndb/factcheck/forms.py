@@ -91,8 +91,8 @@ def other_words(forms: Sequence[Form]) -> list[Form]:
 class Nearest:
     """Finds the template that shares most words with a text.
 
-    A word counts for more the fewer relations of its language use it, so that "of" and "is" decide
-    nothing.
+    A word counts for more the fewer relations of its language use it: "capital" decides, "of" and
+    "is" hardly do.
     """
 
     def __init__(self, forms: Sequence[Form]) -> None:

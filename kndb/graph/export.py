@@ -1,15 +1,15 @@
-"""Writes graphs to files for other programs: GraphML, GEXF, JSON and Parquet.
+"""Writes graphs to files for other programs: GraphML, GEXF, JSON, Parquet and DOT.
 
 GraphML and GEXF can be opened in Gephi or read with ``networkx.read_graphml`` and ``read_gexf``.
 JSON is networkx's node-link format (``networkx.node_link_graph(data, edges="edges")``). Parquet
-has one row per edge, with the attributes of both ends, and one per node without edges. The module
-builds no graphs.
+has one row per edge, with the attributes of both ends, and one per node without edges. DOT is for
+Graphviz. The module builds no graphs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import networkx as nx
 
 
-ENDINGS = {f".{name}": name for name in ("graphml", "gexf", "json", "parquet")}
+ENDINGS = {f".{name}": name for name in ("graphml", "gexf", "json", "parquet", "dot")} | {
+    ".gv": "dot"
+}
 """Format by file suffix."""
 
 
@@ -29,7 +31,7 @@ def write_graph(graph: nx.Graph, file: str | Path, format: str | None = None) ->
     Args:
         graph: a graph from ``kndb.graph.build``.
         file: the file to write; see ``kndb.files.whole_file``.
-        format: ``graphml``, ``gexf``, ``json`` or ``parquet``. Default: by the file's suffix.
+        format: ``graphml``, ``gexf``, ``json``, ``parquet`` or ``dot``. Default: by the suffix.
 
     Raises:
         UsageError: there is no such format.
@@ -87,6 +89,29 @@ def _write_parquet(graph: nx.Graph, stream: BinaryIO) -> None:
     pq.write_table(table, stream, compression="zstd")
 
 
+def _write_dot(graph: nx.Graph, stream: BinaryIO) -> None:
+    lines = ["graph kndb {"]
+    for node, about in graph.nodes(data=True):
+        lines.append(f"  {_quoted(node)} [{_attributes(about)}];")
+    for a, b, about in graph.edges(data=True):
+        lines.append(f"  {_quoted(a)} -- {_quoted(b)} [{_attributes(about)}];")
+    stream.write("\n".join([*lines, "}", ""]).encode())
+
+
+def _attributes(about: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_quoted(name)}={_quoted(value)}" for name, value in about.items())
+
+
+def _quoted(value: Any) -> str:
+    """A text as DOT writes it: Graphviz takes a backslash as the start of an escape.
+
+    >>> _quoted('say "Porto-Novo"')
+    '"say \\\\"Porto-Novo\\\\""'
+    """
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    return f'"{text}"'
+
+
 def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """One column for every attribute that occurs; None where a row lacks it."""
     names = dict.fromkeys(name for row in rows for name in row)
@@ -98,4 +123,5 @@ _WRITERS: dict[str, Callable[[Any, BinaryIO], None]] = {
     "gexf": _write_gexf,
     "json": _write_json,
     "parquet": _write_parquet,
+    "dot": _write_dot,
 }

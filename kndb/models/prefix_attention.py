@@ -1,8 +1,9 @@
-"""Attention of single-token rows to the keys and values of their prompts, which are never copied.
+"""Attention of single-token rows to the keys and values of their prompts, mostly without copies.
 
 The rows of several prompts are multiplied by the keys of all of them at once, and those of other
 prompts are masked: for the few prompts of a part, this is cheaper than copying the keys and values
-for every row, with the copy's gradient.
+for every row, with the copy's gradient. Only layers that do not use Transformers' attention
+interface get such copies, from what they take for their cache.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ NAME = "kndb_prefix"
 
 class Prefix:
     """Keys and values of the prompts that rows belong to, without those of the answer position.
-
-    Layers with attention of their own take it for a cache of Transformers.
 
     Attributes:
         prompts: ``(rows,)``, each row's prompt.
@@ -50,6 +49,8 @@ class Prefix:
     ) -> tuple[Tensor, Tensor]:
         """Keys and values of a layer for each row, ``(rows, heads, length, head width)``.
 
+        A cache of Transformers would return them, too.
+
         Args:
             key_states: ``(rows, heads, 1, head width)``, the rows' own.
             value_states: likewise.
@@ -63,7 +64,7 @@ class Prefix:
         return torch.cat([keys, key_states], dim=2), torch.cat([values, value_states], dim=2)
 
     def get_seq_length(self) -> int:
-        """The length of the prefix."""
+        """The length of the prefix, as a cache of Transformers gives it."""
         return self.keys[0].shape[2] - 1
 
     def mask(self, columns: int, like: Tensor) -> Tensor | None:

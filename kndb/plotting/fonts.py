@@ -6,6 +6,7 @@ only and draws nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 
 TITLE_FAMILY = "DejaVu Sans"
@@ -72,8 +73,20 @@ def families() -> list[str]:
     """Font families to draw with: the default, then installed ones with more characters."""
     from matplotlib.font_manager import fontManager
 
+    if not set(_WIDE_FONTS) & set(fontManager.get_font_names()):
+        _add_new_fonts()
     there = set(fontManager.get_font_names())
     return [TITLE_FAMILY, *(name for name in _WIDE_FONTS if name in there)]
+
+
+def _add_new_fonts() -> None:
+    """Read fonts that were installed after matplotlib made its list, which it keeps in a cache."""
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    known = {entry.fname for entry in fontManager.ttflist}
+    for file in sorted(set(findSystemFonts()) - known):
+        with suppress(OSError, RuntimeError):  # no font, or one that matplotlib cannot read
+            fontManager.addfont(file)
 
 
 @cache

@@ -14,7 +14,7 @@ from kndb.errors import NotFound
 from kndb.graph.groups import no_pairs
 from kndb.graph.selection import Selected
 from kndb.plotting.fonts import drawable, language_label
-from kndb.plotting.style import PALETTE, heading, ordered_colours
+from kndb.plotting.style import PALETTE, heading, legend, ordered_colours, theme
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -46,7 +46,16 @@ def draw_group(figure: Figure, found: Selected) -> None:
     layers = sorted({layer for layer, _ in graph})
     colours = dict(zip(layers, ordered_colours(len(layers), len(PALETTE) - 1), strict=True))
     for (layer, index), (x, y) in place.items():
-        axes.plot(x, y, "o", ms=2 * _RADIUS, color=colours[layer], mec="white", mew=1.5, zorder=2)
+        axes.plot(
+            x,
+            y,
+            "o",
+            ms=2 * _RADIUS,
+            color=colours[layer],
+            mec=theme().background,
+            mew=1.5,
+            zorder=2,
+        )
         _label(axes, f"{layer}:{index}", place, (layer, index), graph)
     _legend(axes, colours, graph, _drop_name(found))
 
@@ -130,25 +139,44 @@ def _width(drop: float, drops: list[float]) -> float:
 
 
 def _label(axes: Axes, text: str, place: dict[Any, Any], node: Any, graph: nx.Graph) -> None:
-    """Write a neuron's name beside it, in the widest gap between its edges."""
-    x, y = place[node]
-    edges = [place[other] - place[node] for other in graph[node]]
-    angles = np.sort([np.arctan2(v, u) for u, v in edges])
+    """Write a neuron's name beside it, in a wide gap between its edges and on no other neuron."""
+    half = np.array([2.9 * len(text), 4.5])  # of 9 point digits
+    edges = np.array([place[other] - place[node] for other in graph[node]])
+    angles = np.sort(np.arctan2(edges[:, 1], edges[:, 0]))
     gaps = np.diff(angles, append=angles[0] + 2 * np.pi)
-    towards = angles[gaps.argmax()] + gaps.max() / 2
-    half_width, half_height = 2.9 * len(text), 4.5  # for 9 point digits
-    dx, dy = np.cos(towards), np.sin(towards)
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # the axes are in one
+    scale = _points_per_unit(figure.get_size_inches(), place)
+    others = np.array([scale * (place[one] - place[node]) for one in place if one != node])
+    tries = []
+    for angle, gap in zip(angles, gaps, strict=True):
+        for part in (0.5, 0.3, 0.7):
+            towards = np.array([np.cos(angle + part * gap), np.sin(angle + part * gap)])
+            at = towards * (_RADIUS + 3 + half)
+            beside = np.linalg.norm(np.maximum(abs(others - at) - half, 0), axis=1)
+            tries.append((int((beside < _RADIUS + 2).sum()), -gap * min(part, 1 - part), at))
+    _, _, at = min(tries, key=lambda one: one[:2])
     axes.annotate(
         text,
-        (x, y),
-        xytext=(dx * (_RADIUS + 3 + half_width), dy * (_RADIUS + 3 + half_height)),
+        place[node],
+        xytext=tuple(at),
         textcoords="offset points",
         ha="center",
         va="center",
         fontsize=9,
-        bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75},
+        bbox={"boxstyle": "round,pad=0.1", "fc": theme().background, "ec": "none", "alpha": 0.75},
         zorder=3,
     )
+
+
+_USED = 0.7
+"""About the share of the figure's width and height that the neurons span, beside the legend."""
+
+
+def _points_per_unit(inches: Any, place: dict[Any, Any]) -> float:
+    """About how many points are between two neurons that are one apart in the layout."""
+    spans = np.ptp(np.array(list(place.values())), axis=0)
+    return float(np.min(72 * _USED * inches / np.maximum(spans, 1e-9)))
 
 
 def _drop_name(found: Selected) -> str:
@@ -169,6 +197,4 @@ def _legend(axes: Axes, colours: dict[int, Any], graph: nx.Graph, drop_name: str
         width = _width(drop, drops)
         name = drop_name.format(drop)
         handles.append(Line2D([], [], color=_EDGE, alpha=0.7, lw=width, label=name))
-    axes.legend(
-        handles=handles, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), labelspacing=1
-    )
+    legend(axes, handles, labelspacing=1)

@@ -146,7 +146,7 @@ _RUN = """
            (SELECT count(*) FROM degenerate_search WHERE run_id = $run) AS searches,
            (SELECT count(*) FROM factcheck_calibration WHERE run_id = $run) AS calibrations,
            (SELECT count(*) FROM edit WHERE run_id = $run) AS edits,
-           settings
+           shards, settings
     FROM runs
     JOIN run USING (run_id)
     JOIN model USING (model_id)

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import DatabaseCorrupt, KndbError, UsageError, first_line
+from kndb.errors import DatabaseCorrupt, KndbError, UsageError, first_line, with_hint
 from kndb.store.database import INTERRUPTED
 from kndb.store.result import UNREPRESENTABLE, Result
 from kndb.store.sandbox.judge import judge
@@ -37,7 +37,7 @@ def run_sql(
         except _UNREADABLE:
             raise
         except duckdb.Error as error:
-            raise UsageError(f"The SQL was refused: {first_line(error)}") from error
+            raise UsageError(f"The SQL was refused: {with_hint(error)}") from error
 
 
 @contextmanager

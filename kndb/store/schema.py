@@ -117,6 +117,9 @@ run = Table(
         "does.",
     ),
     _optional("name", Text, "Name that a user gave it; empty if it has none."),
+    _optional(
+        "shards", Text, "Shards of the data that it covers, for example 1,3/4; empty if all."
+    ),
     comment="One model over one data set with one set of settings.",
 )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from kndb.store.database import transaction
 from kndb.store.processes import this_process
 from kndb.store.prompts import settled_prompts
 from kndb.store.refine import REFINED, check_thresholds
+from kndb.store.shards import ALL, Shard, Shards
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,6 +50,25 @@ class Run:
     """Threshold its knowledge neurons were refined with; None before refinement."""
     share: float | None
     """Share of prompts they were refined with."""
+    shards: Shards | None
+    """What of it is finished; None if nothing is."""
+
+    def covers(self, shard: Shard | None) -> bool:
+        """Whether it is finished, so far as the shard goes; all of it if None."""
+        if self.status != "finished" or self.shards is None:
+            return False
+        return self.shards == ALL or (shard is not None and shard.number in self.shards.numbers)
+
+    def with_finished(self, shard: Shard | None) -> Shards:
+        """What of it is finished once the shard is; all if None.
+
+        Raises:
+            UsageError: it has been divided into another number of shards.
+        """
+        if shard is None:
+            return ALL
+        own = Shards.only(shard)
+        return own if self.shards is None else self.shards.joined(own)
 
 
 class Writer:
@@ -70,22 +90,28 @@ class Writer:
         prompts: Sequence[Prompt],
         preset: str,
         settings: Mapping[str, Any],
+        shard: Shard | None = None,
     ) -> Run:
         """Find or create the run with these settings, and store what the catalogue lacks.
 
         ``settings`` must be JSON, and must distinguish this run from others; they include the
-        selection of prompts. An unfinished run is set to running again, by this process.
+        selection of prompts, but not the shard of it that is worked on. A run that does not cover
+        that, or all if it is None, is set to running again, by this process.
 
         Raises:
             DatabaseError: the database cannot be opened for writing.
+            UsageError: the run has been divided into another number of shards.
         """
         run_id = run_id_of(model, dataset, settings)
         with transaction(self.path, create=True, wait=self._wait) as connection:
             insert_run(connection, model, dataset, preset, settings)
             insert_facts(connection, ids.dataset_id(dataset.sha256), relations, facts, prompts)
+            run = _found(connection, run_id)
+            run.with_finished(shard)
+            if run.covers(shard):
+                return run
             _resume(connection, run_id)
-            status, tau, share = _state(connection, run_id)
-            return Run(run_id, status, settled_prompts(connection, run_id), tau, share)
+            return replace(run, status="running")
 
     def append(self, run_id: int, predictions: pa.Table, attributions: pa.Table) -> None:
         """Store a batch of prompts with their raw scores, in one transaction.
@@ -110,16 +136,21 @@ class Writer:
             connection.execute(_APPEND_ATTRIBUTIONS, [run_id])
             connection.execute(_APPEND_PREDICTIONS, [run_id])
 
-    def finish(self, run_id: int, tau: float, share: float) -> None:
+    def finish(self, run_id: int, tau: float, share: float, shards: Shards = ALL) -> None:
         """Refine the run's raw scores into knowledge neurons, and mark it finished.
+
+        Args:
+            run_id: the run.
+            tau: threshold, a share of a prompt's highest score.
+            share: share of a fact's prompts.
+            shards: what it covers now.
 
         Raises:
             UsageError: a threshold is out of range (``refine.check_thresholds``).
         """
         check_thresholds(tau, share)
-        thresholds = {"runs": [run_id], "facts": None, "tau": tau, "share": share}
-        with self._finishing(run_id, tau, share) as connection:
-            connection.execute(_REFINE, thresholds)
+        with self._finishing(run_id, tau, share, shards) as connection:
+            refine(connection, run_id, tau, share)
 
     def finish_with(self, run_id: int, neurons: pa.Table) -> None:
         """Store knowledge neurons that were not refined from scores, and mark the run finished.
@@ -134,14 +165,18 @@ class Writer:
 
     @contextmanager
     def _finishing(
-        self, run_id: int, tau: float | None, share: float | None
+        self,
+        run_id: int,
+        tau: float | None,
+        share: float | None,
+        shards: Shards = ALL,
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A transaction for the run's knowledge neurons, which also marks the run finished."""
         with transaction(self.path, wait=self._wait) as connection:
             require(connection, self.path, "run", run_id)
-            connection.execute("DELETE FROM knowledge_neuron WHERE run_id = ?", [run_id])
+            connection.execute(_FORGET, [run_id])
             yield connection
-            connection.execute(_FINISH, [utc_now(), tau, share, run_id])
+            connection.execute(_FINISH, [utc_now(), tau, share, shards.stored, run_id])
 
     def mark(self, run_id: int, status: str) -> None:
         """Set a run's status, for example to ``interrupted``."""
@@ -151,6 +186,21 @@ class Writer:
             )
 
 
+def refine(connection: duckdb.DuckDBPyConnection, run_id: int, tau: float, share: float) -> None:
+    """Make a run's knowledge neurons anew, from its scores.
+
+    Args:
+        connection: in a transaction.
+        run_id: the run.
+        tau: threshold, a share of a prompt's highest score.
+        share: share of a fact's prompts.
+    """
+    connection.execute(_FORGET, [run_id])
+    thresholds = {"runs": [run_id], "facts": None, "tau": tau, "share": share}
+    connection.execute(_REFINE, thresholds)
+
+
+_FORGET = "DELETE FROM knowledge_neuron WHERE run_id = ?"
 _FRESH = """
     CREATE TEMP TABLE fresh AS
     SELECT * FROM new_predictions
@@ -177,21 +227,21 @@ _GIVEN = """
     ORDER BY fact_id, lang, layer, neuron
 """
 _FINISH = """
-    UPDATE run SET status = 'finished', finished_at = ?, tau = ?, share = ?, process = NULL
+    UPDATE run
+    SET status = 'finished', finished_at = ?, tau = ?, share = ?, shards = ?, process = NULL
     WHERE run_id = ?
 """
 
 
 def _resume(connection: duckdb.DuckDBPyConnection, run_id: int) -> None:
     connection.execute(
-        "UPDATE run SET status = 'running', process = ? WHERE run_id = ? AND status <> 'finished'",
-        [this_process(), run_id],
+        "UPDATE run SET status = 'running', process = ? WHERE run_id = ?", [this_process(), run_id]
     )
 
 
-def _state(
-    connection: duckdb.DuckDBPyConnection, run_id: int
-) -> tuple[str, float | None, float | None]:
-    row = connection.execute("SELECT status, tau, share FROM run WHERE run_id = ?", [run_id])
-    (state,) = row.fetchall()
-    return state
+def _found(connection: duckdb.DuckDBPyConnection, run_id: int) -> Run:
+    sql = "SELECT status, tau, share, shards FROM run WHERE run_id = ?"
+    ((status, tau, share, shards),) = connection.execute(sql, [run_id]).fetchall()
+    done = settled_prompts(connection, run_id)
+    covered = Shards.parse(shards) if shards or status == "finished" else None
+    return Run(run_id, status, done, tau, share, covered)

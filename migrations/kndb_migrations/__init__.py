@@ -6,15 +6,15 @@ importing Alembic (0.3 s). ``upgrade`` is in ``kndb_migrations.upgrade``.
 To add a migration:
 
 1. change ``kndb/store/schema.py``;
-2. write ``versions/v0010_what_it_does.py`` with ``revision = "0010"``, ``down_revision = "0009"``
+2. write ``versions/v0011_what_it_does.py`` with ``revision = "0011"``, ``down_revision = "0010"``
    and an ``upgrade()`` that uses Alembic operations or ``op.execute``;
-3. append ``"0010"`` to ``REVISIONS``.
+3. append ``"0011"`` to ``REVISIONS``.
 
 ``tests/store/test_migrations.py`` fails until the three agree. Comments are taken from
 ``kndb/store/schema.py`` at every upgrade; a changed one needs no migration.
 """
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """All revisions known to this version of kndb, oldest first."""
 
 HEAD = REVISIONS[-1]

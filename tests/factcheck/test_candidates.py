@@ -21,6 +21,7 @@ from kndb.factcheck.claims import Claim, Index
 from kndb.factcheck.rules import best_method, rule_for
 from kndb.models import LanguageModel
 from kndb.models.asking import Asker
+from kndb.models.tokens import Unusable
 from kndb.store.prompts import RelationLang
 
 CAPITAL = RelationLang("P36", "en")
@@ -139,3 +140,23 @@ def test_without_a_threshold_only_probability_has_a_rule(model: LanguageModel[An
         rule = rule_for(empty, CAPITAL, method)
         assert not isinstance(rule, str)
         assert (rule.method, rule.limit, rule.neurons) == ("probability", None, {})
+
+
+def test_a_claim_that_cannot_be_asked_is_asked_in_the_facts_other_words() -> None:
+    """A causal model can only be asked where the object is last."""
+
+    class Causal:
+        def targets(self, text: str, answer: str) -> list[str]:
+            if not text.endswith("[MASK] ."):
+                raise Unusable("the object is not last")
+            return [answer]
+
+    checker = FactChecker.__new__(FactChecker)
+    checker.model = Causal()  # type: ignore[assignment]
+    last, first = "The capital of Benin is [MASK] .", "[MASK] is the capital of Benin ."
+    own = Claim("", "P36:Q962", *CAPITAL, (first,), "Kigali", (last,))
+    asked = checker._askable(own)
+    assert isinstance(asked, Claim)
+    assert asked.prompts == (last,)
+    assert checker._askable(replace(own, others=())) == replace(own, others=())
+    assert checker._askable(replace(own, prompts=(last,))) == replace(own, prompts=(last,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from kndb.errors import UsageError
 from kndb.graph.build import build_graph
-from kndb.graph.export import write_graph
+from kndb.graph.export import write_graph, write_graph_into
 from planted_search import FACTS, add_search, edges
 from planted_store import plant
 
@@ -49,3 +50,18 @@ def test_parquet_has_a_row_for_each_edge_and_lone_node(tmp_path: Path, path: Pat
     assert lone == list(nx.isolates(graph))
     with pytest.raises(UsageError, match="does not say a format"):
         write_graph(graph, tmp_path / "g.xyz")
+
+
+def test_dot_quotes_what_it_must() -> None:
+    graph = nx.Graph()
+    graph.add_node('a "b"', label="back\\slash")
+    graph.add_edge('a "b"', "ж", weight=0.5)
+    stream = io.BytesIO()
+    write_graph_into(stream, graph, "dot")
+    assert stream.getvalue().decode().splitlines() == [
+        "graph kndb {",
+        r'  "a \"b\"" ["label"="back\\slash"];',
+        '  "ж" [];',
+        r'  "a \"b\"" -- "ж" ["weight"="0.5"];',
+        "}",
+    ]

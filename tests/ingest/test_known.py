@@ -132,6 +132,17 @@ def test_a_plan_of_what_the_model_knows(facts: Path, tmp_path: Path) -> None:
     assert 0 < planned.sampled <= known < len(found)
 
 
+def test_a_plan_where_nothing_is_known_attributes_nothing(facts: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in facts.read_text(encoding="utf-8").splitlines()]
+    answers = sorted({row["answer"] for row in rows})
+    wrong = ({**row, "answer": next(x for x in answers if x != row["answer"])} for row in rows[:4])
+    strange = tmp_path / "strange.jsonl"
+    strange.write_text("\n".join(map(json.dumps, wrong)), encoding="utf-8")
+    planned = plan(requested(tmp_path / "k.duckdb", strange, 1))
+    assert planned.asked > 0
+    assert (planned.known, planned.sampled, planned.rows) == (0, 0, 0)
+
+
 def test_the_command(facts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     database = tmp_path / "k.duckdb"
     given = ("--model", "demo-causal", "--dataset", str(facts), "--db", str(database))

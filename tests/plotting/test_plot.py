@@ -5,17 +5,29 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import networkx as nx
+import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
 
-from kndb.errors import NotFound
+from kndb.errors import NotFound, UsageError
 from kndb.graph.groups import groups
-from kndb.graph.selection import Selection
+from kndb.graph.selection import EVERYTHING, Selection, selected
+from kndb.plotting import fonts
 from kndb.plotting.fonts import can_draw, drawable, language_label
 from kndb.plotting.group import _layout
+from kndb.plotting.languages import draw_languages
+from kndb.plotting.neuron_map import COLOURS, Colour, draw_map
 from kndb.plotting.plot import PICTURES, plot
+from kndb.plotting.style import THEMES, style
 from kndb.store.database import connect
 from planted_search import FACTS, add_search
 from planted_store import plant
@@ -39,6 +51,88 @@ def test_pictures_are_drawn_and_do_not_change(
     first, second = ((tmp_path / f"{name}.{format}").read_bytes() for name in ("a", "b"))
     assert first.startswith(begins)
     assert first == second
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("n_layers", [3, 30])
+def test_no_label_of_the_map_is_on_a_dot(colour: Colour, n_layers: int) -> None:
+    rng = np.random.default_rng(0)
+    places = {tuple(map(int, place)) for place in rng.integers((n_layers, 900), size=(600, 2))}
+    rows: list[tuple[int, ...]] = [
+        (a, b, 1 + (a * b) % 40, 1 + b % 4, 1 + a % 3) for a, b in sorted(places)
+    ]
+    found = Planted(n_layers, 900, rows)
+    with style():
+        figure = Figure(layout="constrained")
+        draw_map(figure, found, colour)  # type: ignore[arg-type]
+        FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    (axes,) = figure.axes
+    own = Text.get_window_extent  # an annotation's has its line, too
+    labels = [own(label) for label in axes.texts if ":" in label.get_text()]
+    assert len(labels) == 5
+    for dots in axes.collections:
+        assert isinstance(dots, PathCollection)
+        for at, size in zip(np.asarray(dots.get_offsets()), dots.get_sizes(), strict=True):
+            radius = size**0.5 / 2 * figure.dpi / 72
+            x, y = axes.transData.transform(at)
+            for box in labels:
+                near = max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1)
+                assert math.hypot(*near) > radius - 0.5
+    assert not any(a.overlaps(b) for a, b in combinations(labels, 2))
+
+
+@dataclass
+class Planted:
+    """What a map needs of a selection."""
+
+    n_layers: int
+    n_neurons: int
+    neurons: list[tuple[int, ...]]
+    model: str = "planted"
+    langs: tuple[str, ...] = ()
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        if "FROM (SELECT DISTINCT fact_id" in sql:
+            return [("P36:Q1", "capital", "A → B", "A → B")]
+        return list(self.neurons)
+
+
+def test_the_matrix_has_chance_above_the_diagonal(path: Path) -> None:
+    with selected(path, EVERYTHING) as found, style():
+        figure = Figure(layout="constrained")
+        draw_languages(figure, found)
+        sizes = found.rows("SELECT fact_id, lang, count(*) FROM chosen GROUP BY ALL")
+        n_neurons = found.n_layers * found.n_neurons
+    values = figure.axes[0].images[0].get_array()
+    langs = sorted({lang for _, lang, _ in sizes})
+    n = {(fact, lang): size for fact, lang, size in sizes}
+    both = [fact for fact, lang in n if lang == langs[0] and (fact, langs[1]) in n]
+    expected = sum(n[fact, langs[0]] * n[fact, langs[1]] for fact in both) / n_neurons
+    every = sum(n[fact, langs[0]] + n[fact, langs[1]] for fact in both)
+    assert values is not None
+    assert values[0, 1] == pytest.approx(expected / (every - expected))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert {len(text.partition(".")[2]) for text in texts if text[0].isdigit()} == {3}
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_dark_theme(tmp_path: Path, path: Path, picture: str) -> None:
+    plot(path, picture, tmp_path / "a.svg", theme="dark")  # type: ignore[arg-type]
+    svg = (tmp_path / "a.svg").read_text()
+    assert THEMES["dark"].background in svg
+    with pytest.raises(UsageError, match="choose from light, dark"):
+        plot(path, picture, tmp_path / "b.svg", theme="pink")  # type: ignore[arg-type]
+
+
+def test_fonts_installed_after_matplotlibs_list_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    mono = next(entry for entry in fontManager.ttflist if entry.name == "DejaVu Sans Mono")
+    others = [entry for entry in fontManager.ttflist if entry.name != "DejaVu Sans Mono"]
+    monkeypatch.setattr(fontManager, "ttflist", others)
+    monkeypatch.setattr(fonts, "_WIDE_FONTS", ("DejaVu Sans Mono",))
+    monkeypatch.setattr(
+        "matplotlib.font_manager.findSystemFonts", lambda: [mono.fname, "/none.ttf"]
+    )
+    assert fonts.families.__wrapped__() == ["DejaVu Sans", "DejaVu Sans Mono"]
 
 
 def test_labels_without_a_font_are_replaced() -> None:

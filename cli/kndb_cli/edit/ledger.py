@@ -15,6 +15,7 @@ from kndb_cli import completion, options
 from kndb_cli.edit.tables import emit_ledger, emit_measured
 from kndb_cli.edit.words import in_words
 from kndb_cli.output import Output, choose, opened
+from kndb_cli.output.rows import Rows
 from kndb_cli.output.terminal import note
 
 EditId = Annotated[
@@ -23,10 +24,15 @@ EditId = Annotated[
 _SHARES = ("reliability", "generality", "transfer", "locality", "harmonic")
 
 _LEDGER = """
-    SELECT fact_key, relation, mode, selection, lang, langs, target, strength, n_neurons,
+    SELECT fact_key, subject, relation, mode, selection, lang, langs, target, strength, n_neurons,
            reliability, generality, transfer, locality, harmonic, control_harmonic,
-           status, reason, model, edit_id
-    FROM edits WHERE $ids IS NULL OR list_contains($ids, edit_id)
+           CASE WHEN status = 'active' AND mode IN ('suppress', 'enhance') THEN 'measured'
+                ELSE status END AS status,
+           reason, model, edit_id
+    FROM edits
+    LEFT JOIN (SELECT fact_key, lang, any_value(subject) AS subject FROM facts GROUP BY ALL)
+        USING (fact_key, lang)
+    WHERE $ids IS NULL OR list_contains($ids, edit_id)
     ORDER BY created_at, edit_id
 """
 
@@ -77,21 +83,42 @@ def show_edit(db: Path, asked: str, where: Output) -> None:
     found = ledger.find(asked)
     rows = ledger.show(found.edit_id)
     (edit,) = ledger_rows(db, [found.edit_id]).to_dicts()
-    emit_measured(rows, where)
-    if rows.rows():
-        note("\n".join(summary_lines(rows.to_dicts(), edit)), where.quiet)
-    if edit["status"] != "active":
+    emit_edit(rows, edit, where)
+    if edit["status"] not in ("active", "measured"):
         note(f"  {edit['status']}{': ' + edit['reason'] if edit['reason'] else ''}", where.quiet)
 
 
-def summary_lines(rows: Sequence[Mapping[str, Any]], edit: Mapping[str, Any]) -> list[str]:
+def emit_edit(rows: Rows, edit: Mapping[str, Any], where: Output) -> None:
+    """Write what an edit did to each prompt, and a summary in words, which JSON holds too."""
+    every = [dict(zip(rows.columns, row, strict=True)) for row in rows.rows()]
+    told = _summary(every, edit) if every else []
+    emit_measured(rows, {**edit, "in_words": [line.strip() for line in told]}, where)
+    if told:
+        note("\n".join(told), where.quiet)
+
+
+def subject_of(db: Path, fact_key: str, lang: str) -> str | None:
+    """The name of a fact's subject in a language."""
+    with kndb.open(db) as database:
+        rows = database.sql(
+            "SELECT any_value(subject) FROM facts WHERE fact_key = $key AND lang = $lang",
+            {"key": fact_key, "lang": lang},
+        ).rows()
+    return str(rows[0][0]) if rows[0][0] else None
+
+
+def _summary(rows: Sequence[Mapping[str, Any]], edit: Mapping[str, Any]) -> list[str]:
     """An edit in sentences: the change, its effects, and the comparison with random neurons."""
     shares = ", ".join(f"{name} {_percent(edit[name])}" for name in _SHARES)
     return [
-        f"{edit['mode']} of {edit['fact_key']}: {edit['n_neurons']} neurons ({edit['selection']}).",
+        f"{edit['mode']} of {_named(edit)}: {edit['n_neurons']} neurons ({edit['selection']}).",
         *(f"  {line}" for line in in_words(rows, edit["mode"], edit["target"])),
         f"  {shares}; with random neurons {_percent(edit['control_harmonic'])}.",
     ]
+
+
+def _named(edit: Mapping[str, Any]) -> str:
+    return f"{edit['fact_key']} ({edit['subject']})" if edit["subject"] else str(edit["fact_key"])
 
 
 def _percent(share: float | None) -> str:

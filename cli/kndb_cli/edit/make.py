@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from kndb.errors import KndbError, NotFound, UsageError
 from kndb_cli import options
 from kndb_cli.edit import ledger as edit_ledger
-from kndb_cli.edit.tables import emit_ledger, emit_measured
+from kndb_cli.edit.tables import emit_ledger
 from kndb_cli.errors import resumable
 from kndb_cli.options import edit as edit_options
 from kndb_cli.options import model as model_options
@@ -47,6 +48,7 @@ def edit(
     neurons: edit_options.Neurons = "sequential",
     langs: edit_options.Langs = None,
     strength: edit_options.Strength = None,
+    auto: edit_options.Auto = False,
     top: edit_options.Top = 20,
     dry_run: edit_options.DryRun = False,
     held_out: edit_options.HeldOut = 1,
@@ -63,6 +65,7 @@ def edit(
     """Edit a fact through its neurons, measure the effect on it and on others, and keep a ledger.
 
     kndb edit --model demo-masked --fact P36:Q962 --target Kigali --target-lang en
+    kndb edit --model demo-masked --fact P36:Q962 --target Kigali --target-lang en --auto
     kndb edit --model demo-masked --fact P36:Q962 --target Kigali --target-lang en --mode fit
     kndb edit --model demo-masked --fact P36:Q962 --mode erase --langs en,zh
     kndb edit --model demo-masked --file edits.jsonl
@@ -84,6 +87,7 @@ def edit(
     from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings
     from kndb.edit.request import EditRequest, Job
     from kndb.edit.scores import REWRITING
+    from kndb.model_runs import check_run
 
     rewriting = mode if mode in REWRITING else "update"
     # Records in a file have their own targets.
@@ -101,7 +105,10 @@ def edit(
         unrelated=unrelated,
         seed=seed,
     )
+    check_run(db, run)
     request = EditRequest(db, choice, run, dry_run)
+    if auto and (file is not None or strength is not None or settings.mode != "update"):
+        raise UsageError("--auto searches --lambda for one edit of --mode update; give neither.")
     if file is not None:
         _many(request, read_edits(file, settings, rewriting), count_edits(file), where)
         return
@@ -110,7 +117,7 @@ def edit(
     if strength is not None and settings.mode != "update":
         raise UsageError(f"--lambda is for --mode update; {settings.mode} has none.")
     assert fact is not None
-    _one(request, Job(fact, settings, relation), where)
+    _one(request, Job(fact, settings, relation), where, auto)
 
 
 def _labels(texts: list[str]) -> dict[str, str]:
@@ -121,11 +128,16 @@ def _labels(texts: list[str]) -> dict[str, str]:
     return {lang: answer for lang, _, answer in pairs}
 
 
-def _one(request: EditRequest, job: Job, where: Output) -> None:
+def _one(request: EditRequest, job: Job, where: Output, auto: bool) -> None:
     """Make one edit, and show what it did to each prompt."""
     from kndb.edit.ledger import measure_rows
+    from kndb.models.choice import loaded_once
 
-    done = _edit(request, [job], 1, where.quiet)
+    model_options.loading(request.model, where.quiet)
+    with loaded_once():
+        if auto:
+            job = _with_strength(request, job, where.quiet)
+        done = _edit(request, [job], 1, where.quiet)
     if done.skipped:
         raise NotFound(f"Nothing was edited: {next(iter(done.skipped))}.")
     if done.last is None:
@@ -138,25 +150,38 @@ def _one(request: EditRequest, job: Job, where: Output) -> None:
     ]
     if not rows:
         raise KndbError("The model cannot be asked any of the edit's prompts.")
-    emit_measured(_listing(rows), where)
-    note("\n".join(edit_ledger.summary_lines(rows, _facts(done))), where.quiet)
+    edit_ledger.emit_edit(_listing(rows), _facts(done, request), where)
     stored = "nothing was stored" if request.dry_run else f"edit {done.edit_ids[0]}"
     note(f"  {stored}, {done.seconds:.1f} s", where.quiet)
+
+
+def _with_strength(request: EditRequest, job: Job, quiet: bool) -> Job:
+    """The same edit with the smallest lambda that does it."""
+    from kndb.edit.strength import search_strength
+
+    found = search_strength(request, job)
+    if found is None:
+        return job
+    won = f"{round(found.share * found.prompts)} of the fact's {found.prompts} own prompts"
+    note(f"lambda {found.value:g}: with four fifths of it, {won} take the new answer.", quiet)
+    return replace(job, settings=replace(job.settings, strength=found.value))
 
 
 def _listing(rows: list[dict[str, Any]]) -> Listing:
     return Listing(tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
-def _facts(done: EditSummary) -> dict[str, Any]:
+def _facts(done: EditSummary, request: EditRequest) -> dict[str, Any]:
     """The columns of the view ``edits`` that the summary in words needs."""
     last = done.last
     assert last is not None
     assert last.scores is not None
     return {
         "fact_key": last.plan.fact.key,
+        "subject": edit_ledger.subject_of(request.database, last.plan.fact.key, last.plan.lang),
         "mode": last.settings.mode,
         "target": last.settings.target,
+        "strength": last.settings.strength if last.settings.mode == "update" else None,
         "selection": last.settings.neurons,
         "n_neurons": len(last.plan.neurons),
         "reliability": last.scores.reliability,
@@ -165,11 +190,13 @@ def _facts(done: EditSummary) -> dict[str, Any]:
         "locality": last.scores.locality,
         "harmonic": last.scores.harmonic,
         "control_harmonic": last.control.harmonic if last.control else None,
+        "edit_id": None if request.dry_run else last.edit_id,
     }
 
 
 def _many(request: EditRequest, jobs: Any, total: int, where: Output) -> None:
     """Make the edits in a file, and show their rows in the ledger."""
+    model_options.loading(request.model, where.quiet)
     done = _edit(request, jobs, total, where.quiet)
     if not request.dry_run:
         emit_ledger(edit_ledger.ledger_rows(request.database, done.edit_ids), where)
@@ -189,6 +216,5 @@ def _edit(request: EditRequest, jobs: Any, total: int, quiet: bool) -> EditSumma
     from kndb.edit.batch import edit as make
 
     kept = "Finished work is stored; run the same command again to continue."
-    model_options.loading(request.model, quiet)
     with resumable(kept, quiet), reporting(request.model.label, "edits", quiet) as report:
         return make(request, jobs, total, report)

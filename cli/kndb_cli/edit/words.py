@@ -36,7 +36,27 @@ def in_words(rows: Sequence[MeasuredPrompt], mode: str, target: str | None) -> l
         for part, which in DISTANCES.items()
         for line in _others([row for row in rows if row["part"] == part], which)
     )
-    return [*_own(own, mode, target), *others]
+    told = [*_own(own, mode, target), *others]
+    if mode == "update" and _too_strong(rows):
+        told.append("Lambda is too large: other facts are lost; give a smaller one, or --auto.")
+    return told
+
+
+_GONE = 0.01
+"""Of the old answer's probability, what is left when an update pushes too far."""
+
+_LOST = 0.2
+"""The share of prompts of other relations with another first choice that is too much."""
+
+
+def _too_strong(rows: Sequence[MeasuredPrompt]) -> bool:
+    """Whether the old answer is as good as gone, and facts of other relations are lost too."""
+    own = [row for row in rows if row["part"] == "own"]
+    far = [row for row in rows if row["part"] in ("same-type", "unrelated")]
+    if not own or not far:
+        return False
+    before, after = (fmean(row[f"p_old_{when}"] for row in own) for when in ("before", "after"))
+    return after < _GONE * before and fmean(bool(row["changed"]) for row in far) > _LOST
 
 
 def _own(rows: Sequence[MeasuredPrompt], mode: str, target: str | None) -> Iterator[str]:

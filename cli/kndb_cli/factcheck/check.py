@@ -150,14 +150,15 @@ def check(
     choice = chosen(model, device, dtype, revision, memory, quiet=quiet)
     # Deferred: torch and transformers take seconds to import and --help does not need them.
     from kndb.factcheck import FactChecker, check_method
+    from kndb.factcheck.claims import Index
+    from kndb.model_runs import check_run
 
     check_method(method)
     with ExitStack() as stack:
         given = Claims.of(claims or ()) if file is None else stack.enter_context(opened(file))
-        # Deferred: --help and completion need no database.
-        from kndb.store.database import connect
-
-        connect(db).close()  # fails before a model is loaded
+        check_run(db, run)
+        if fact is not None and answer is not None:
+            Index.read(db).about(fact, answer)  # fails before a model is loaded
         loading(choice, quiet)
         checker = FactChecker(
             db,

@@ -71,7 +71,7 @@ def table_rows(verdicts: Iterable[Checked], explain: bool) -> Iterator[Row]:
 
 
 def decided(verdict: Verdict) -> str:
-    """What decided, in words: numbers that were compared, then neurons."""
+    """What decided, in words: neurons, then the other numbers that were compared."""
     weighed = [f"{name} {value:.4g}" for name, value in verdict.weighed]
     neurons = [f"{neuron} {score:+.4f}" for neuron, score in verdict.decided[:SHOWN]]
     if (more := len(verdict.decided) - SHOWN) > 0:

@@ -16,9 +16,12 @@ from kndb_cli.output.progress import reporting
 from kndb_cli.output.terminal import note
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from kndb.degenerate.search import SearchRequest
     from kndb.degenerate.summary import SearchSummary
     from kndb.store.result import Result
+    from kndb_cli.output.rows import Rows
 
 app = typer.Typer()
 
@@ -137,8 +140,15 @@ def degenerate(
         seed=seed,
     )
     found = search(request, quiet)
-    emit(found_sets(db, found), target)
+    emit(found_sets(db, found), target, _table)
     note(summary(found), quiet)
+
+
+def _table(data: Rows) -> RenderableType:
+    # Deferred: only tables need Rich, which takes 0.05 s.
+    from kndb_cli.output.fitting import narrowing
+
+    return narrowing(data, ("fact_key", "lang", "neurons", "drop_share", "p_before", "p_after"))
 
 
 def search(request: SearchRequest, quiet: bool) -> SearchSummary:

@@ -1,4 +1,4 @@
-"""``kndb graph export``: write a graph to a file for Gephi, networkx and others."""
+"""``kndb graph export``: write a graph to a file for Gephi, networkx, Graphviz and others."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def export(
         ),
     ],
     format: Annotated[
-        Literal["graphml", "gexf", "json", "parquet"] | None,
+        Literal["graphml", "gexf", "json", "parquet", "dot"] | None,
         typer.Option(
             metavar="FORMAT",
-            help="graphml, gexf, json or parquet. Default: by the suffix of -o.",
+            help="graphml, gexf, json, parquet or dot. Default: by the suffix of -o.",
             rich_help_panel="Output",
         ),
     ] = None,
@@ -53,6 +53,7 @@ def export(
     kndb graph export --model demo-masked --fact Benin -o benin.gexf
     kndb graph export --model demo-masked --relation capital --nodes neuron,fact -o capital.graphml
     kndb graph export --model demo-causal --nodes neuron,relation,language -o run.json
+    kndb graph export --model demo-masked --fact Benin -o benin.dot
     """
     # Deferred: --help needs no library.
     from kndb.graph.build import NodeKind, build_graph

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kndb_cli.output.fitting import generic
+from kndb_cli.output.fitting import narrowing
 from kndb_cli.output.rows import Listing, Rows
 from kndb_cli.output.tables import empty_table
 
@@ -38,8 +38,27 @@ def _table(rows: Sequence[OverlapRow]) -> RenderableType:
     names = [name for name in rows[0] if name not in left_out]
     names = [name for name in names if any(row[name] is not None for row in rows)]
     listed = [tuple(_shown(name, row[name]) for name in names) for row in rows]
-    return generic(Listing(tuple(_HEADS.get(name, name) for name in names), listed))
+    return narrowing(
+        Listing(tuple(_HEADS.get(name, name) for name in names), listed), _NARROW, _NARROWEST
+    )
 
+
+_NARROW = (
+    "fact",
+    "subject",
+    "answer",
+    "relation",
+    "langs",
+    "facts",
+    "shared",
+    "jaccard",
+    "expected",
+    "q",
+    "two facts share",
+    "by chance",
+)
+_NARROWEST = ("fact", "subject", "relation", "langs", "facts", "shared", "jaccard", "q")
+"""What is shown where not all fits."""
 
 _HEADS = {
     "fact_key": "fact",

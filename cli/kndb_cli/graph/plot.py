@@ -39,6 +39,20 @@ def plot(
             rich_help_panel="Output",
         ),
     ] = None,
+    colour: Annotated[
+        Literal["languages", "facts", "relations"],
+        typer.Option(
+            "--colour",
+            "--color",
+            metavar="BY",
+            help="What colours show in a neuron-map: the number of languages, facts or relations.",
+            rich_help_panel="Output",
+        ),
+    ] = "languages",
+    theme: Annotated[
+        Literal["light", "dark"],
+        typer.Option(metavar="THEME", help="light or dark.", rich_help_panel="Output"),
+    ] = "light",
     fact: options.Facts = None,
     relation: options.Relations = None,
     langs: options.Langs = None,
@@ -51,6 +65,7 @@ def plot(
     """Draw knowledge neurons by layer, by language or as a map, or draw a degenerate group.
 
     kndb graph plot layers --model demo-causal -o layers.png
+    kndb graph plot neuron-map --model demo-causal --colour relations --theme dark -o map.png
     kndb graph plot degenerate --model demo-causal --fact P36:Q739 -o group.svg
     """
     # Deferred: --help needs no library.
@@ -59,5 +74,5 @@ def plot(
     chosen = file_format(output, format, ENDINGS)
     selection = selection_of(fact, relation, langs, model, run, search)
     with opened(output, binary=chosen != "svg") as stream:
-        plot_into(stream, db, picture, selection, chosen)
+        plot_into(stream, db, picture, selection, chosen, colour=colour, theme=theme)
     note(f"Drew {picture} to {named(output)}.", quiet)

@@ -111,6 +111,16 @@ Strength = Annotated[
         rich_help_panel=_WHAT,
     ),
 ]
+Auto = Annotated[
+    bool,
+    typer.Option(
+        "--auto",
+        metavar="",
+        help="Search for lambda: a quarter above the smallest with which the fact's own prompts "
+        "take the new answer.",
+        rich_help_panel=_WHAT,
+    ),
+]
 Top = Annotated[
     int,
     typer.Option(

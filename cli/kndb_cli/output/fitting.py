@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from rich.cells import cell_len
@@ -109,3 +109,42 @@ def generic(data: Rows) -> Fitting:
     """Any rows: a line for each, or a block for each if lines do not fit."""
     columns = map(Column.of, data.columns, by_column(data))
     return Fitting(list(columns), lambda: blocks(data))
+
+
+def narrowing(data: Rows, *choices: Sequence[str]) -> RenderableType:
+    """Rows that keep one line each for as long as possible.
+
+    Args:
+        data: the rows.
+        choices: the names of the columns to show if all do not fit, the most first. Ids in them are
+            cut to their first digits, which every command takes.
+
+    Returns:
+        All columns, or the first choice that fits without wrapping, the last one with wrapped
+        texts, and at last a block for each row.
+    """
+    named = dict(zip(data.columns, by_column(data), strict=True))
+    shortened = {name: first_digits(values) for name, values in named.items() if name in _IDS}
+    shown = [[name for name in choice if name in named] for choice in choices]
+    layouts = [[Column.of(name, {**named, **shortened}[name]) for name in one] for one in shown]
+    narrow: Callable[[], RenderableType] = lambda: blocks(data)  # noqa: E731
+    for number, columns in enumerate(reversed(layouts)):
+        narrow = partial(Fitting, columns, narrow, wraps=number == 0)
+    return Fitting([Column.of(*one) for one in named.items()], narrow, wraps=False)
+
+
+_IDS = ("run_id", "edit_id", "search_id")
+_DIGITS = 8
+
+
+def first_digits(ids: Sequence[Any]) -> list[str]:
+    """The first digits of ids, as many as tell them apart.
+
+    >>> first_digits([5035186028894240262, 5035186099999999999])
+    ['503518602', '503518609']
+    """
+    texts = [str(one) for one in ids]
+    n = _DIGITS
+    while n < max(map(len, texts), default=0) and len({one[:n] for one in texts}) < len({*texts}):
+        n += 1
+    return [one[:n] for one in texts]

@@ -60,6 +60,8 @@ def _headline(done: IngestSummary) -> str:
 
 def _lines(done: IngestSummary) -> Iterator[tuple[str, str]]:
     yield "adapter", _ADAPTERS.get(done.adapter, done.adapter)
+    if done.shards is not None:
+        yield "shards", f"{done.shards}; `kndb merge` brings them together"
     yield "facts", f"{done.facts:,}"
     yield "prompts", ", ".join(f"{lang} {n:,}" for lang, (n, _) in done.prompts.items())
     for reason, n in done.skipped.items():

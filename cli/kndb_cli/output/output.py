@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
+from kndb import plain
 from kndb.errors import UsageError
 from kndb.files import Pipe, chosen_format, text_of, whole_file
 from kndb_cli.output.formats import Format
@@ -117,6 +118,20 @@ def emit(data: Rows, output: Output, layout: Layout | None = None) -> None:
     with whole_file(output.path) as stream, text_of(stream) as text:
         _write(data, text, output, layout)
     note(f"Wrote {len(data.rows())} rows to {output.path}.", output.quiet)
+
+
+def emit_summarised(
+    data: Rows, summary: Mapping[str, Any], output: Output, layout: Layout | None = None
+) -> None:
+    """Write rows; JSON is an object with the summary and the rows."""
+    if output.format != "json":
+        emit(data, output, layout)
+        return
+    (head,) = plain.json_objects(tuple(summary), [tuple(summary.values())])
+    with opened(output.path or STDOUT, binary=False) as stream, text_of(stream) as text:
+        plain.write_summarised(head, plain.json_objects(data.columns, data.rows()), text)
+    if output.path is not None:
+        note(f"Wrote {len(data.rows())} rows to {output.path}.", output.quiet)
 
 
 def emit_newest(data: Rows, output: Output, layout: Layout | None = None) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import UsageError, first_line
+from kndb.errors import UsageError, with_hint
 
 TABLE_FUNCTIONS = frozenset(
     {
@@ -91,7 +91,7 @@ def _statements(sql: str) -> list[duckdb.Statement]:
     try:
         return duckdb.extract_statements(sql)
     except duckdb.Error as error:
-        raise UsageError(f"The SQL was refused: {first_line(error)}") from error
+        raise UsageError(f"The SQL was refused: {with_hint(error)}") from error
 
 
 def _not_a_query(kind: str) -> UsageError:

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import KndbError, UsageError, first_line
+from kndb.errors import KndbError, UsageError, with_hint
 from kndb.progress import listen
 from kndb.store.database import connect
 from kndb.store.result import UNREPRESENTABLE
@@ -45,7 +45,7 @@ def main() -> None:
     except OverflowError:
         out.error("UsageError", UNREPRESENTABLE, ())
     except Exception as error:
-        out.error("UsageError", f"The SQL was refused: {first_line(error)}", ())
+        out.error("UsageError", f"The SQL was refused: {with_hint(error)}", ())
     out.end()
 
 
@@ -66,7 +66,7 @@ def _answer(request: dict[str, Any], out: Writer) -> None:
         except duckdb.OutOfMemoryException as error:
             raise KndbError(_too_large(request["memory"])) from error
         except duckdb.Error as error:
-            raise UsageError(f"The SQL was refused: {_explained(error)}") from error
+            raise UsageError(f"The SQL was refused: {with_hint(error)}") from error
 
 
 def _too_large(memory: int) -> str:
@@ -74,13 +74,6 @@ def _too_large(memory: int) -> str:
         f"The query needs more memory than the {memory // 2**20} MiB that a query may use; "
         "ask for less at once."
     )
-
-
-def _explained(error: duckdb.Error) -> str:
-    """DuckDB's message, with its own suggestion where it has one."""
-    text = str(error)
-    hint = next((line for line in text.splitlines()[1:] if line.startswith("Did you mean")), "")
-    return f"{first_line(error)} {hint}".strip()
 
 
 def _warm_up(connection: duckdb.DuckDBPyConnection) -> None:

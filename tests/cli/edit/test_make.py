@@ -120,16 +120,54 @@ def test_a_table_shows_what_people_need_and_says_what_it_hides(kndb):
     every = rows(kndb("show", edit["edit_id"])[1])
     hidden = [r for r in every if r["part"] == "unrelated" and r["changed"] == "false"]
     _, out, err = kndb("show", edit["edit_id"], "--format", "table")
-    head, _, *lines = out.splitlines()
-    assert head.split() == ["lang", "part", "text", "before", "after", "p_old", "p_after"]
+    above, head, _, *lines = out.splitlines()
+    assert above.split() == ["p_old", "p_new"]
+    assert head.split() == ["lang", "part", "text", "before", "after", "p_old", "after", "after"]
     assert sum(line.startswith(LANGS) for line in lines) == len(every) - len(hidden)
     assert (f"{len(hidden)} prompts of other facts did not change" in err) == bool(hidden)
     _, out, _ = kndb("list", "--format", "table")
-    assert max(map(len, out.splitlines())) <= 80
     names, _, line = out.splitlines()
-    assert names.split() == ["fact", "mode", "target", "neurons", "harmonic", "status", "edit_id"]
     told = dict(zip(names.split(), line.split(), strict=True))
-    assert (told["neurons"], told["edit_id"]) == (edit["n_neurons"], edit["edit_id"])
+    assert (told["subject"], told["neurons"]) == ("France", edit["n_neurons"])
+    assert told["edit_id"] == edit["edit_id"]
+
+
+def test_at_80_columns_an_edit_keeps_one_line(kndb, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    kndb(*UPDATE)
+    (edit,) = ledger(kndb)
+    names, _, line = kndb("list", "--format", "table")[1].splitlines()
+    assert len(names) <= 80
+    assert edit["edit_id"].startswith(line.split()[-1])
+    assert kndb("show", line.split()[-1])[0] == 0
+
+
+def test_json_holds_the_summary(kndb):
+    made = json.loads(kndb(*UPDATE, "--json")[1])
+    summary = made["summary"]
+    (edit,) = ledger(kndb)
+    assert (summary["edit_id"], summary["subject"]) == (edit["edit_id"], "France")
+    assert summary["in_words"][0].startswith("update of P36:Q142 (France): ")
+    shown = json.loads(kndb("show", edit["edit_id"], "--json")[1])
+    assert shown["summary"]["in_words"] == summary["in_words"]
+    assert shown["summary"]["status"] == "active"
+    assert len(shown["rows"]) == len(made["rows"])
+
+
+def test_an_edit_at_run_time_is_measured_and_not_active(kndb):
+    kndb("--model", "model", "--fact", "P36:Q142", "--mode", "suppress")
+    (edit,) = ledger(kndb)
+    assert edit["status"] == "measured"
+
+
+def test_lambda_is_searched(kndb):
+    code, _, err = kndb(*UPDATE[:-2], "--auto", "--dry-run")
+    assert code == 0, err
+    searched = float(err.split("lambda ")[1].split(":")[0])
+    assert 0.1 <= searched <= 12.8 * 1.25
+    for more in (("--lambda", "2"), ("--mode", "fit")):
+        code, _, err = kndb(*UPDATE[:-2], "--auto", *more)
+        assert (code, "--auto searches" in err, "Loading" in err) == (2, True, False)
 
 
 FIT = (*UPDATE[:-2], "--mode", "fit", "--neurons", "knowledge")

@@ -85,6 +85,8 @@ def test_time_is_limited(path: Path, sql: str) -> None:
 def test_errors_are_those_of_the_library(path: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no_such .*Did you mean"):
         run_apart(path, "SELECT * FROM no_such")
+    with pytest.raises(UsageError, match=r"Candidate bindings: .*lang"):
+        run_apart(path, "SELECT lagn FROM prompt")
     with pytest.raises(UsageError, match="too large"):
         run_apart(path, "SELECT INTERVAL '2147483647 months'")
     with pytest.raises(DatabaseMissing):
