@@ -161,7 +161,7 @@ class Analyses:
         return drawn(self.path, picture, selection, colour=colour, theme=theme)
 
     def edits(self) -> Result:
-        """The ledger of edits, the newest last: the view ``edits``."""
+        """The ledger of edits, the newest last; the view ``edits`` has more columns."""
         from kndb.store.edits import Ledger
 
         return Ledger(self.path).list()

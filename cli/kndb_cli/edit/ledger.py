@@ -23,19 +23,6 @@ EditId = Annotated[
 ]
 _SHARES = ("reliability", "generality", "transfer", "locality", "harmonic")
 
-_LEDGER = """
-    SELECT fact_key, subject, relation, mode, selection, lang, langs, target, strength, n_neurons,
-           reliability, generality, transfer, locality, harmonic, control_harmonic,
-           CASE WHEN status = 'active' AND mode IN ('suppress', 'enhance') THEN 'measured'
-                ELSE status END AS status,
-           reason, model, edit_id
-    FROM edits
-    LEFT JOIN (SELECT fact_key, lang, any_value(subject) AS subject FROM facts GROUP BY ALL)
-        USING (fact_key, lang)
-    WHERE $ids IS NULL OR list_contains($ids, edit_id)
-    ORDER BY created_at, edit_id
-"""
-
 
 def list_(
     db: options.Database = options.DATABASE,
@@ -52,8 +39,10 @@ def list_(
 
 def ledger_rows(db: Path, ids: Sequence[int] | None) -> Result:
     """The ledger's rows for these edits, or for all."""
-    with kndb.open(db) as database:
-        return database.sql(_LEDGER, {"ids": None if ids is None else list(ids)})
+    # Deferred: --help and completion need no database.
+    from kndb.store.edits import Ledger
+
+    return Ledger(db, wait=10).list(ids)
 
 
 def show(
