@@ -71,7 +71,10 @@ def directive(kind: str, name: str) -> str:
     """The directive that shows the name's docstring."""
     home = home_of(name) if kind == "data" else "kndb"
     lines = [f".. auto{kind}:: {home}.{name}"]
-    lines += {"class": ["   :members:"], "exception": ["   :show-inheritance:"]}.get(kind, [])
+    lines += {
+        "class": ["   :members:", "   :inherited-members:"],
+        "exception": ["   :show-inheritance:"],
+    }.get(kind, [])
     return "\n".join(["```{eval-rst}", *lines, "```"]) + "\n\n"
 
 

@@ -196,13 +196,15 @@ def _attribute(
 ) -> _Sample:
     """Attribute batches of neighbours, until there are enough."""
     seconds, rows, done = [], [], 0
-    list(attribute(model, prompts[:1], settings, memory=memory))  # the first is slower than others
+    list(
+        attribute(model, prompts[:1], settings, memory=memory, words=False)
+    )  # the first is slower than others
     start = time.monotonic()
     for number, batch in enumerate(_batches(prompts), 1):
         if number > 2 and time.monotonic() - start > ENOUGH_SECONDS:
             break
         began = time.monotonic()
-        for found in attribute(model, batch, settings, memory=memory):
+        for found in attribute(model, batch, settings, memory=memory, words=False):
             rows.append(len(raw_scores(found.scores)[0]) if found.reason is None else 0)
         seconds.append((time.monotonic() - began) / len(batch))
         done += len(batch)
