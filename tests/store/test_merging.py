@@ -94,7 +94,7 @@ def test_the_commands_say_what_is_missing(
     target = tmp_path / "merged.duckdb"
     assert main(["merge", str(halves[1]), "-o", str(target)]) == 0
     err = capsys.readouterr().err
-    assert "1 runs" in err
+    assert "new runs: 1" in err
     assert "still lacks the shards 1." in err
     assert main(["runs", "show", str(rows(target, "FROM run")[0][0]), "--db", str(target)]) == 0
     assert "2/2" in capsys.readouterr().out
