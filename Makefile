@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-real test test-real test-long fuzz coverage check format docs transcripts lock demo-models wheel clean
+.PHONY: demo demo-real test test-real test-long fuzz coverage check format docs transcripts notebooks lock demo-models wheel clean
 
 # Everything is installed from pinned versions. The stamp remembers which extras are there.
 .venv/run: pyproject.toml constraints.txt
@@ -84,6 +84,11 @@ docs: .venv/docs
 # Runs the commands of the tutorial and the README, and writes into both what is printed now.
 transcripts: .venv/all
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/transcripts.py docs/tutorial.md README.md
+
+# Runs the notebooks, and stores in them what their cells show now.
+notebooks: .venv/all
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/notebooks.py \
+	    docs/notebooks/first-look.ipynb docs/notebooks/languages.ipynb docs/notebooks/edit.ipynb
 
 # Pinned versions: what a new environment holds with every extra. What is pinned stays as it is;
 # hashes.txt has the hashes of all but torch, whose builds differ from place to place.
