@@ -38,7 +38,12 @@ PYTEST := $(BIN)/python -m pytest $(WORKERS) $(if $(SEED),--randomly-seed=$(SEED
 test: .venv/all
 	$(PYTEST)
 
-test-long: .venv/all
+# What is slow, and the notebooks in a real kernel.
+.venv/long: .venv/all
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[notebooks]'
+	touch $@
+
+test-long: .venv/long
 	$(PYTEST) -m "not real"
 
 # Golden tests on SmolLM2.
@@ -99,7 +104,7 @@ lock:
 	cp constraints.txt build/lock/before.txt
 	test -z "$(upgrade)" || grep '^torch==' constraints.txt > build/lock/before.txt
 	build/lock/bin/python -m pip install --quiet --constraint build/lock/before.txt \
-	    '.[pandas,plot,demo,test,dev,docs]'
+	    '.[pandas,plot,demo,test,dev,docs,notebooks]'
 	build/lock/bin/python -m pip freeze --exclude kndb --exclude pip --exclude setuptools \
 	    | sed 's/+cpu$$//' | grep -v -e '^nvidia-' -e '^cuda-' -e '^triton==' > build/lock/after.txt
 	cp build/lock/after.txt constraints.txt

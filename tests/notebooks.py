@@ -45,12 +45,14 @@ def play(notebook: dict[str, Any]) -> Iterator[tuple[Cell, list[Output]]]:
 
 def run(source: str, names: dict[str, Any], number: int) -> list[Output]:
     """What a cell shows: what it prints, and the value of its last expression."""
-    body = ast.parse(source).body
-    last = body.pop() if isinstance(body[-1], ast.Expr) else None
-    printed = io.StringIO()
+    *body, last = ast.parse(source).body
+    printed, value = io.StringIO(), None
     with redirect_stdout(printed):
         exec(compile(ast.Module(body, []), "cell", "exec"), names)
-        value = last and eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), "cell", "eval"), names)
+        else:
+            exec(compile(ast.Module([last], []), "cell", "exec"), names)
     outputs: list[Output] = []
     if text := printed.getvalue():
         outputs.append({"name": "stdout", "output_type": "stream", "text": lines(text)})
