@@ -38,6 +38,7 @@ from kndb.store.listings import (
     list_models,
     list_relations,
 )
+from kndb.store.locks import KEPT_OPEN
 from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
 from kndb.store.result import Result
@@ -54,6 +55,7 @@ class Database(Analyses):
     def __init__(self, path: str | PathLike[str], *, wait: float = 10.0) -> None:
         self.path = Path(path)
         self._connection = connect(self.path, wait=wait)
+        KEPT_OPEN.add(self)
 
     def query(
         self,
@@ -269,6 +271,7 @@ class Database(Analyses):
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+        KEPT_OPEN.discard(self)
 
     def __fspath__(self) -> str:
         return str(self.path)

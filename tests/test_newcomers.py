@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ def test_a_request_takes_text_for_its_path_and_its_model(tmp_path: Path) -> None
     assert done.prompts.keys() == {"en"}
     with kndb.open(path) as db:
         assert [*db.query(lang="en").models.values()] == ["demo-masked"]
+
+
+def test_writing_while_a_database_is_open_is_refused_at_once(path: Path, db: Any) -> None:
+    started = time.monotonic()
+    with pytest.raises(kndb.DatabaseLocked, match="open for reading in this process"):
+        kndb.overlap(db, fact="P36:Q142", store=True)
+    assert time.monotonic() - started < 5
+    db.close()
+    assert kndb.overlap(path, fact="P36:Q142", store=True)
 
 
 def test_a_single_prompt_is_asked_without_a_list() -> None:

@@ -111,9 +111,9 @@ _UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationD
 
 
 def _figure(theme: str) -> Figure:
-    from matplotlib.figure import Figure  # Optional dependency: the extra ``plot``.
+    from matplotlib import figure  # Optional dependency: the extra ``plot``.
 
-    class Shown(Figure):
+    class Figure(figure.Figure):
         def _repr_png_(self) -> bytes:
             """The figure for a notebook, in the same style as in a file."""
             stream = BytesIO()
@@ -121,7 +121,7 @@ def _figure(theme: str) -> Figure:
                 self.savefig(stream, format="png", dpi=100)
             return stream.getvalue()
 
-    return Shown(figsize=(8, 4.8), layout="constrained")
+    return Figure(figsize=(8, 4.8), layout="constrained")
 
 
 def _need_matplotlib() -> None:

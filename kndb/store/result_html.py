@@ -61,6 +61,9 @@ def _column(name: str, values: list[Any]) -> Column:
     if name == "support":
         texts = [UNKNOWN if share is None else f"{share:.0%}" for share in values]
         return Column(name, texts, right=True)
+    if name.endswith("_value"):  # probabilities, some of them tiny
+        texts = [UNKNOWN if p is None else f"{p:.2g}" for p in values]
+        return Column(name, texts, right=True)
     bars = lengths(values) if name == "score" and is_numeric(values) else None
     right = is_numeric(values) or name == "neuron"
     return Column(_HEADS.get(name, name), column_texts(values), right, bars)

@@ -76,6 +76,11 @@ def test_only_the_first_rows_are_shown_and_the_others_counted() -> None:
     assert Result(("n",), ("BIGINT",), [])._repr_html_().count("<tr>") == 1
 
 
+def test_tiny_probabilities_are_not_rounded_to_nothing() -> None:
+    found = Result(("p_value",), ("DOUBLE",), [(0.5,), (3.21e-37,), (None,)])
+    assert cells(found._repr_html_())[1:] == [["0.5"], ["3.2e-37"], ["–"]]
+
+
 def cells(html: str) -> list[list[str]]:
     """The texts of a page's rows."""
     return [re.findall(r"<bdi>(.*?)</bdi>", row) for row in re.findall(r"<tr>(.*?)</tr>", html)]
