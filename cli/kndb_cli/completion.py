@@ -7,6 +7,7 @@ nothing is waited for, and a file that cannot be read has nothing to complete.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,12 @@ VARIABLE = "_KNDB_COMPLETE"
 
 Named = tuple[str, str]
 """A name, and what it is, which zsh and fish show beside it."""
+
+_PLAIN = re.compile(r"[\w.:/@+-]+")
+_OTHER = re.compile(r"[^\w .,:/@+-]")
+_PLAIN_QUERY = re.compile(r"[\w .,:/@+*=<>()-]*")
+"""Characters that no shell obeys. The scripts of bash and zsh expand or evaluate what they get, and
+names come from strangers' files."""
 
 
 def asked() -> list[str] | None:
@@ -38,9 +45,10 @@ def _names(context: typer.Context, what: str) -> list[Named]:
     from kndb.store.names import names_in
 
     try:
-        return names_in(Path(context.params["db"]), what)
+        found = names_in(Path(context.params["db"]), what)
     except DatabaseError:
         return []
+    return [(name, _OTHER.sub(" ", about)) for name, about in found if _PLAIN.fullmatch(name)]
 
 
 def models(context: typer.Context, incomplete: str) -> list[Named]:
@@ -84,6 +92,8 @@ def tables(context: typer.Context, incomplete: str) -> list[Named]:
 def last_table(context: typer.Context, incomplete: str) -> list[Named]:
     """Tables and views as the last word of a query."""
     before, space, last = incomplete.rpartition(" ")
+    if not _PLAIN_QUERY.fullmatch(before):
+        return []
     return [(f"{before}{space}{name}", what) for name, what in tables(context, last)]
 
 

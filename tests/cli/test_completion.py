@@ -93,6 +93,24 @@ def test_a_table_completes_a_query(complete: Complete) -> None:
     ]
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_what_a_shell_would_obey_is_left_out(
+    shell: str, database: Path, tmp_path: Path, complete: Complete
+) -> None:
+    path = tmp_path / "strange.duckdb"
+    path.write_bytes(database.read_bytes())
+    obeyed = r"""a\$(touch x) `b` ;c 'd' "e" * \x1b[2J"""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("INSERT INTO relation VALUES (?, ?)", [obeyed, "strange"])
+        connection.execute("INSERT INTO relation VALUES ('P99', ?)", [obeyed])
+        connection.execute("UPDATE prompt SET lang = 'x$(y)' WHERE lang = 'zh'")
+    printed = complete(shell, "kndb query --relation ", path)[0]
+    assert "P99" in printed
+    assert not {*"$`;*\\\x1b"}.intersection(printed.removeprefix("_arguments '*:"))
+    assert complete(shell, "kndb query --lang x", path)[0] == {"zsh": "_files"}.get(shell, "")
+    assert complete(shell, r"kndb sql 'FROM a\$(b) JOIN knowledge_n")[0] in ("", "_files")
+
+
 def test_zsh_and_fish_show_what_a_name_is(complete: Complete) -> None:
     assert complete("zsh", "kndb query --relation P3")[0] == (
         """_arguments '*: :(("P36":"capital"))'"""
