@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from example_lines import parse, typed_lines
+from kndb_cli.main import application
 from notebooks import code_cells, data, differences, read, readable, run
 from transcripts import difference
 
@@ -56,6 +59,11 @@ def test_a_page_has_the_texts_the_code_and_the_outputs(monkeypatch: pytest.Monke
     assert "```python\nmeasure() == before\n```\n\n```text\nTrue\n```" in page
     assert "```{raw} html\n<div" in page
     assert 'src="data:image/png;base64,iVBOR' in pages["languages"]
+    program = get_command(application([]))
+    lines = typed_lines("".join(pages.values()))
+    assert len(lines) == 2
+    for line in lines:
+        parse(program, line)
 
 
 @pytest.mark.long
