@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-real test test-real test-long fuzz coverage check format docs transcripts lock demo-models wheel clean
+.PHONY: demo demo-real test test-real test-long fuzz coverage check format docs transcripts notebooks lock demo-models wheel clean
 
 # Everything is installed from pinned versions. The stamp remembers which extras are there.
 .venv/run: pyproject.toml constraints.txt
@@ -38,7 +38,12 @@ PYTEST := $(BIN)/python -m pytest $(WORKERS) $(if $(SEED),--randomly-seed=$(SEED
 test: .venv/all
 	$(PYTEST)
 
-test-long: .venv/all
+# What is slow, and the notebooks in a real kernel.
+.venv/long: .venv/all
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[notebooks]'
+	touch $@
+
+test-long: .venv/long
 	$(PYTEST) -m "not real"
 
 # Golden tests on SmolLM2.
@@ -85,6 +90,11 @@ docs: .venv/docs
 transcripts: .venv/all
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/transcripts.py docs/tutorial.md README.md
 
+# Runs the notebooks, and stores in them what their cells show now.
+notebooks: .venv/all
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/notebooks.py \
+	    docs/notebooks/first-look.ipynb docs/notebooks/languages.ipynb docs/notebooks/edit.ipynb
+
 # Pinned versions: what a new environment holds with every extra. What is pinned stays as it is;
 # hashes.txt has the hashes of all but torch, whose builds differ from place to place.
 # `make lock upgrade=yes` takes the newest versions, of all but torch. RELEASING.md says more.
@@ -94,7 +104,7 @@ lock:
 	cp constraints.txt build/lock/before.txt
 	test -z "$(upgrade)" || grep '^torch==' constraints.txt > build/lock/before.txt
 	build/lock/bin/python -m pip install --quiet --constraint build/lock/before.txt \
-	    '.[pandas,plot,demo,test,dev,docs]'
+	    '.[pandas,plot,demo,test,dev,docs,notebooks]'
 	build/lock/bin/python -m pip freeze --exclude kndb --exclude pip --exclude setuptools \
 	    | sed 's/+cpu$$//' | grep -v -e '^nvidia-' -e '^cuda-' -e '^triton==' > build/lock/after.txt
 	cp build/lock/after.txt constraints.txt

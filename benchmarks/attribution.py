@@ -152,11 +152,13 @@ def run_case(family: str, case: Case) -> dict[str, float]:
     name = options.pop("preset", None)
     settings = preset(name, model.info.family) if name else Settings(**options)
     asked = prompts(family, case.prompts)
-    seconds, found = measure(lambda: list(attribute(model, asked, settings)), case.repeats)
+    seconds, found = measure(
+        lambda: list(attribute(model, asked, settings, words=False)), case.repeats
+    )
     memory = peak()
     exact = settings.changed(quadrature="gauss-legendre", nodes=31)
     exact = Settings(**{**exact.as_dict(), "tolerance": None})
-    reference = {f.index: f.scores for f in attribute(model, asked[:2], exact)}
+    reference = {f.index: f.scores for f in attribute(model, asked[:2], exact, words=False)}
     errors = [
         float(np.linalg.norm(f.scores - reference[f.index]) / np.linalg.norm(reference[f.index]))
         for f in found

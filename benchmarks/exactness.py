@@ -139,9 +139,12 @@ def compare(model: Any, prompts: list[tuple[str, str]], options: argparse.Namesp
     for first in range(0, len(prompts), options.chunk):
         chunk = prompts[first : first + options.chunk]
         start = time.perf_counter()
-        found = {f.index: f for f in attribute(model, chunk, Settings(tolerance=options.tolerance))}
+        found = {
+            f.index: f
+            for f in attribute(model, chunk, Settings(tolerance=options.tolerance), words=False)
+        }
         comparison.seconds += time.perf_counter() - start
-        for exact in attribute(model, chunk, Settings(tolerance=None)):
+        for exact in attribute(model, chunk, Settings(tolerance=None), words=False):
             comparison.add(found[exact.index], exact)
         print(comparison.line(), flush=True)
 

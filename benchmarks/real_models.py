@@ -68,11 +68,13 @@ def time_engine(
     from kndb.attribution import attribute
 
     asked = asked[:batch]
-    list(attribute(model, asked[:1]))
+    list(attribute(model, asked[:1], words=False))
     start = time.perf_counter()
-    found = list(attribute(model, asked))
+    found = list(attribute(model, asked, words=False))
     seconds = time.perf_counter() - start
-    operations = count_operations(lambda: list(attribute(model, asked))) if count else 0
+    operations = (
+        count_operations(lambda: list(attribute(model, asked, words=False))) if count else 0
+    )
     return {
         "seconds": seconds / len(asked),
         "operations": operations / 1e9 / len(asked),

@@ -16,7 +16,16 @@ from kndb.lazy import lazily
 
 PUBLIC = {
     "kndb.attribution": ("PRESETS", "Attribution", "Settings", "attribute"),
-    "kndb.edit": ("Delta", "Editor", "edited", "enhance", "suppress"),
+    "kndb.edit": (
+        "Delta",
+        "Editor",
+        "direction",
+        "edited",
+        "enhance",
+        "erase",
+        "suppress",
+        "update",
+    ),
     "kndb.errors": (
         "DatabaseCorrupt",
         "DatabaseError",
@@ -52,9 +61,12 @@ if TYPE_CHECKING:  # type checkers do not follow __getattr__; a test compares th
     from kndb.attribution import attribute as attribute
     from kndb.edit import Delta as Delta
     from kndb.edit import Editor as Editor
+    from kndb.edit import direction as direction
     from kndb.edit import edited as edited
     from kndb.edit import enhance as enhance
+    from kndb.edit import erase as erase
     from kndb.edit import suppress as suppress
+    from kndb.edit import update as update
     from kndb.errors import DatabaseCorrupt as DatabaseCorrupt
     from kndb.errors import DatabaseError as DatabaseError
     from kndb.errors import DatabaseLocked as DatabaseLocked

@@ -18,7 +18,7 @@ where they occur, with ``raise ... from error``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def first_line(error: BaseException) -> str:
@@ -104,3 +104,14 @@ class DatasetError(KndbError):
 def one_line(error: BaseException) -> str:
     """An error's message on one line, cut off if it is long."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def listed(names: Iterable[str], most: int = 20) -> str:
+    r"""Names from somebody's file for a message: on one line, long ones and long lists cut off.
+
+    >>> listed(["a", "b\nc"]), listed(map(str, range(5)), most=2)
+    ('a, b c', '0, 1 and 3 more')
+    """
+    every = [" ".join(name.split())[:40] for name in names]
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more

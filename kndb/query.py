@@ -13,10 +13,14 @@ Arrow.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import duckdb
+
+from kndb.analyses import Analyses
 from kndb.store.database import connect
 from kndb.store.knowledge import (
     Layers,
@@ -26,6 +30,7 @@ from kndb.store.knowledge import (
     neurons_used,
 )
 from kndb.store.listings import (
+    count_contents,
     describe_run,
     list_datasets,
     list_facts,
@@ -33,19 +38,24 @@ from kndb.store.listings import (
     list_models,
     list_relations,
 )
+from kndb.store.locks import KEPT_OPEN
 from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
 from kndb.store.result import Result
 from kndb.store.run_diff import DiffBy, Difference, diff_runs
-from kndb.store.runs import find_run, killed
+from kndb.store.runs import find_run, killed, with_models
 
 
-class Database:
-    """A database opened for reading. Use it in a ``with`` block, or call ``close``."""
+class Database(Analyses):
+    """A database opened for reading. Use it in a ``with`` block, or call ``close``.
 
-    def __init__(self, path: str | Path, *, wait: float = 10.0) -> None:
+    It can be given wherever kndb takes a database's path.
+    """
+
+    def __init__(self, path: str | PathLike[str], *, wait: float = 10.0) -> None:
         self.path = Path(path)
-        self._connection = connect(path, wait=wait)
+        self._connection = connect(self.path, wait=wait)
+        KEPT_OPEN.add(self)
 
     def query(
         self,
@@ -106,7 +116,7 @@ class Database:
             top=top,
         )
         with reading(self._connection):
-            return knowledge_neurons(self._connection, asked)
+            return with_models(self._connection, knowledge_neurons(self._connection, asked))
 
     def facts(
         self,
@@ -172,7 +182,7 @@ class Database:
             share=share,
         )
         with reading(self._connection):
-            return neurons_used(self._connection, asked)
+            return with_models(self._connection, neurons_used(self._connection, asked))
 
     def diff(self, one: str | int, other: str | int, by: DiffBy = "layer") -> Difference:
         """Two runs against each other: neurons shared, gained and lost, and scores.
@@ -261,6 +271,17 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+        KEPT_OPEN.discard(self)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        try:
+            counts = count_contents(self._connection)
+        except duckdb.Error:
+            return f"<Database {self.path}: closed>"
+        return f"<Database {self.path}: {', '.join(counts)}>"
 
     def __enter__(self) -> Database:
         return self
@@ -274,7 +295,7 @@ class Database:
         self.close()
 
 
-def open(path: str | Path, *, wait: float = 10.0) -> Database:
+def open(path: str | PathLike[str], *, wait: float = 10.0) -> Database:
     """Open a database for reading, upgrading it first if it is old. Public as ``kndb.open``.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kndb_cli import options
+from kndb_cli import completion, options
 from kndb_cli.errors import ExitCode
 from kndb_cli.output import choose, emit
 from kndb_cli.output.rows import Listing
@@ -99,7 +99,10 @@ def backup(
 @app.command()
 def schema(
     table: Annotated[
-        str | None, typer.Argument(metavar="[TABLE]", help="Only this table or view.")
+        str | None,
+        typer.Argument(
+            metavar="[TABLE]", help="Only this table or view.", autocompletion=completion.tables
+        ),
     ] = None,
     format: options.FormatOption = None,
     json: options.Json = False,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kndb_cli import options
+from kndb_cli import completion, options
 from kndb_cli.database import opened
 from kndb_cli.output import choose, emit
 from kndb_cli.output.terminal import note
@@ -19,10 +19,16 @@ app = typer.Typer()
 _RUN = "A run's name, id or first digits; or a model or a preset, for its newest finished run."
 
 
+def _run(help: str) -> Any:
+    return typer.Argument(
+        metavar="RUN", help=help, show_default=False, autocompletion=completion.runs
+    )
+
+
 @app.command()
 def diff(
-    one: Annotated[str, typer.Argument(metavar="RUN", help=_RUN, show_default=False)],
-    other: Annotated[str, typer.Argument(metavar="RUN", help="The other.", show_default=False)],
+    one: Annotated[str, _run(_RUN)],
+    other: Annotated[str, _run("The other.")],
     by: Annotated[
         Literal["all", "layer", "fact", "relation", "language", "neuron"],
         typer.Option(

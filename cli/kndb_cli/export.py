@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from kndb_cli import options
+from kndb_cli import completion, options
 from kndb_cli.output import file_format, named, opened
 from kndb_cli.output.terminal import note
 
@@ -19,7 +19,12 @@ FileFormat = Literal["parquet", "csv", "json", "jsonl"]
 @app.command()
 def export(
     table: Annotated[
-        str, typer.Argument(metavar="TABLE", help="A table or view; 'kndb db schema' lists them.")
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            help="A table or view; 'kndb db schema' lists them.",
+            autocompletion=completion.tables,
+        ),
     ],
     db: options.Database = options.DATABASE,
     format: Annotated[

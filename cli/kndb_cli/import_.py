@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kndb_cli import options
+from kndb_cli import completion, options
 from kndb_cli.output.terminal import note
 
 app = typer.Typer()
@@ -28,7 +28,12 @@ def import_(
         ),
     ],
     model: Annotated[
-        str, typer.Option(metavar="MODEL", help="Name of the model the neurons belong to.")
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="Name of the model the neurons belong to.",
+            autocompletion=completion.models,
+        ),
     ],
     layers: Annotated[
         int | None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kndb_cli import options
+from kndb_cli import completion, options
 from kndb_cli.errors import resumable
 from kndb_cli.options import engine as engine_options
 from kndb_cli.options import model as model_options
@@ -33,6 +33,7 @@ def ingest(
             metavar="MODEL",
             help="A Hugging Face id, a folder with safetensors, a GGUF file, demo-masked or "
             "demo-causal.",
+            autocompletion=completion.loadable,
         ),
     ],
     dataset: Annotated[

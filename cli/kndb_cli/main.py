@@ -7,8 +7,8 @@ when they run. The commands themselves live in their own modules.
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
 from typing import Annotated
@@ -16,7 +16,9 @@ from typing import Annotated
 import typer
 
 from kndb.progress import listen
+from kndb_cli import completion
 from kndb_cli.errors import ExitCode, explain, is_interrupt
+from kndb_cli.hiding import hidden
 from kndb_cli.output.pager import paging
 from kndb_cli.output.terminal import let_go_of_stdout, library_notes, note, use_utf8, visible
 from kndb_cli.parsing import Group, with_classes
@@ -55,6 +57,8 @@ EPILOG = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (without the program name) and return the exit code."""
+    if (typed := completion.asked()) is not None:
+        return _complete(typed)
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     use_utf8()
@@ -75,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_interrupt(error):
             return _interrupted()
         if debug and not isinstance(error, typer.TyperException):
+            import traceback  # Deferred: saves 0.02 s.
+
             print(visible("".join(traceback.format_exception(error))), end="", file=sys.stderr)
         if isinstance(error, OSError):
             let_go_of_stdout()
@@ -101,6 +107,14 @@ def _run(args: list[str]) -> int:
         return _interrupted()
     sys.stdout.flush()  # so that a full disk is reported here, not when the interpreter exits
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _complete(typed: list[str]) -> int:
+    """Print what completes these words. Whatever is wrong, somebody is typing: nothing is said."""
+    # Typer would use Rich for the help beside each name, which takes 0.1 s.
+    with suppress(Exception), configured(), hidden("rich"):
+        application(typed)(args=[], prog_name="kndb", standalone_mode=False)
+    return ExitCode.DONE
 
 
 def application(args: Sequence[str]) -> typer.Typer:

@@ -42,8 +42,8 @@ def merge(
         done = merged_from(sources, output, report)
     new = {table: done.new.get(table, 0) for table in ("run", "prediction", "attribution")}
     note(
-        f"Merged into {output}: {new['run']:,} runs, {new['prediction']:,} prompts and "
-        f"{new['attribution']:,} scores that it did not have.",
+        f"Merged into {output}: {new['prediction']:,} prompts and {new['attribution']:,} scores "
+        f"that it did not have (new runs: {new['run']:,}).",
         quiet,
     )
     for run_id, missing in done.missing.items():

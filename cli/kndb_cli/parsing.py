@@ -43,7 +43,7 @@ class Command(TyperCommand):
 
     def get_params(self, ctx: Any) -> Any:
         """The options; flags without a type."""
-        return _without_types(super().get_params(ctx))
+        return _prepared(super().get_params(ctx), ctx)
 
 
 class Group(TyperGroup):
@@ -56,7 +56,7 @@ class Group(TyperGroup):
 
     def get_params(self, ctx: Any) -> Any:
         """The options; flags without a type."""
-        return _without_types(super().get_params(ctx))
+        return _prepared(super().get_params(ctx), ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command named first in ``args``.
@@ -103,8 +103,16 @@ def _refuse_repeats(command: TyperCommand | TyperGroup, ctx: Any, args: list[str
             raise UsageError(f"{param.opts[0]} was given {times} times, but takes one here.")
 
 
-def _without_types(params: list[Any]) -> list[Any]:
+def _prepared(params: list[Any], ctx: Any) -> list[Any]:
     for param in params:
         if isinstance(param, TyperOption) and param.is_flag and param.metavar is None:
             param.metavar = ""
+        if ctx.resilient_parsing:
+            # A name is being completed: values stay as they were typed. To convert them Typer
+            # imports pydantic, which takes 0.1 s, and callbacks may read the database.
+            param.process_value = _as_typed
     return params
+
+
+def _as_typed(ctx: Any, value: Any) -> Any:
+    return value

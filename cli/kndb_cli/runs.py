@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kndb.errors import UsageError
-from kndb_cli import options
+from kndb_cli import completion, options
 from kndb_cli.database import opened
 from kndb_cli.output import choose, emit, emit_newest
 from kndb_cli.output.terminal import note, visible
@@ -46,6 +46,7 @@ RunArgument = Annotated[
         metavar="RUN",
         help="A run's name, its id, or the first digits of that; 'kndb runs' lists them.",
         show_default=False,
+        autocompletion=completion.runs,
     ),
 ]
 

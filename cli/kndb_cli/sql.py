@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kndb.errors import UsageError
-from kndb_cli import options
+from kndb_cli import completion, options
 from kndb_cli.output import choose, emit
 from kndb_cli.output.terminal import note
 
@@ -22,7 +22,9 @@ def sql(
     statement: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SQL]", help="The query. If omitted or -, it is read from standard input."
+            metavar="[SQL]",
+            help="The query. If omitted or -, it is read from standard input.",
+            autocompletion=completion.last_table,
         ),
     ] = None,
     db: options.Database = options.DATABASE,

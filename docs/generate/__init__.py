@@ -7,16 +7,25 @@ from pathlib import Path
 
 from generate.commands import command_pages
 from generate.data_flow import data_flow
+from generate.notebooks import notebook_pages
 from generate.python_names import python_page
 from generate.schema import schema_page
 
-__all__ = ["command_pages", "data_flow", "python_page", "schema_page", "write_pages"]
+__all__ = [
+    "command_pages",
+    "data_flow",
+    "notebook_pages",
+    "python_page",
+    "schema_page",
+    "write_pages",
+]
 
 
 def write_pages(folder: Path) -> None:
     """Write every generated page below ``folder``, and remove pages of what is gone."""
     pages = {
         **{f"commands/{name}.md": text for name, text in command_pages().items()},
+        **{f"reference/notebook-{name}.md": text for name, text in notebook_pages().items()},
         "reference/schema.md": schema_page(),
         "reference/python.md": python_page(),
         "reference/data-flow.svg": data_flow(),

@@ -20,12 +20,21 @@ with kndb.open("demo.duckdb") as db:
     for row in db.query(fact="Benin", lang="en", top=3).to_dicts():
         print(row["layer"], row["neuron"], row["score"])
     db.sql("SELECT layer, count(*) FROM knowledge_neuron GROUP BY layer").to_arrow()
-    db.runs().rows()
+    db.overlap(langs=["en", "zh"], model="demo-masked").to_pandas()
+    neurons = db.query(fact="Benin", lang="en", model="demo-masked")
 
 model = kndb.load_model("demo-masked")
-for found in kndb.attribute(model, [("The capital of Benin is [MASK].", "Porto-Novo")]):
-    print(found.p_answer, found.completeness, found.top(5))  # scores: (layers, neurons)
+(found,) = kndb.attribute(model, ("The capital of Benin is [MASK].", "Porto-Novo"))
+print(found.p_answer, found.completeness, found.top(5))  # scores: (layers, neurons)
+found.show()  # what each word contributes, and the neurons by layer
+
+with kndb.suppress(model, neurons):  # or kndb.enhance
+    model.hf(**model.tokenizer("The capital of Benin is [MASK].", return_tensors="pt"))
 ```
+
+In a notebook, results, attributions and pictures show themselves; the
+[three notebooks](notebook-first-look.md) begin with that. An open database can be given wherever a
+path can. While it is open, the same process cannot write to its file.
 
 Importing it loads nothing heavy: each name is loaded when it is first used. Neither `import kndb`
 nor asking a database imports torch or transformers.
@@ -71,7 +80,10 @@ def directive(kind: str, name: str) -> str:
     """The directive that shows the name's docstring."""
     home = home_of(name) if kind == "data" else "kndb"
     lines = [f".. auto{kind}:: {home}.{name}"]
-    lines += {"class": ["   :members:"], "exception": ["   :show-inheritance:"]}.get(kind, [])
+    lines += {
+        "class": ["   :members:", "   :inherited-members:"],
+        "exception": ["   :show-inheritance:"],
+    }.get(kind, [])
     return "\n".join(["```{eval-rst}", *lines, "```"]) + "\n\n"
 
 

@@ -50,7 +50,7 @@ def find_outcomes(
     if known is not None:
         left = yield from _known(model, left, memory, known)
     keys = list(left)
-    for found in attribute(model, left.values(), settings, memory=memory):
+    for found in attribute(model, left.values(), settings, memory=memory, words=False):
         yield keys[found.index], found.reason if found.reason and not found.failed else found
 
 

@@ -20,7 +20,7 @@ from kndb.models import LanguageModel, Unusable
 from kndb.models.asking import Asker
 from kndb.progress import Report, silent
 from kndb.store.catalogue import run_id_of
-from kndb.store.database import connect_as_it_is
+from kndb.store.database import connect_as_it_is, has_tables
 from kndb.store.prompts import settled_prompts
 from kndb_ingest.pipeline import prompts_left
 from kndb_ingest.prompts import prompt_problem
@@ -142,7 +142,7 @@ def plan(request: IngestRequest, progress: Report = silent) -> Plan:
 
 
 def _settled(request: IngestRequest, run_id: int) -> frozenset[int]:
-    if not request.database.exists():
+    if not has_tables(request.database):
         return frozenset()
     with connect_as_it_is(request.database) as connection:
         return settled_prompts(connection, run_id)
@@ -196,13 +196,15 @@ def _attribute(
 ) -> _Sample:
     """Attribute batches of neighbours, until there are enough."""
     seconds, rows, done = [], [], 0
-    list(attribute(model, prompts[:1], settings, memory=memory))  # the first is slower than others
+    list(
+        attribute(model, prompts[:1], settings, memory=memory, words=False)
+    )  # the first is slower than others
     start = time.monotonic()
     for number, batch in enumerate(_batches(prompts), 1):
         if number > 2 and time.monotonic() - start > ENOUGH_SECONDS:
             break
         began = time.monotonic()
-        for found in attribute(model, batch, settings, memory=memory):
+        for found in attribute(model, batch, settings, memory=memory, words=False):
             rows.append(len(raw_scores(found.scores)[0]) if found.reason is None else 0)
         seconds.append((time.monotonic() - began) / len(batch))
         done += len(batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from kndb.attribution.settings import Settings, preset
 from kndb.errors import UsageError
 from kndb.models.choice import ModelChoice
 from kndb.store.database import check_creatable
+from kndb.store.lookup import Names, several
 from kndb.store.refine import DEFAULT_SHARE, DEFAULT_TAU, check_thresholds
 from kndb.store.shards import Shard
 from kndb_ingest.datasets import Dataset, read_dataset
@@ -46,6 +46,11 @@ class RayCluster:
             raise UsageError(f"--workers must be at least 1; {self.workers} was given.")
         if self.gpus is not None and not 0 <= self.gpus < inf:
             raise UsageError(f"--gpus-per-worker must be at least 0; {self.gpus:g} was given.")
+        if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
+            raise UsageError(
+                f"--gpus-per-worker must be whole above 1, as Ray divides single GPUs only; "
+                f"{self.gpus:g} was given."
+            )
         if find_spec("ray") is None:
             raise UsageError(
                 "The engine ray needs an extra; install it with `pip install 'kndb[ray]'`."
@@ -57,12 +62,12 @@ class IngestRequest:
     """A request to ingest a fact set: data, model, database and settings.
 
     Attributes:
-        database: the database's path; created if it does not exist.
-        model: the model, and how it is loaded.
+        database: the database's path, which may be given as text; created if it does not exist.
+        model: the model, and how it is loaded; a name by itself is a model with the defaults.
         dataset: a folder or file, or ``demo`` for the embedded one.
         preset: name of the attribution preset.
-        langs: languages to take; all when empty.
-        relations: relations to take; all when empty.
+        langs: a language to take, or several; all when empty.
+        relations: a relation to take, or several; all when empty.
         limit: number of facts.
         templates: number of templates per relation and language.
         seed: seed of the draw of facts.
@@ -81,8 +86,8 @@ class IngestRequest:
     model: ModelChoice
     dataset: str
     preset: str = "amig"
-    langs: Sequence[str] = ()
-    relations: Sequence[str] = ()
+    langs: Names = ()
+    relations: Names = ()
     limit: int | None = None
     templates: int | None = None
     seed: int = 0
@@ -103,6 +108,19 @@ class IngestRequest:
         """
         return None if self.shard is None else Shard.parse(self.shard)
 
+    def __post_init__(self) -> None:
+        """Take text for what is usually written as text.
+
+        Raises:
+            UsageError: a language or relation is not text.
+        """
+        given = {"database": Path(self.database), "langs": tuple(several(self.langs))}
+        given["relations"] = tuple(several(self.relations))
+        if isinstance(self.model, str):
+            given["model"] = ModelChoice(self.model)
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+
     @cached_property
     def data(self) -> Dataset:
         """The selected part of the data set, read when it is first needed.
@@ -113,8 +131,8 @@ class IngestRequest:
         """
         return read_dataset(
             facts_path() if self.dataset == "demo" else self.dataset,
-            langs=self.langs,
-            relations=self.relations,
+            langs=several(self.langs),
+            relations=several(self.relations),
             limit=self.limit,
             templates=self.templates,
             seed=self.seed,

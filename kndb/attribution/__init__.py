@@ -12,11 +12,13 @@ __all__ = ["PRESETS", "Attribution", "Settings", "attribute", "preset"]
 __getattr__ = lazily(
     __name__,
     {
-        "kndb.attribution.engine": ("Attribution", "attribute"),
+        "kndb.attribution.engine": ("attribute",),
+        "kndb.attribution.result": ("Attribution",),
         "kndb.attribution.settings": ("PRESETS", "Settings", "preset"),
     },
 )
 
 if TYPE_CHECKING:  # type checkers do not follow __getattr__
-    from kndb.attribution.engine import Attribution, attribute
+    from kndb.attribution.engine import attribute
+    from kndb.attribution.result import Attribution
     from kndb.attribution.settings import PRESETS, Settings, preset

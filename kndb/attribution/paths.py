@@ -115,6 +115,17 @@ class Paths:
         return slopes * (factors.float() - self.neurons[layer][chosen].float())
 
     @torch.no_grad()
+    def each_scores(self, gradients: Tensor) -> Tensor:
+        """Attributions ``(baselines, n_layers, n_neurons)``, those of every path by itself.
+
+        Args:
+            gradients: ``(paths, size)``, integrals of the gradient in the path's space.
+        """
+        every = torch.arange(len(self.owners), device=self.owners.device)
+        parts = gradients.chunk(len(self.observed))
+        return torch.stack([self.scores(layer, every, own) for layer, own in enumerate(parts)], 1)
+
+    @torch.no_grad()
     def summed_scores(self, gradients: Tensor) -> Tensor:
         """Attributions ``(targets, n_layers, n_neurons)``, summed over the paths of each layer.
 

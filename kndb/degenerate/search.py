@@ -50,7 +50,7 @@ class SearchRequest:
         top: number of knowledge neurons to search per fact and language, the strongest first.
         fact: a key, a prompt or words of the subject; None for all facts.
         relation: a relation's id or label; None for all.
-        langs: languages; empty for all.
+        langs: a language, or several; empty for all.
         limit: at most this many facts; None for all.
         seed: seed for sampling facts and the control's random neurons.
     """
@@ -62,7 +62,7 @@ class SearchRequest:
     top: int = 20
     fact: Names | None = None
     relation: Names | None = None
-    langs: Sequence[str] = ()
+    langs: Names = ()
     limit: int | None = None
     seed: int = 0
 

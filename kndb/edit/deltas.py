@@ -8,7 +8,6 @@ opens no database.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from kndb.edit.given import Given, neurons_of
 from kndb.edit.weight_rows import read_rows
 from kndb.errors import KndbError, UsageError
 from kndb.models import LanguageModel
@@ -75,26 +75,26 @@ def _metadata(data: bytes) -> dict[str, Any]:
     return found
 
 
-def erase(
-    model: LanguageModel[Any], neurons: Sequence[Neuron], before: Tensor | None = None
-) -> Delta:
+def erase(model: LanguageModel[Any], neurons: Given, before: Tensor | None = None) -> Delta:
     """Silence neurons: their rows become 0.
 
     Args:
         model: the model; it is left as it is.
-        neurons: the neurons to edit.
+        neurons: the neurons to edit, or the rows of a query.
         before: their rows as stored, where these are not in the model's own number format.
 
     Raises:
+        ModelError: the rows are about a model with other weights.
         UsageError: the model has no such neuron.
     """
-    before = read_rows(model, neurons) if before is None else before
-    return Delta(model.info.weights_sha256, tuple(neurons), before, torch.zeros_like(before))
+    own = neurons_of(model, neurons)
+    before = read_rows(model, own) if before is None else before
+    return Delta(model.info.weights_sha256, own, before, torch.zeros_like(before))
 
 
 def update(
     model: LanguageModel[Any],
-    neurons: Sequence[Neuron],
+    neurons: Given,
     directions: Tensor,
     before: Tensor | None = None,
 ) -> Delta:
@@ -102,19 +102,21 @@ def update(
 
     Args:
         model: the model; it is left as it is.
-        neurons: the neurons to edit.
+        neurons: the neurons to edit, or the rows of a query.
         directions: ``(width,)`` for all of them, or ``(neurons, width)``; see
             :func:`kndb.edit.directions.direction`.
         before: as for :func:`erase`.
 
     Raises:
+        ModelError: the rows are about a model with other weights.
         UsageError: the model has no such neuron, or the number format cannot hold the sum.
     """
-    before = read_rows(model, neurons) if before is None else before
+    own = neurons_of(model, neurons)
+    before = read_rows(model, own) if before is None else before
     after = (before.float() + directions.float().cpu()).to(before.dtype)
     if not after.isfinite().all():
         raise UsageError(
             f"The new weights do not fit into {str(before.dtype).removeprefix('torch.')}; "
             "give a smaller --lambda, or neurons that fire more strongly."
         )
-    return Delta(model.info.weights_sha256, tuple(neurons), before, after)
+    return Delta(model.info.weights_sha256, own, before, after)

@@ -7,17 +7,17 @@ the answer position and are gone when the block ends, also when it raises. It me
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from kndb.edit.given import Given, neurons_of
 from kndb.edit.weight_rows import check_neurons
 from kndb.errors import UsageError
 from kndb.models import LanguageModel
-from kndb.neurons import Neuron
 
 Where = Literal["answer", "all"]
 
@@ -28,7 +28,7 @@ SUPPRESS, ENHANCE = 0.0, 2.0
 @contextmanager
 def scale(
     model: LanguageModel[Any],
-    neurons: Sequence[Neuron],
+    neurons: Given,
     factor: float,
     where: Where = "answer",
 ) -> Iterator[None]:
@@ -36,7 +36,7 @@ def scale(
 
     Args:
         model: the model; run ``model.hf`` within the block.
-        neurons: the neurons to scale.
+        neurons: the neurons to scale, or the rows of a query, such as ``db.query(fact="Benin")``.
         factor: 0 suppresses, 2 enhances.
         where: ``answer``: in a masked model at every mask token; in a causal model at the last
             token of each sequence, padding on the right aside, which when generating is the
@@ -45,9 +45,11 @@ def scale(
             time, the one whose token it reads: a block cannot know which one is read.
 
     Raises:
+        ModelError: the rows are about a model with other weights.
         UsageError: the model has no such neuron; or, within the block, a masked model is given
             embeddings instead of ``input_ids``, which do not say where the answer is.
     """
+    neurons = neurons_of(model, neurons)
     check_neurons(model, neurons)
     places = _Places(model, where)
     by_layer: dict[int, list[int]] = defaultdict(list)
@@ -63,16 +65,16 @@ def scale(
         yield
 
 
-def suppress(model: LanguageModel[Any], neurons: Sequence[Neuron], where: Where = "answer") -> Any:
+def suppress(model: LanguageModel[Any], neurons: Given, where: Where = "answer") -> Any:
     """A block in which the neurons are silent: :func:`scale` with 0.
 
-    >>> with suppress(model, [Neuron(2, 117)]):                       # doctest: +SKIP
+    >>> with suppress(model, db.query(fact="France", model="bert")):  # doctest: +SKIP
     ...     model.hf(**model.tokenizer("The capital of France is", return_tensors="pt"))
     """
     return scale(model, neurons, SUPPRESS, where)
 
 
-def enhance(model: LanguageModel[Any], neurons: Sequence[Neuron], where: Where = "answer") -> Any:
+def enhance(model: LanguageModel[Any], neurons: Given, where: Where = "answer") -> Any:
     """A block in which the neurons fire twice as strongly: :func:`scale` with 2."""
     return scale(model, neurons, ENHANCE, where)
 

@@ -90,7 +90,7 @@ def scores(
     owners = [case for case, prompts in enumerate(cases) for _ in prompts]
     asked = [(prompt.text, prompt.answer) for prompts in cases for prompt in prompts]
     found = np.zeros((len(cases), model.info.n_layers, model.info.n_neurons))
-    for own in attribute(model, asked, method, memory=memory):
+    for own in attribute(model, asked, method, memory=memory, words=False):
         found[owners[own.index]] += own.scores / len(cases[owners[own.index]])
     # A layer whose scores add up to 0 has no share to give (amig-paper).
     return np.where(np.isnan(found), -np.inf, found)

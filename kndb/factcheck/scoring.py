@@ -115,7 +115,7 @@ def _scores(
     """The mean attributions of each prompt's sets of neurons, or why there are none."""
     scores: list[dict[str, float] | Failed] = [{} for _ in prompts]
     pairs = [(prompt.text, prompt.answer) for prompt in prompts]
-    for found in attribute(model, pairs, settings, memory=memory):
+    for found in attribute(model, pairs, settings, memory=memory, words=False):
         if found.failed:
             scores[found.index] = failed(found.reason, prompts[found.index].text)
             continue

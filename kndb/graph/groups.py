@@ -14,6 +14,7 @@ from kndb.errors import NotFound, UsageError
 from kndb.graph.build import neuron_node
 from kndb.graph.selection import EVERYTHING, Selected, Selection, selected
 from kndb.store.result import Result
+from kndb.store.runs import with_models
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -73,11 +74,12 @@ def groups(path: str | Path, selection: Selection = EVERYTHING, by: GroupBy = "f
         if not graphs:
             raise no_pairs(found)
         rows = [row for owner, graph in graphs.items() for row in _group_rows(owner, graph)]
-        tail = (found.model, found.run_id)
-    columns = _OWNER[by] | _COLUMNS
-    width = len(_OWNER[by])
-    rows.sort(key=lambda row: (-row[width + 1], row[:width], row[width]))
-    return Result(tuple(columns), tuple(columns.values()), [row + tail for row in rows])
+        columns = _OWNER[by] | _COLUMNS
+        width = len(_OWNER[by])
+        rows.sort(key=lambda row: (-row[width + 1], row[:width], row[width]))
+        rows = [(*row, found.model, found.run_id) for row in rows]
+        listed = Result(tuple(columns), tuple(columns.values()), rows)
+        return with_models(found.connection, listed)
 
 
 def _pair_graphs(found: Selected, by: GroupBy) -> dict[tuple[str, ...], nx.Graph]:

@@ -13,10 +13,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kndb.errors import UsageError
 from kndb.graph.build import graph_of, neuron_node
 from kndb.graph.selection import EVERYTHING, Selected, Selection, selected
+from kndb.store.knowledge import check_top
 from kndb.store.result import Result
+from kndb.store.runs import with_models
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -74,8 +75,7 @@ def measures(path: str | Path, selection: Selection = EVERYTHING, top: int | Non
         UsageError: several runs match, or ``top`` is below 1.
         DatabaseError: the database cannot be opened.
     """
-    if top is not None and top < 1:
-        raise UsageError(f"top is {top}, but must be at least 1.")
+    check_top(top)
     with selected(path, selection) as found:
         graph = _structure(found)
         between, community = _betweenness(graph), _communities(graph)
@@ -96,7 +96,8 @@ def measures(path: str | Path, selection: Selection = EVERYTHING, top: int | Non
             )
             for layer, index, *counts in found.rows(_COUNTS)
         ]
-    return Result(tuple(_COLUMNS), tuple(_COLUMNS.values()), rows[:top])
+        listed = Result(tuple(_COLUMNS), tuple(_COLUMNS.values()), rows[:top])
+        return with_models(found.connection, listed)
 
 
 _COUNTS = """

@@ -6,7 +6,7 @@ It owns the CTEs over which graphs, groups, measures and pictures query. It buil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import duckdb
 
 from kndb.errors import NotFound
 from kndb.store.database import connect
-from kndb.store.lookup import Names, find_facts, find_models, find_relations
+from kndb.store.lookup import Names, find_facts, find_models, find_relations, several
 from kndb.store.readonly import reading
 from kndb.store.refine import REFINED
 from kndb.store.runs import StoredRun, only_run, read_runs
@@ -34,7 +34,7 @@ class Selection:
 
     fact: Names | None = None
     relation: Names | None = None
-    langs: Sequence[str] = ()
+    langs: Names = ()
     model: str | None = None
     run: str | int | None = None
     search: str | int | None = None
@@ -143,11 +143,9 @@ def _run_and_search(
     return run, search.search_id
 
 
-def _langs(
-    connection: duckdb.DuckDBPyConnection, run: StoredRun, asked: Sequence[str]
-) -> list[str] | None:
+def _langs(connection: duckdb.DuckDBPyConnection, run: StoredRun, asked: Names) -> list[str] | None:
     """The requested languages in lower case; None for all."""
-    langs = [lang.strip().lower() for lang in asked]
+    langs = [lang.strip().lower() for lang in several(asked)]
     if not langs:
         return None
     source = "knowledge_neuron" if run.finished else "prediction JOIN prompt USING (prompt_id)"

@@ -118,6 +118,14 @@ class LanguageModel(ABC, Generic[ObservedT]):
         self.unembedding = hf.get_output_embeddings()
         self.cap: float | None = getattr(hf.config, "final_logit_softcapping", None)
 
+    def __repr__(self) -> str:
+        info = self.info
+        return (
+            f"<Model {info.name}: {info.architecture}, {info.n_layers} layers of "
+            f"{info.n_neurons:,} neurons, {str(self.dtype).removeprefix('torch.')} on "
+            f"{self.device}>"
+        )
+
     @property
     def device(self) -> torch.device:
         """Where the weights are."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
@@ -78,6 +79,20 @@ def plot_into(
     theme: str = "light",
 ) -> None:
     """Like ``plot``, but to an open stream, such as standard output."""
+    figure = drawn(path, picture, selection, colour=colour, theme=theme)
+    with style(theme):
+        figure.savefig(stream, format=format, dpi=160, metadata=_UNDATED.get(format))
+
+
+def drawn(
+    path: str | Path,
+    picture: Picture,
+    selection: Selection = EVERYTHING,
+    *,
+    colour: Colour = "languages",
+    theme: str = "light",
+) -> Figure:
+    """A picture as a matplotlib figure, which a notebook shows; see ``plot``."""
     if picture not in PICTURES:
         raise UsageError(f"There is no picture {picture!r}; choose from {', '.join(PICTURES)}.")
     if colour not in COLOURS:
@@ -86,17 +101,25 @@ def plot_into(
     draw = partial(draw_map, colour=colour) if picture == "neuron-map" else _DRAW[picture]
     _need_matplotlib()
     with selected(path, selection) as found, style(theme):
-        figure = _figure()
+        figure = _figure(theme)
         draw(figure, found)
-        figure.savefig(stream, format=format, dpi=160, metadata=_UNDATED.get(format))
+        return figure
 
 
 _UNDATED: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 """Dates are left out so that the same data produce the same file."""
 
 
-def _figure() -> Figure:
-    from matplotlib.figure import Figure  # Optional dependency: the extra ``plot``.
+def _figure(theme: str) -> Figure:
+    from matplotlib import figure  # Optional dependency: the extra ``plot``.
+
+    class Figure(figure.Figure):
+        def _repr_png_(self) -> bytes:
+            """The figure for a notebook, in the same style as in a file."""
+            stream = BytesIO()
+            with style(theme):
+                self.savefig(stream, format="png", dpi=100)
+            return stream.getvalue()
 
     return Figure(figsize=(8, 4.8), layout="constrained")
 

@@ -139,9 +139,20 @@ def check_creatable(path: str | Path, *, wait: float = 10.0) -> None:
     _check_file(path, create=True)
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise DatabaseError(f"{path} cannot be written; give another path with --db.")
-    if path.exists():
-        with _open(path, write=False, wait=wait) as connection:
-            _current(connection, path, may_be_empty=True)
+    has_tables(path, wait=wait)
+
+
+def has_tables(path: str | Path, *, wait: float = 10.0) -> bool:
+    """Whether there is a database that is not empty, as one is that a crash has left.
+
+    Raises:
+        DatabaseError: as ``connect``.
+    """
+    path = Path(path)
+    if not path.exists():
+        return False
+    with connect_as_it_is(path, wait=wait) as connection:
+        return _current(connection, path, may_be_empty=True) is not None
 
 
 def connect_as_it_is(path: str | Path, *, wait: float = 10.0) -> duckdb.DuckDBPyConnection:

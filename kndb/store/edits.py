@@ -19,6 +19,7 @@ from kndb.facts import content_id
 from kndb.store.catalogue import require, utc_now
 from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
+from kndb.store.readonly import reading
 from kndb.store.result import Result
 
 
@@ -42,6 +43,20 @@ class StoredDelta:
     status: str
     mode: str
     delta: bytes | None
+
+
+_LISTED = """
+    SELECT fact_key, subject, relation, mode, selection, lang, langs, target, strength, n_neurons,
+           reliability, generality, transfer, locality, harmonic, control_harmonic,
+           CASE WHEN status = 'active' AND mode IN ('suppress', 'enhance') THEN 'measured'
+                ELSE status END AS status,
+           reason, model, edit_id
+    FROM edits
+    LEFT JOIN (SELECT fact_key, lang, any_value(subject) AS subject FROM facts GROUP BY ALL)
+        USING (fact_key, lang)
+    WHERE $ids IS NULL OR list_contains($ids, edit_id)
+    ORDER BY created_at, edit_id
+"""
 
 
 class Ledger:
@@ -87,12 +102,11 @@ class Ledger:
             ):
                 _insert(connection, table, [row for row in rows if row["edit_id"] not in known])
 
-    def list(self) -> Result:
-        """Every edit, the newest last: the view ``edits``."""
-        with connect(self.path, wait=self._wait) as connection:
-            return Result.read(
-                connection.execute("SELECT * FROM edits ORDER BY created_at, edit_id")
-            )
+    def list(self, ids: Sequence[int] | None = None) -> Result:
+        """These edits, or every one, the newest last; what is done at run time is ``measured``."""
+        asked = {"ids": None if ids is None else [*ids]}
+        with connect(self.path, wait=self._wait) as connection, reading(connection):
+            return Result.read(connection.execute(_LISTED, asked))
 
     def show(self, edit_id: int) -> Result:
         """What the edit did to each prompt, without the control."""

@@ -7,10 +7,11 @@ is. Reads only.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from numbers import Integral
+from typing import Any, TypeGuard
 
 import duckdb
 
@@ -264,14 +265,37 @@ def lower_langs(asked: Names) -> list[str]:
 
 def _check(question: Question) -> None:
     check_thresholds(question.tau, question.share)
-    if question.top is not None and question.top < 1:
-        raise UsageError(f"top is {question.top}, but must be at least 1.")
+    check_top(question.top)
+
+
+def check_top(top: object) -> None:
+    """Refuse what is no number of rows.
+
+    Raises:
+        UsageError: it is neither None nor a whole number of at least 1.
+    """
+    if top is not None and not (is_whole(top) and top >= 1):
+        raise UsageError(f"top is {top!r:.40}, but must be a whole number of at least 1.")
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number, NumPy's included; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _layers(asked: Layers) -> list[int]:
-    return [asked] if isinstance(asked, int) else list(asked)
+    many = isinstance(asked, Iterable) and not isinstance(asked, str)
+    every: list[Any] = [*asked] if many else [asked]  # type: ignore[misc]
+    for layer in every:
+        if not is_whole(layer):
+            raise UsageError(f"{layer!r:.40} is not a layer; give a whole number, counted from 0.")
+    return list(map(int, every))
 
 
 def _neurons(asked: Neurons) -> list[str]:
-    every = [asked] if isinstance(asked, str | Neuron) else asked
+    many = isinstance(asked, Iterable) and not isinstance(asked, str)
+    every: list[Any] = [*asked] if many else [asked]  # type: ignore[misc]
+    for one in every:
+        if not isinstance(one, str | Neuron):
+            raise UsageError(f"{one!r:.40} is not a neuron; write LAYER:INDEX, such as '9:1024'.")
     return [str(Neuron.parse(one) if isinstance(one, str) else one) for one in every]

@@ -110,6 +110,33 @@ def list_datasets(connection: duckdb.DuckDBPyConnection) -> Result:
     return Result.read(connection.execute(_DATASETS))
 
 
+_CONTENTS = """
+    SELECT (SELECT count(*) FROM fact), (SELECT count(*) FROM run),
+           (SELECT list(DISTINCT lang ORDER BY lang) FROM prompt)
+"""
+
+
+def count_contents(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What the database holds, in a few words each: facts, languages, runs.
+
+    Raises:
+        duckdb.Error: the connection is closed.
+    """
+    ((facts, runs, langs),) = connection.execute(_CONTENTS).fetchall()
+    named = f"{len(langs or ())} languages" if len(langs or ()) > 6 else ", ".join(langs or ())
+    counts = [_counted(facts, "fact"), _counted(runs, "run")]
+    return [f"{counts[0]} in {named}" if named else counts[0], counts[1]]
+
+
+def _counted(n: int, what: str) -> str:
+    """A number with its noun.
+
+    >>> _counted(1, "fact"), _counted(1200, "run")
+    ('1 fact', '1,200 runs')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 _RUN = """
     SELECT runs.* REPLACE (if($killed, 'interrupted', runs.status) AS status),
            architecture, family, n_layers, n_neurons, weights_sha256, format,

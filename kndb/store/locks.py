@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
+from weakref import WeakSet
 
 import duckdb
 
@@ -18,6 +19,18 @@ from kndb.errors import DatabaseLocked
 from kndb.progress import say
 
 T = TypeVar("T")
+
+
+class Kept(Protocol):
+    """What keeps a file open."""
+
+    path: Path
+
+
+KEPT_OPEN: WeakSet[Kept] = WeakSet()
+"""The ``Database`` objects of this process that are open."""
+
+OWN = "another part of this process"
 
 SAY_AFTER = 1.0
 """Seconds of waiting after which it is said what is waited for."""
@@ -64,6 +77,11 @@ def _tried(path: Path, attempt: Callable[[], T], wait: float, waiting: Callable[
         except duckdb.Error as error:
             if (who := holder(error)) is None:
                 raise
+            if who == OWN and _kept_open(path):
+                raise DatabaseLocked(
+                    f"{path} is open for reading in this process, which keeps writers out; close "
+                    "that Database first."
+                ) from error
             waited = time.monotonic() - started
             if waited + pause > wait:
                 raise DatabaseLocked(
@@ -75,6 +93,11 @@ def _tried(path: Path, attempt: Callable[[], T], wait: float, waiting: Callable[
         waiting()
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _kept_open(path: Path) -> bool:
+    """Whether somebody keeps the file open in this process, so that waiting is in vain."""
+    return any(kept.path.resolve() == path.resolve() for kept in KEPT_OPEN)
 
 
 def _touch(sign: Path) -> None:
@@ -101,7 +124,7 @@ def holder(error: duckdb.Error) -> str | None:
     """Who holds the file, if the error says that it is locked."""
     text = str(error)
     if "different configuration" in text:  # DuckDB shares one database per process
-        return "another part of this process"
+        return OWN
     if "Could not set lock" not in text:
         return None
     found = re.search(r"held in (\S.*?) \(PID (\d+)\)", text)

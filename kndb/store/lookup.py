@@ -6,7 +6,7 @@ Text is compared without case, accents and punctuation. All SQL is parametrised.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +116,16 @@ def several(asked: Names) -> list[str]:
 
     >>> several("en"), several(["en", "zh", "en"])
     (['en'], ['en', 'zh'])
+
+    Raises:
+        UsageError: one is not text.
     """
-    return [asked] if isinstance(asked, str) else list(dict.fromkeys(asked))
+    many = isinstance(asked, Iterable) and not isinstance(asked, str)
+    every = list(dict.fromkeys(asked)) if many else [asked]
+    for name in every:
+        if not isinstance(name, str):
+            raise UsageError(f"{name!r:.40} is not a name; give text, or several in a list.")
+    return every  # type: ignore[return-value]
 
 
 def find_facts(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]:

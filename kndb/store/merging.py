@@ -17,7 +17,7 @@ import duckdb
 
 from kndb.errors import UsageError
 from kndb.progress import Report, silent
-from kndb.store.database import connect, database_error, transaction
+from kndb.store.database import connect, database_error, has_tables, transaction
 from kndb.store.shards import Shards
 from kndb.store.writer import refine
 
@@ -65,7 +65,8 @@ _PARTS = """
     FROM run JOIN model USING (model_id) JOIN dataset USING (dataset_id) ORDER BY run_id
 """
 _COMMON = """
-    SELECT run_id, here.shards, there.shards, here.tau, here.share
+    SELECT run_id, here.shards, there.shards, here.tau, here.share,
+           greatest(here.finished_at, there.finished_at)
     FROM run AS here JOIN source.run AS there USING (run_id)
 """
 _CONTRADICTIONS = """
@@ -135,9 +136,9 @@ def merge(sources: Sequence[str | Path], target: str | Path, progress: Report = 
     """
     paths, target = list(dict.fromkeys(map(Path, sources))), Path(target)
     parts = [part for path in paths for part in _parts(path)]
-    if target.exists():
-        if any(path.samefile(target) for path in paths):
-            raise UsageError(f"{target} is to be merged into itself; give -o a new file.")
+    if target.exists() and any(path.samefile(target) for path in paths):
+        raise UsageError(f"{target} is to be merged into itself; give -o a new file.")
+    if has_tables(target):
         parts += _parts(target)
     missing = _missing(parts)
     new: Counter[str] = Counter()
@@ -209,9 +210,12 @@ def _take(path: Path, target: Path) -> dict[str, int]:
         _check_results(connection, path, target)
         common = connection.execute(_COMMON).fetchall()
         new = {table: _inserted(connection, table, condition) for table, condition in _NEW.items()}
-        for run_id, here, there, tau, share in common:
+        for run_id, here, there, tau, share, finished in common:
             shards = Shards.parse(here).joined(Shards.parse(there)).stored
-            connection.execute("UPDATE run SET shards = ? WHERE run_id = ?", [shards, run_id])
+            connection.execute(
+                "UPDATE run SET shards = ?, finished_at = ? WHERE run_id = ?",
+                [shards, finished, run_id],
+            )
             if tau is not None and new["prediction"]:
                 refine(connection, run_id, tau, share)
     return new

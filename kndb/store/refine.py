@@ -9,6 +9,8 @@ Source: Dai et al. 2022, section 3.3, with the thresholds of Chen et al. 2024.
 
 from __future__ import annotations
 
+from numbers import Real
+
 from kndb.errors import UsageError
 
 DEFAULT_TAU = 0.2
@@ -58,6 +60,9 @@ def check_thresholds(tau: float | None, share: float | None) -> None:
         UsageError: ``tau`` is not in [0.05, 1), where all needed raw scores are stored, or
             ``share`` is not in [0, 1).
     """
+    for name, value in (("tau", tau), ("share", share)):
+        if value is not None and not isinstance(value, Real):
+            raise UsageError(f"{name} is {value!r:.40}, but must be a number.")
     if tau is not None and not RAW_FLOOR <= tau < 1:
         raise UsageError(
             f"tau is {tau:g}, but must be at least {RAW_FLOOR:g} and below 1: "

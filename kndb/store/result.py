@@ -6,14 +6,16 @@ use ``kndb.store.export``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kndb.errors import UsageError
+from kndb.plain import unique
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
 
@@ -23,18 +25,29 @@ UNREPRESENTABLE = (
 )
 """For the OverflowError that DuckDB raises when it turns such a value into Python's."""
 
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
+
 
 class Result:
     """Rows with named columns.
 
-    ``columns`` are their names and ``types`` DuckDB's type names, for example ``BIGINT``.
+    Attributes:
+        columns: their names.
+        types: DuckDB's type names, for example ``BIGINT``.
+        models: names of the models whose neurons the rows hold, by the hash of their weights; empty
+            if unknown.
     """
 
     def __init__(
-        self, columns: tuple[str, ...], types: tuple[str, ...], rows: list[tuple[Any, ...]]
+        self,
+        columns: tuple[str, ...],
+        types: tuple[str, ...],
+        rows: list[tuple[Any, ...]],
+        models: Mapping[str, str] | None = None,
     ) -> None:
         self.columns = columns
         self.types = types
+        self.models = dict(models or {})
         self._rows = rows
 
     @classmethod
@@ -53,7 +66,11 @@ class Result:
 
     def head(self, count: int) -> Result:
         """The first rows, at most ``count``."""
-        return Result(self.columns, self.types, self._rows[:count])
+        return Result(self.columns, self.types, self._rows[:count], self.models)
+
+    def of_models(self, models: Mapping[str, str]) -> Result:
+        """The same rows, as neurons of these models; see ``models``."""
+        return Result(self.columns, self.types, self._rows, models)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The rows, as dictionaries by column name."""
@@ -73,7 +90,7 @@ class Result:
         return pa.Table.from_arrays(arrays, names=list(self.columns))
 
     def to_pandas(self) -> pd.DataFrame:
-        """The rows as a pandas data frame.
+        """The rows as a pandas data frame. Whole numbers stay whole where some are missing.
 
         Raises:
             UsageError: pandas is not installed.
@@ -81,10 +98,29 @@ class Result:
         try:
             import pandas as pd  # An extra of the distribution.
         except ImportError as error:
-            raise UsageError(
-                "to_pandas needs pandas; install it with `pip install kndb[pandas]`."
-            ) from error
-        return pd.DataFrame.from_records(self._rows, columns=list(self.columns))
+            raise _not_installed("pandas") from error
+        frame = pd.DataFrame.from_records(self._rows, columns=unique(self.columns))
+        for at, kind in enumerate(self.types):
+            values = [row[at] for row in self._rows]
+            if kind in _WHOLE and None in values:  # as a float, an id would lose its last digits
+                frame.isetitem(at, pd.array(values, dtype="Int64"))
+        return frame
+
+    def to_polars(self) -> pl.DataFrame:
+        """The rows as a Polars data frame.
+
+        Raises:
+            UsageError: Polars is not installed.
+        """
+        try:
+            import polars as pl  # An extra of the distribution.
+        except ImportError as error:
+            raise _not_installed("polars") from error
+        return pl.DataFrame(self.to_arrow().rename_columns(unique(self.columns)))
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The rows for any library that reads Arrow's C stream interface."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self._rows)
@@ -94,3 +130,16 @@ class Result:
 
     def __repr__(self) -> str:
         return f"<Result: {len(self)} rows of {', '.join(self.columns)}>"
+
+    def _repr_html_(self) -> str:
+        """The rows for a notebook: as a table, with bars for scores."""
+        # Here, because only notebooks ask for it.
+        from kndb.store.result_html import result_html
+
+        return result_html(self.columns, self._rows)
+
+
+def _not_installed(package: str) -> UsageError:
+    return UsageError(
+        f"to_{package} needs {package}; install it with `pip install kndb[{package}]`."
+    )

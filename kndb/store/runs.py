@@ -19,6 +19,7 @@ from kndb.notes import note
 from kndb.store.catalogue import KEYS
 from kndb.store.database import connect
 from kndb.store.processes import is_gone
+from kndb.store.result import Result
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,18 @@ def read_runs(
     names = [field.name for field in fields(StoredRun)]
     values = [dict(zip(names, row, strict=True)) for row in rows]
     return [StoredRun(**{**each, "settings": json.loads(each["settings"])}) for each in values]
+
+
+_WEIGHTS = """
+    SELECT DISTINCT weights_sha256, model.name FROM run JOIN model USING (model_id)
+    WHERE list_contains(?, run_id)
+"""
+
+
+def with_models(connection: duckdb.DuckDBPyConnection, found: Result, *runs: int) -> Result:
+    """The same rows of neurons, with the models of their runs; by default of their ``run_id``."""
+    ids = runs or {row[found.columns.index("run_id")] for row in found}
+    return found.of_models(dict(connection.execute(_WEIGHTS, [sorted(ids)]).fetchall()))
 
 
 def killed(connection: duckdb.DuckDBPyConnection, table: str) -> frozenset[int]:

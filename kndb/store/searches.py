@@ -18,7 +18,7 @@ from kndb.neurons import Neuron
 from kndb.store.catalogue import require, utc_now
 from kndb.store.database import connect, transaction
 from kndb.store.ids import canonical_json
-from kndb.store.lookup import Names, find_facts, find_relations
+from kndb.store.lookup import Names, find_facts, find_relations, several
 from kndb.store.processes import this_process
 from kndb.store.prompts import prompts_of
 
@@ -63,7 +63,7 @@ def facts_to_search(
     *,
     fact: Names | None = None,
     relation: Names | None = None,
-    langs: Sequence[str] = (),
+    langs: Names = (),
     limit: int | None = None,
     seed: int = 0,
 ) -> list[FactToSearch]:
@@ -74,7 +74,7 @@ def facts_to_search(
         run_id: the run.
         fact: a key, a prompt or words of the subject, or several; all facts when None.
         relation: a relation's id or label, or several.
-        langs: languages; all when empty.
+        langs: a language, or several; all when empty.
         limit: number of facts to draw, the same in every language.
         seed: seed of the draw.
 
@@ -82,6 +82,7 @@ def facts_to_search(
         NotFound: nothing matches.
         UsageError: the run has no such language.
     """
+    langs = several(langs)
     with connect(path) as connection:
         rows = prompts_of(
             connection,

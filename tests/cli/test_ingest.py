@@ -78,6 +78,7 @@ def test_it_can_be_asked(ingest, tmp_path, capsys):
         (("--workers", "2"), 2, "--workers goes with --engine ray"),
         (("--engine", "ray", "--workers", "0"), 2, "at least 1"),
         (("--engine", "ray", "--gpus-per-worker", "-1"), 2, "at least 0"),
+        (("--engine", "ray", "--gpus-per-worker", "1.5"), 2, "must be whole"),
         (("--model", "no/such/folder"), 1, "no/such/folder"),
         (("--dataset", "no/such/file.jsonl"), 1, "no/such/file.jsonl"),
     ],

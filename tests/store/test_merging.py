@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import kndb
@@ -93,7 +94,7 @@ def test_the_commands_say_what_is_missing(
     target = tmp_path / "merged.duckdb"
     assert main(["merge", str(halves[1]), "-o", str(target)]) == 0
     err = capsys.readouterr().err
-    assert "1 runs" in err
+    assert "new runs: 1" in err
     assert "still lacks the shards 1." in err
     assert main(["runs", "show", str(rows(target, "FROM run")[0][0]), "--db", str(target)]) == 0
     assert "2/2" in capsys.readouterr().out
@@ -166,6 +167,13 @@ def test_a_database_is_not_merged_into_itself(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="merged into itself"):
         merge([path], path)
     assert merge([path], tmp_path / "copy.duckdb").new["run"] == 1
+
+
+def test_a_target_that_a_crash_left_empty_is_filled(tmp_path: Path) -> None:
+    path, target = tmp_path / "1.duckdb", tmp_path / "merged.duckdb"
+    finished_run(path)
+    duckdb.connect(str(target)).close()
+    assert merge([path], target).new["run"] == 1
 
 
 def test_every_fact_is_in_one_shard() -> None:

@@ -11,7 +11,7 @@ import typer
 import kndb
 from kndb.errors import KndbError
 from kndb.store.result import Result
-from kndb_cli import options
+from kndb_cli import completion, options
 from kndb_cli.edit.tables import emit_ledger, emit_measured
 from kndb_cli.edit.words import in_words
 from kndb_cli.output import Output, choose, opened
@@ -22,19 +22,6 @@ EditId = Annotated[
     str, typer.Argument(metavar="ID", help="An edit's id, or its first digits.", show_default=False)
 ]
 _SHARES = ("reliability", "generality", "transfer", "locality", "harmonic")
-
-_LEDGER = """
-    SELECT fact_key, subject, relation, mode, selection, lang, langs, target, strength, n_neurons,
-           reliability, generality, transfer, locality, harmonic, control_harmonic,
-           CASE WHEN status = 'active' AND mode IN ('suppress', 'enhance') THEN 'measured'
-                ELSE status END AS status,
-           reason, model, edit_id
-    FROM edits
-    LEFT JOIN (SELECT fact_key, lang, any_value(subject) AS subject FROM facts GROUP BY ALL)
-        USING (fact_key, lang)
-    WHERE $ids IS NULL OR list_contains($ids, edit_id)
-    ORDER BY created_at, edit_id
-"""
 
 
 def list_(
@@ -52,8 +39,10 @@ def list_(
 
 def ledger_rows(db: Path, ids: Sequence[int] | None) -> Result:
     """The ledger's rows for these edits, or for all."""
-    with kndb.open(db) as database:
-        return database.sql(_LEDGER, {"ids": None if ids is None else list(ids)})
+    # Deferred: --help and completion need no database.
+    from kndb.store.edits import Ledger
+
+    return Ledger(db, wait=10).list(ids)
 
 
 def show(
@@ -173,7 +162,12 @@ def apply(
         ),
     ],
     model: Annotated[
-        str, typer.Option(metavar="MODEL", help="The model that the edits were made for.")
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="The model that the edits were made for.",
+            autocompletion=completion.loadable,
+        ),
     ],
     save: Annotated[
         Path, typer.Option(metavar="DIR", help="The new folder to write the edited model to.")

@@ -61,7 +61,8 @@ def emit_ledger(rows: Rows, where: Output) -> None:
 def _measured(rows: Rows) -> RenderableType:
     """One line per prompt at any width: texts and answers are folded."""
     # Here, because only tables need it: saves the import of Rich, 0.05 s, in every pipe.
-    from kndb_cli.output.tables import by_column, column_cells, empty_table, is_numeric
+    from kndb.cells import is_numeric
+    from kndb_cli.output.tables import by_column, column_cells, empty_table
 
     shown = _renamed(Listing(rows.columns, _shown(rows)), _MEASURED)
     table = empty_table()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from kndb.errors import UsageError
-from kndb_cli import options
+from kndb_cli import completion, options
 from kndb_cli.errors import ExitCode
 from kndb_cli.factcheck.calibrate import calibrate
 from kndb_cli.factcheck.claims_input import Claims, opened
@@ -41,6 +41,10 @@ class _CheckByDefault(Group):
         if args and args[0] not in (*self.commands, "-h", "--help"):
             args = ["check", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        check = self.commands["check"].shell_complete(ctx, incomplete)
+        return [*super().shell_complete(ctx, incomplete), *check]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         check = self.commands["check"]
@@ -84,7 +88,12 @@ def check(
         str | None, typer.Option(metavar="ANSWER", help="... and the answer to check: Kigali.")
     ] = None,
     lang: Annotated[
-        str, typer.Option(metavar="LANG", help="The claims' language; auto detects it.")
+        str,
+        typer.Option(
+            metavar="LANG",
+            help="The claims' language; auto detects it.",
+            autocompletion=completion.languages,
+        ),
     ] = "auto",
     method: Annotated[
         str,

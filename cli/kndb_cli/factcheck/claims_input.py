@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
-from kndb.errors import UsageError
+from kndb.errors import UsageError, listed
 from kndb.plain import is_text
 from kndb_cli.output.terminal import note
 
@@ -188,5 +188,5 @@ def _csv_errors(rows: Any) -> Iterator[None]:
 
 
 def _found(names: Iterable[str]) -> str:
-    found = ", ".join(names)
+    found = listed(names)
     return f" among {found}" if found else ""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import kndb
 from kndb_cli import options
 from kndb_cli.errors import resumable
 from kndb_cli.options import model as model_options
@@ -28,17 +27,6 @@ app = typer.Typer()
 
 _FACTS = "Which facts"
 _METHOD = "What counts as degenerate"
-
-_SETS = """
-    SELECT fact_key, relation, lang, neurons, size, drop_share, max_subset_drop,
-           p_before, p_after
-    FROM degenerate_sets
-    JOIN (SELECT search_id, set_id, fact_id, p_before, p_after FROM degenerate_set) AS measured
-        USING (search_id, set_id)
-    WHERE search_id = ? AND kind = 'degenerate'
-          AND fact_id IN (SELECT unnest(?)) AND lang IN (SELECT unnest(?))
-    ORDER BY fact_key, lang, size, drop_share DESC, neurons
-"""
 
 
 @app.command()
@@ -176,10 +164,14 @@ def search(request: SearchRequest, quiet: bool) -> SearchSummary:
 
 def found_sets(db: Path, found: SearchSummary) -> Result:
     """The degenerate sets of the requested facts and languages."""
+    # Deferred: --help needs no library.
+    from kndb.graph.sets import sets_of_search
+    from kndb.store.database import connect
+
     facts = sorted({fact_id for fact_id, _ in found.asked})
-    langs = sorted({lang for _, lang in found.asked})
-    with kndb.open(db) as database:
-        return database.sql(_SETS, [found.search_id, facts, langs])
+    langs = sorted({lang.lower() for _, lang in found.asked})
+    with connect(db) as connection:
+        return sets_of_search(connection, found.search_id, facts, langs)
 
 
 def summary(found: SearchSummary) -> str:

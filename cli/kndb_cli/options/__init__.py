@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kndb_cli import completion
 from kndb_cli.output.formats import FORMATS, Format
 
 DATABASE = Path("kndb.duckdb")
@@ -92,7 +93,13 @@ def relations_option(
 ) -> Any:
     """The option ``--relation`` or ``--relations``; ``panel`` is its heading in the help."""
     names = ("--relation", "--relations")
-    return repeated(*names, metavar="RELATIONS", what=f"{what}.", panel=panel)
+    return repeated(
+        *names,
+        metavar="RELATIONS",
+        what=f"{what}.",
+        panel=panel,
+        autocompletion=completion.relations,
+    )
 
 
 Relations = Annotated[list[str] | None, relations_option()]
@@ -100,7 +107,13 @@ Relations = Annotated[list[str] | None, relations_option()]
 
 def langs_option(what: str, panel: str | None = _NARROW) -> Any:
     """The option ``--lang`` or ``--langs``: ``what`` begins its help, ``panel`` is its heading."""
-    return repeated("--lang", "--langs", metavar="LANGS", what=f"{what}: en,zh.", panel=panel)
+    return repeated(
+        *("--lang", "--langs"),
+        metavar="LANGS",
+        what=f"{what}: en,zh.",
+        panel=panel,
+        autocompletion=completion.languages,
+    )
 
 
 Langs = Annotated[list[str] | None, langs_option("Only these languages")]
@@ -139,12 +152,18 @@ ModelName = Annotated[
         help=_MODEL_NAME,
         rich_help_panel=_NARROW,
         callback=unless_run,
+        autocompletion=completion.models,
     ),
 ]
 ModelNames = Annotated[
     list[str] | None,
     repeated(
-        "--model", metavar="MODEL", what=_MODEL_NAME, envvar="KNDB_MODEL", callback=unless_run
+        "--model",
+        metavar="MODEL",
+        what=_MODEL_NAME,
+        envvar="KNDB_MODEL",
+        callback=unless_run,
+        autocompletion=completion.models,
     ),
 ]
 
@@ -157,6 +176,7 @@ def run_option(panel: str | None = None, default: str = "the model's newest fini
         help=f"A run's name, its id, or the first digits of that; 'kndb runs' lists them. "
         f"Default: {default}.",
         rich_help_panel=panel,
+        autocompletion=completion.runs,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kndb_cli import completion
 from kndb_cli.options import langs_option, run_option
 from kndb_cli.options.model import of_run
 
@@ -20,6 +21,7 @@ Model = Annotated[
         metavar="MODEL",
         help="The run's model: a Hugging Face id, a folder, a GGUF file, or a demo model.",
         callback=of_run,
+        autocompletion=completion.loadable,
     ),
 ]
 Run = Annotated[str | None, run_option(_WHAT)]
@@ -36,6 +38,7 @@ Relation = Annotated[
     typer.Option(
         metavar="RELATION",
         help="Its relation, if the subject has several facts: P36, capital.",
+        autocompletion=completion.relations,
         rich_help_panel=_WHAT,
     ),
 ]

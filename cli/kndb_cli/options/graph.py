@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kndb_cli.completion import searches
 from kndb_cli.options import listed
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ Search = Annotated[
         help="A search's id, or its first digits: use its degenerate pairs. "
         "'kndb graph degenerate' prints the id. Default: the run's newest finished search.",
         rich_help_panel="Which neurons",
+        autocompletion=searches,
     ),
 ]
 

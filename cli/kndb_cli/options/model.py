@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kndb.models.choice import ModelChoice
+from kndb_cli.completion import loadable
 from kndb_cli.options import DATABASE, unless_run
 from kndb_cli.output.terminal import note
 from kndb_cli.settings import variable
@@ -40,6 +41,7 @@ Model = Annotated[
         metavar="MODEL",
         help="The run's model: a Hugging Face id, a folder, a GGUF file, or a demo model.",
         callback=of_run,
+        autocompletion=loadable,
     ),
 ]
 Device = Annotated[

@@ -15,6 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from kndb.cells import is_numeric
 from kndb_cli.output.rows import Rows
 from kndb_cli.output.tables import (
     GAP,
@@ -22,7 +23,6 @@ from kndb_cli.output.tables import (
     by_column,
     column_cells,
     empty_table,
-    is_numeric,
 )
 
 

@@ -1,13 +1,9 @@
-"""Tables for people, drawn with Rich. Imported only when a table is requested.
-
-Numbers are rounded only here; other formats have them in full.
-"""
+"""Tables for people, drawn with Rich. Imported only when a table is requested."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, TextIO
 
 from rich import box
@@ -17,7 +13,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from kndb.plain import plain
+from kndb.cells import column_texts
 from kndb_cli.output.pager import page
 from kndb_cli.output.rows import Rows
 from kndb_cli.output.terminal import visible, wants_colour
@@ -92,36 +88,9 @@ def by_column(data: Rows) -> list[list[Any]]:
     return [[row[at] for row in data.rows()] for at in range(len(data.columns))]
 
 
-def is_numeric(values: Sequence[Any]) -> bool:
-    """Whether the known values are numbers."""
-    known = [value for value in values if value is not None]
-    return bool(known) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in known
-    )
-
-
 def column_cells(values: Sequence[Any]) -> list[Text]:
-    """The values of one column as text, with one precision so that decimal points align."""
-    spec = _precision([value for value in values if isinstance(value, float)])
-    return [_cell(value, spec) for value in values]
-
-
-def _precision(floats: Sequence[float]) -> str:
-    """At most four decimals, no more than the values have; 3 digits for small or large values."""
-    largest = max(map(abs, floats), default=0.0)
-    if largest != 0 and not 0.01 <= largest < 1e6:
-        return ".3g"
-    exact = (n for n in range(1, 4) if all(abs(round(x, n) - x) < 1e-9 for x in floats))
-    return f".{next(exact, 4)}f"
-
-
-def _cell(value: Any, spec: str) -> Text:
-    # A Text is shown as is: brackets in the data are not markup.
-    if value is None:
-        return Text("–", style="dim")
-    if isinstance(value, float):
-        return Text(format(value, spec))
-    if isinstance(value, datetime):
-        return Text(format(value, "%Y-%m-%d %H:%M:%S"))
-    value = plain(value)
-    return Text(str(value).lower() if isinstance(value, bool) else str(value))
+    """The values of one column, as ``kndb.cells`` has them. A Text knows no markup."""
+    return [
+        Text(text, style="dim" if value is None else "")
+        for text, value in zip(column_texts(values), values, strict=True)
+    ]

@@ -14,34 +14,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any, BinaryIO, TextIO, cast
 
+from kndb.cells import visible as visible
 from kndb.notes import LOGGER
 
 _CODES = {"red": "31", "green": "32", "dim": "2", "bold": "1"}
-
-_OBEYED = {
-    code: f"\\u{code:04x}"
-    for code in chain(
-        range(0x20),  # C0, with ESC
-        range(0x7F, 0xA0),  # DEL and C1, with CSI and OSC in one character
-        (0x061C, 0x2028, 0x2029),  # Arabic letter mark; separators of lines
-        range(0x202A, 0x202F),  # embeddings and overrides of direction
-        range(0x2066, 0x206A),  # isolates of direction
-        range(0xD800, 0xE000),  # undecodable bytes of file names
-    )
-    if chr(code) not in "\t\n"
-}
-
-
-def visible(text: str) -> str:
-    r"""The text with each character that a terminal obeys as an escape, as in JSON.
-
-    >>> print(visible("\x1b[2J \u202eParis"))
-    \u001b[2J \u202eParis
-    """
-    return text.translate(_OBEYED)
 
 
 def wants_colour(stream: TextIO) -> bool:

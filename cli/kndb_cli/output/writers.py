@@ -51,7 +51,8 @@ def write_json(data: Rows, stream: TextIO) -> None:
 def write_md(data: Rows, stream: TextIO) -> None:
     """A table in Markdown, with numbers rounded as in a terminal's table."""
     # Deferred: only tables need Rich, which takes 0.05 s.
-    from kndb_cli.output.tables import by_column, column_cells, is_numeric
+    from kndb.cells import is_numeric
+    from kndb_cli.output.tables import by_column, column_cells
 
     columns = by_column(data)
     cells = [[_md(cell.plain) for cell in column_cells(values)] for values in columns]

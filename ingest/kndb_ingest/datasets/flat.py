@@ -12,6 +12,7 @@ import io
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from kndb.errors import listed
 from kndb.facts import Fact
 from kndb_ingest.datasets.files import DataFile, Record, head, malformed
 from kndb_ingest.datasets.statement import Contents, Statement, Wanted
@@ -71,7 +72,7 @@ def require_columns(found: Collection[str], place: str) -> None:
     """Reject missing columns, and name them all and those that there are."""
     missing = [column for column in COLUMNS if column not in found]
     if missing:
-        there = f" (the columns are {', '.join(found)})" if found else ""
+        there = f" (the columns are {listed(found)})" if found else ""
         raise malformed(place, f"missing columns {', '.join(missing)}{there}")
 
 

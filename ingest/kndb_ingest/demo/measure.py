@@ -167,7 +167,7 @@ def _groups(
 
 def _locate(model: Model, asked: tuple[Asked, ...]) -> Located:
     """Attribute the prompts of a fact in a language."""
-    results = list(attribute(model, [one.prompt for one in asked]))
+    results = list(attribute(model, [one.prompt for one in asked], words=False))
     votes = Counter(
         neuron
         for result in results

@@ -11,8 +11,8 @@ that produced them; repeating the request replaces them. No model is run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from kndb.store.ids import canonical_json
 from kndb.store.lookup import Names
 from kndb.store.readonly import reading
 from kndb.store.result import Result
+from kndb.store.runs import with_models
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,9 +51,9 @@ _ORDER = {
 
 
 def overlap(
-    path: str | Path,
+    path: str | PathLike[str],
     by: OverlapBy = "fact",
-    langs: Sequence[str] | None = None,
+    langs: Names | None = None,
     fact: Names | None = None,
     relation: Names | None = None,
     model: Names | None = None,
@@ -65,7 +66,7 @@ def overlap(
     """Compare the knowledge neurons of each fact between languages, and with chance.
 
     Args:
-        path: the database.
+        path: the database's path, or a ``Database``.
         by: ``fact`` returns one row per fact, with the neurons that all its languages share;
             ``relation`` returns one row per relation and ``language-pair`` one per pair of
             languages, both summed over the facts that have at least two of the languages.
@@ -91,6 +92,7 @@ def overlap(
         UsageError: a value is out of range, or fewer than two languages are given.
         DatabaseError: the database cannot be opened, or with ``store`` cannot be written to.
     """
+    path = Path(path)
     with connect(path) as connection, reading(connection):
         request = find_request(connection, by, langs, fact, relation, model, run, tau, share)
         parts = _answers(connection, request)
@@ -177,7 +179,7 @@ def _joined(
         sql = _LISTED.format(head=_HEAD[request.by], order=_ORDER[request.by])
         results.append(Result.read(connection.execute(sql)))
     rows = [row for result in results for row in result]
-    return Result(results[0].columns, results[0].types, rows)
+    return with_models(connection, Result(results[0].columns, results[0].types, rows))
 
 
 def _store(path: str | Path, request: Request, parts: dict[int, dict[str, pa.Table]]) -> None:

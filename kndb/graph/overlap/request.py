@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -41,7 +40,7 @@ class Request:
 def find_request(
     connection: duckdb.DuckDBPyConnection,
     by: OverlapBy,
-    langs: Sequence[str] | None,
+    langs: Names | None,
     fact: Names | None,
     relation: Names | None,
     model: Names | None,
@@ -58,7 +57,7 @@ def find_request(
     check_thresholds(tau, share)
     if by not in LEVELS:
         raise UsageError(f"Overlaps cannot be summed by {by!r}; use {', '.join(LEVELS)}.")
-    chosen = None if not langs else tuple(sorted({lang.strip().lower() for lang in langs}))
+    chosen = None if not langs else tuple(sorted({lang.strip().lower() for lang in several(langs)}))
     if chosen is not None and len(chosen) < 2:
         raise UsageError(f"{chosen[0]!r} is one language; give two or more to compare.")
     relations = None if relation is None else find_relations(connection, relation)
