@@ -85,6 +85,25 @@ def test_a_part_that_kills_three_workers_is_named_and_not_what_waited_behind_it(
     assert pool.given.count(2) == 3
 
 
+@pytest.mark.parametrize(
+    "deaths",
+    [
+        pytest.param({(0, 0), (1, 0), (2, 1)}, id="part 1 is behind part 0 twice"),
+        pytest.param(
+            {(0, None), (1, None), (2, 0), (3, None), (4, None)}, id="a good start between"
+        ),
+    ],
+)
+def test_deaths_that_are_not_three_of_one_kind_are_survived(
+    deaths: set[tuple[int, int | None]],
+) -> None:
+    assert done(Pool(lambda worker, part: (worker, part) in deaths), size=1) == [0, 1, 2, 3, 4, 5]
+
+
+def test_three_failed_starts_are_survived_while_another_worker_starts() -> None:
+    assert done(Pool(lambda worker, part: worker < 3 and part is None)) == [0, 1, 2, 3, 4, 5]
+
+
 def test_workers_that_do_not_get_ready_end_it_only_if_there_are_no_others() -> None:
     assert done(Pool(lambda worker, part: worker > 0 and part is None)) == [0, 1, 2, 3, 4, 5]
     with pytest.raises(KndbError, match="as 2 others before they were ready"):
