@@ -191,7 +191,10 @@ def _combine(
     if not by_word:
         return found
     (target, *_) = question.targets
-    groups = [[target.tokens[place] for place in word] for word in target.words]
+    # A decoder that repeats the text has a word's tokens again, as negative numbers.
+    groups = [
+        [token for place in word if (token := target.tokens[place]) >= 0] for word in target.words
+    ]
     words = tuple(model.tokenizer.decode(tokens).strip() for tokens in groups)
     return replace(found, words=words, word_scores=torch.stack(by_word).mean(0).cpu().numpy())
 

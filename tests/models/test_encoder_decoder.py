@@ -110,6 +110,7 @@ def test_words_are_masked_where_they_stand(architecture: str) -> None:
     targets = [in_decoder(target) for target in own.targets(*PROMPTS[0])]
     due = torch.stack([naive(own).amig_paper(target, steps=3) for target in targets]).mean(0)
     close(torch.from_numpy(found.scores), due)
+    assert found.words[:5] == ("The", "capital", "of", "France", "is")
 
 
 @pytest.mark.parametrize("architecture", ["mt5", "mbart"])
