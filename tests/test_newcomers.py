@@ -14,6 +14,9 @@ from small_store import finished_run
 from tiny import PROMPTS, tiny
 
 
+NAME: Any = "demo-masked"
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("newcomers") / "k.duckdb"
@@ -30,6 +33,7 @@ def db(path: Path) -> Iterator[kndb.Database]:
 def test_one_or_several_names_are_the_same(db: kndb.Database) -> None:
     assert db.query(lang=["en"]).rows() == db.query(lang="en").rows()
     assert db.query(lang=("en", "zh")).rows() == db.query().rows()
+    assert db.query(lang="en, zh").rows() == db.query().rows()
     assert db.facts("France", lang=["zh"]).rows() == db.facts("France", lang="zh").rows()
     assert len(db.neurons(layer=(0, 1))) == len(db.neurons())
     assert db.measures(langs="en").rows() == db.measures(langs=["en"]).rows()
@@ -47,6 +51,8 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "share is 'x', but must be a number": lambda db: db.neurons(share="x"),
     "'2' is not a layer": lambda db: db.neurons(layer="2"),
     "5 is not a name": lambda db: db.query(fact=5),
+    "'demo-masked' is not a loaded model; load one": lambda db: kndb.erase(NAME, db.query()),
+    "'demo-masked' is not a loaded model": lambda db: kndb.attribute(NAME, PROMPTS),
     "None is not a name": lambda db: db.query(lang=["en", None]),
     "2 is not a neuron; write LAYER:INDEX": lambda db: db.query(neuron=(2, 641)),
     "'2' is not a neuron": lambda db: db.query(neuron="2"),

@@ -56,9 +56,11 @@ def read_config(path: Path) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}; see `kndb config --help`.") from error
     for name, value in found.items():
-        if name not in SETTINGS or not isinstance(value, str):
+        if name not in SETTINGS:
             known = ", ".join(SETTINGS)
-            raise UsageError(f"{path} sets {name!r}, but texts can be set for {known} only.")
+            raise UsageError(f"{path} sets {name!r:.80}; what can be set is {known}.")
+        if not isinstance(value, str):
+            raise UsageError(f"{path} sets {name} to {value!r:.80}; write a text, in quotes.")
     return found
 
 

@@ -25,6 +25,7 @@ from kndb.attribution.settings import Settings, preset
 from kndb.errors import ModelError
 from kndb.models import LanguageModel, Target, Unusable
 from kndb.models.asking import read_tokens
+from kndb.models.base import check_model
 from kndb.models.finite import first_layer, overflown
 from kndb.models.memory import Budget, default_budget, out_of_memory, release
 
@@ -88,6 +89,7 @@ def attribute(
             has not exactly one ``[MASK]``.
         ModelError: a single prompt does not fit in memory.
     """
+    check_model(model)
     if isinstance(settings, str):
         settings = preset(settings, model.info.family)
     questions: list[_Question] = []

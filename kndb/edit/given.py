@@ -7,6 +7,7 @@ from typing import Any
 
 from kndb.errors import ModelError, UsageError
 from kndb.models import LanguageModel
+from kndb.models.base import check_model
 from kndb.neurons import Neuron
 from kndb.store.result import Result
 
@@ -24,6 +25,7 @@ def neurons_of(model: LanguageModel[Any], given: Given) -> tuple[Neuron, ...]:
         ModelError: the rows are about a model with other weights.
         UsageError: the rows are about several models or about none, or it is something else.
     """
+    check_model(model)
     if isinstance(given, Result):
         _check_weights(model, given)
         return tuple(dict.fromkeys(_of_rows(given)))

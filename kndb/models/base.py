@@ -287,6 +287,18 @@ class LanguageModel(ABC, Generic[ObservedT]):
         return gradients @ (weight if linear else weight.T)
 
 
+def check_model(model: object) -> None:
+    """Refuse what is not a loaded model, such as a name.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if not isinstance(model, LanguageModel):
+        raise UsageError(
+            f"{model!r:.80} is not a loaded model; load one: kndb.load_model('demo-masked')."
+        )
+
+
 def gated(info: ModelInfo) -> UsageError:
     """The error for neurons before the activation function of a gated block."""
     return UsageError(

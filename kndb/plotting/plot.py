@@ -129,7 +129,7 @@ def _need_matplotlib() -> None:
         import matplotlib.figure  # noqa: F401  # Optional dependency: the extra ``plot``.
     except ImportError as error:
         raise UsageError(
-            "Pictures need matplotlib; install it with `pip install kndb[plot]`."
+            "Pictures need matplotlib; install it with `pip install 'kndb[plot]'`."
         ) from error
 
 

@@ -252,7 +252,7 @@ def find_facts_and_answers(
 
 
 def lower_langs(asked: Names) -> list[str]:
-    """Language codes in lower case.
+    """Language codes in lower case; a text may hold several, with commas.
 
     Raises:
         UsageError: one is not valid Unicode.
@@ -260,7 +260,7 @@ def lower_langs(asked: Names) -> list[str]:
     for lang in several(asked):
         if not is_text(lang):
             raise UsageError(f"{lang!r} is not valid Unicode; give a language code, such as en.")
-    return [lang.lower() for lang in several(asked)]
+    return [part.strip() for lang in several(asked) for part in lang.lower().split(",")]
 
 
 def _check(question: Question) -> None:

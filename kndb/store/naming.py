@@ -40,7 +40,7 @@ def name_run(path: str | Path, asked: str | int, name: str | None) -> int:
     """
     if name is not None:
         check_name(name)
-    with transaction(path) as connection:
+    with transaction(path, wait=60.0) as connection:
         run_id = find_run(connection, asked)
         other = connection.execute(
             "SELECT run_id FROM run WHERE name = ? AND run_id <> ?", [name, run_id]

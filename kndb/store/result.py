@@ -131,6 +131,17 @@ class Result:
     def __repr__(self) -> str:
         return f"<Result: {len(self)} rows of {', '.join(self.columns)}>"
 
+    def show(self, limit: int = 20) -> None:
+        """Print the first rows as a table.
+
+        Args:
+            limit: how many.
+        """
+        # Here, because only people who look at rows need Rich.
+        from kndb.store.result_text import print_rows
+
+        print_rows(self.columns, self._rows[:limit], max(0, len(self) - limit))
+
     def _repr_html_(self) -> str:
         """The rows for a notebook: as a table, with bars for scores."""
         # Here, because only notebooks ask for it.
@@ -141,5 +152,5 @@ class Result:
 
 def _not_installed(package: str) -> UsageError:
     return UsageError(
-        f"to_{package} needs {package}; install it with `pip install kndb[{package}]`."
+        f"to_{package} needs {package}; install it with `pip install 'kndb[{package}]'`."
     )

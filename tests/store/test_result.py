@@ -43,10 +43,17 @@ def test_polars_has_the_same_rows() -> None:
     assert (twice.columns, twice.rows()) == (["n", "n_2"], [(1, 2)])
 
 
+def test_rows_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    Result(("name", "n"), ("VARCHAR", "BIGINT"), [("a\x1b[2J", 1), ("b", 2), ("c", 3)]).show(2)
+    out = capsys.readouterr().out
+    assert "\\u001b[2J" in out
+    assert out.endswith("and 1 rows more\n")
+
+
 @pytest.mark.parametrize("package", ["pandas", "polars"])
 def test_a_missing_package_is_one_sentence(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UsageError, match=rf"install it with `pip install kndb\[{package}\]`"):
+    with pytest.raises(UsageError, match=rf"install it with `pip install 'kndb\[{package}\]'`"):
         getattr(FOUND, f"to_{package}")()
 
 

@@ -144,7 +144,8 @@ def undo(
 ) -> None:
     """Undo an edit: in the ledger and, with --model and --save, in an edited model.
 
-    The weights are restored bit for bit. A later edit of the same neurons must be undone first.
+    The weights of a saved model are restored bit for bit. A later edit of the same neurons in it
+    must be undone first.
     """
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb.edit.apply import undo_edit

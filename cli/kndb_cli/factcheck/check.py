@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -145,6 +146,8 @@ def check(
         raise UsageError("--fact and --answer go together; give both.")
     if sum((bool(claims), file is not None, fact is not None)) != 1:
         raise UsageError("Give claims, or --file, or --fact with --answer: one of the three.")
+    if claims and claims != ["-"] and (named := next(filter(os.path.isfile, claims), None)):
+        raise UsageError(f"{named} is a file; give it with --file.")
     if claims == ["-"]:
         claims, file = None, Path("-")
     choice = chosen(model, device, dtype, revision, memory, quiet=quiet)

@@ -92,9 +92,10 @@ def _unasked(done: IngestSummary) -> Iterator[tuple[str, str]]:
         return
     facts = sum(done.unasked.values())
     yield "not asked", f"{facts:,} {'fact' if facts == 1 else 'facts'}, counted once per language"
+    if "the object is not last" not in done.skipped:
+        return
     most = list(done.unasked.items())[:MOST_RELATIONS]
     wanted = ", ".join(f"{relation} in {lang} ({n:,})" for (relation, lang), n in most)
     more = len(done.unasked) - len(most)
     others = f" and {more} more" if more else ""
-    end = " that end in [Y]" if "the object is not last" in done.skipped else ""
-    yield "would help", f"templates{end} for {wanted}{others}"
+    yield "would help", f"templates that end in [Y] for {wanted}{others}"
