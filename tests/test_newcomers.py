@@ -13,7 +13,6 @@ import kndb
 from small_store import finished_run
 from tiny import PROMPTS, tiny
 
-
 NAME: Any = "demo-masked"
 
 
