@@ -22,6 +22,9 @@ from kndb_cli.output.terminal import note
 app = typer.Typer()
 
 _QUIT = frozenset({".quit", ".exit", "exit", "quit"})
+_DROPPED = "\x03"
+"""In place of a line: Ctrl-C was pressed, which drops the lines before it."""
+
 _TABLES = "SELECT name FROM (SHOW TABLES) WHERE name <> 'alembic_version'"
 
 
@@ -80,13 +83,18 @@ def _statements() -> Iterator[str]:
     """What is typed, statement by statement, until the end."""
     held: list[str] = []
     while (line := _line("kndb> " if not held else "  ... ")) is not None:
-        if not held and line.strip() in _QUIT:
+        word = line.strip()
+        if word in _QUIT:
             return
-        if not held and line.strip() == ".tables":
+        if line == _DROPPED:
+            held = []
+        elif word == ".tables":
             yield _TABLES
-            continue
-        held += [line] if line.strip() else []
-        if line.rstrip().endswith(";"):
+        elif word.startswith(".") and not held:
+            note(f"There is no {word}; .tables lists tables and views, .quit ends.")
+        elif word:
+            held.append(line)
+        if held and word.endswith(";"):
             yield "\n".join(held)
             held = []
     if held:
@@ -94,7 +102,7 @@ def _statements() -> Iterator[str]:
 
 
 def _line(prompt: str) -> str | None:
-    """The next line; None at the end; nothing after Ctrl-C."""
+    """The next line; None at the end, ``_DROPPED`` after Ctrl-C."""
     if not sys.stdin.isatty():
         line = sys.stdin.readline()
         return line.rstrip("\n") if line else None
@@ -104,7 +112,7 @@ def _line(prompt: str) -> str | None:
         return input(prompt)
     except KeyboardInterrupt:
         print()
-        return ""
+        return _DROPPED
     except EOFError:
         print()
         return None

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from kndb_cli import shell
 from kndb_cli.settings import configured, read_config
 
 
@@ -112,12 +113,11 @@ def test_a_run_is_shown_with_its_settings(kndb):
 
 
 def test_the_small_shell_answers_and_goes_on_after_an_error(process):
-    typed = (
-        b"SELECT count(*) AS n\nFROM fact;\nSELECT nothing;\n\nSELECT 2 AS two;\n.quit\nSELECT 3;\n"
-    )
+    typed = b"SELECT count(*) AS n\n\nFROM fact;\nSELECT nothing;\n\n.help\nSELECT 2 AS two;\n.quit\n;\n"
     done = process("shell", "--plain", "--format", "csv", input=typed)
     assert (done.returncode, done.stdout) == (0, b"n\n3\ntwo\n2\n")
     assert done.stderr.count(b"Error: The SQL was refused") == 1
+    assert b"There is no .help; .tables lists" in done.stderr
     assert process("shell", "--db", "no.duckdb", input=b"").returncode == 3
 
 
@@ -185,3 +185,17 @@ def test_a_run_gets_a_name_and_loses_it(kndb, two_runs):
     assert kndb("runs", "rename", "second")[2] == f"Run {two_runs} has no name.\n"
     assert kndb("query", "--run", "second")[0] == 4
     assert kndb("runs", "rename", str(two_runs), "77")[0] == 2
+
+
+def test_ctrl_c_in_the_small_shell_drops_what_was_typed(monkeypatch):
+    typed = iter(["help", KeyboardInterrupt, "SELECT 1;", EOFError])
+
+    def line(prompt):
+        found = next(typed)
+        if isinstance(found, str):
+            return found
+        raise found
+
+    monkeypatch.setattr("builtins.input", line)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    assert [*shell._statements()] == ["SELECT 1;"]
