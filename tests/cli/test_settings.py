@@ -113,7 +113,8 @@ def test_a_run_is_shown_with_its_settings(kndb):
 
 
 def test_the_small_shell_answers_and_goes_on_after_an_error(process):
-    typed = b"SELECT count(*) AS n\n\nFROM fact;\nSELECT nothing;\n\n.help\nSELECT 2 AS two;\n.quit\n;\n"
+    typed = b"SELECT count(*) AS n\n\nFROM fact;\nSELECT nothing;\n\n"
+    typed += b".help\nSELECT 2 AS two;\n.quit\nSELECT 3;\n"
     done = process("shell", "--plain", "--format", "csv", input=typed)
     assert (done.returncode, done.stdout) == (0, b"n\n3\ntwo\n2\n")
     assert done.stderr.count(b"Error: The SQL was refused") == 1
