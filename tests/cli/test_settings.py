@@ -189,13 +189,13 @@ def test_a_run_gets_a_name_and_loses_it(kndb, two_runs):
 
 
 def test_ctrl_c_in_the_small_shell_drops_what_was_typed(monkeypatch):
-    typed = iter(["help", KeyboardInterrupt, "SELECT 1;", EOFError])
+    typed = iter(["help", KeyboardInterrupt(), "SELECT 1;", EOFError()])
 
     def line(prompt):
         found = next(typed)
-        if isinstance(found, str):
-            return found
-        raise found
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
     monkeypatch.setattr("builtins.input", line)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
