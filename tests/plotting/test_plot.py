@@ -202,5 +202,5 @@ def test_without_matplotlib_a_sentence_says_what_to_install(path: Path, tmp_path
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path)
     assert done.returncode == 2
-    assert b"pip install kndb[plot]" in done.stderr
+    assert b"pip install 'kndb[plot]'" in done.stderr
     assert not (tmp_path / "a.png").exists()
