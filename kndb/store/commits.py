@@ -48,7 +48,7 @@ class Batches(Generic[T]):
         count: Callable[[T], int] = lambda _: 1,
     ) -> None:
         self._write = write
-        self._items = items
+        self._items = self._due = items
         self._seconds = seconds
         self._count = count
         self._waiting: list[T] = []
@@ -64,13 +64,14 @@ class Batches(Generic[T]):
         self._waiting.append(item)
         long_ago = time.monotonic() - self._last >= self._seconds
         self._waits += self._count(item)
-        if not long_ago and self._waits < self._items:
+        if not long_ago and self._waits < self._due:
             return
         try:
             self._flush()
         except DatabaseLocked:
             if self._waits >= KEPT_BATCHES * self._items:
                 raise
+            self._due = self._waits + self._items  # not at once with the next item
             say(f"{self._waits} results are kept until the file is free.")
 
     def _flush(self) -> None:
@@ -79,7 +80,7 @@ class Batches(Generic[T]):
         try:
             if batch:
                 self._write(batch)
-            self._waits = 0
+            self._waits, self._due = 0, self._items
         except (KeyboardInterrupt, DatabaseLocked):
             self._waiting = batch
             raise

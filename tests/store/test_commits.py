@@ -47,6 +47,16 @@ def test_work_goes_on_while_the_file_is_held(capsys: pytest.CaptureFixture[str])
     assert "2 results are kept until the file is free." in capsys.readouterr().err
 
 
+def test_a_held_file_is_tried_again_after_another_batch_not_with_every_item() -> None:
+    written: list[Sequence[int]] = []
+    with Batches(locked_for(1, written), items=3, seconds=1e9) as batches:
+        for number in range(5):
+            batches.add(number)
+        assert written == []
+        batches.add(5)
+        assert written == [[0, 1, 2, 3, 4, 5]]
+
+
 def test_work_ends_when_the_file_is_held_too_long() -> None:
     written: list[Sequence[int]] = []
     items = range(2 * KEPT_BATCHES)
