@@ -34,6 +34,10 @@ class Column:
     bars: Sequence[float] | None = None
 
 
+Titled = tuple[str, str, Sequence[Column]]
+"""A table with its title and what it is about, either of which may be empty."""
+
+
 def html_table(columns: Sequence[Column], title: str = "", about: str = "") -> str:
     """A table, below its title in bold and what it is about.
 

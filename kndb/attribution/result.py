@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kndb.cells import column_texts
-from kndb.html_table import Column, html_table, lengths
+from kndb.html_table import Column, Titled, html_table, lengths
 
 _NO_WORDS = "words contribute by themselves with a preset such as amig, and words=True"
 
@@ -85,18 +85,18 @@ class Attribution:
             neurons: how many neurons of each layer.
         """
         # Here, because only people who look at a prompt need Rich.
-        from kndb.attribution.show import print_tables
+        from kndb.text_table import print_tables
 
-        print_tables(*self._heading(), self._tables(neurons))
+        print_tables(self._titled(neurons))
 
     def _repr_html_(self) -> str:
         """The same for a notebook."""
-        title, about = self._heading()
-        tables = self._tables(3)
-        heads = [(title, about), *[("", "")] * len(tables)]
-        return "".join(
-            html_table(columns, *head) for columns, head in zip(tables or [[]], heads, strict=False)
-        )
+        return "".join(html_table(columns, *head) for *head, columns in self._titled(3))
+
+    def _titled(self, neurons: int) -> list[Titled]:
+        """Its tables, the first below the heading; without scores, the heading alone."""
+        first, *others = self._tables(neurons) or [[]]
+        return [(*self._heading(), first), *(("", "", columns) for columns in others)]
 
     def _heading(self) -> tuple[str, str]:
         """The prompt with its answer, and what the model says to it."""

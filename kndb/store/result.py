@@ -137,15 +137,15 @@ class Result:
         Args:
             limit: how many.
         """
-        # Here, because only people who look at rows need Rich.
-        from kndb.store.result_text import print_rows
+        # Here, because only people who look at rows ask for it.
+        from kndb.store.result_tables import print_result
 
-        print_rows(self.columns, self._rows[:limit], max(0, len(self) - limit))
+        print_result(self.columns, self._rows, limit)
 
     def _repr_html_(self) -> str:
         """The rows for a notebook: as a table, with bars for scores."""
         # Here, because only notebooks ask for it.
-        from kndb.store.result_html import result_html
+        from kndb.store.result_tables import result_html
 
         return result_html(self.columns, self._rows)
 

@@ -1,4 +1,4 @@
-"""A result as an HTML table for notebooks, laid out as in a terminal."""
+"""A result as tables, with bars for scores: as HTML for notebooks, or printed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from kndb.cells import UNKNOWN, column_texts, is_numeric
-from kndb.html_table import Column, html_table, lengths
+from kndb.html_table import Column, Titled, html_table, lengths
 from kndb.plain import unique
 
 SHOWN = 60
@@ -23,20 +23,32 @@ Row = tuple[Any, ...]
 
 def result_html(columns: Sequence[str], rows: Sequence[Row]) -> str:
     """Rows as HTML: a table for each run, with bars for scores."""
+    tables = [html_table(own, *head) for *head, own in _tables(columns, rows[:SHOWN])]
+    left = len(rows) - SHOWN
+    return "\n".join([*tables, f"<div>and {left:,} more</div>"] if left > 0 else tables)
+
+
+def print_result(columns: Sequence[str], rows: Sequence[Row], limit: int) -> None:
+    """Print the first rows: a table for each run, with bars for scores."""
+    # Here, because only people who look at rows in a terminal need Rich.
+    from kndb.text_table import print_tables
+
+    left = len(rows) - limit
+    print_tables(_tables(columns, rows[:limit]), f"and {left:,} rows more" if left > 0 else "")
+
+
+def _tables(columns: Sequence[str], rows: Sequence[Row]) -> list[Titled]:
     names = tuple(unique(columns))
-    shown = rows[:SHOWN]
-    tables = list(_by_run(names, shown)) if names[-2:] == _OF_RUN else [_table(names, shown)]
-    left = len(rows) - len(shown)
-    return "\n".join([*tables, f"<div>and {left:,} more</div>"] if left else tables)
+    return list(_by_run(names, rows)) if names[-2:] == _OF_RUN else [_table(names, rows)]
 
 
-def _by_run(names: tuple[str, ...], rows: Sequence[Row]) -> Iterator[str]:
+def _by_run(names: tuple[str, ...], rows: Sequence[Row]) -> Iterator[Titled]:
     ordered = sorted(rows, key=lambda row: tuple(map(str, row[-2:])))
     for (model, run), own in groupby(ordered, key=lambda row: row[-2:]):
         yield _table(names[:-2], [row[:-2] for row in own], str(model), f"run {run}")
 
 
-def _table(names: Sequence[str], rows: Sequence[Row], title: str = "", about: str = "") -> str:
+def _table(names: Sequence[str], rows: Sequence[Row], title: str = "", about: str = "") -> Titled:
     values = {name: [row[at] for row in rows] for at, name in enumerate(names)}
     if "layer" in values and "neuron" in values:
         pairs = zip(values.pop("layer"), values["neuron"], strict=True)
@@ -46,7 +58,7 @@ def _table(names: Sequence[str], rows: Sequence[Row], title: str = "", about: st
         values["langs"] = [f"{n} {langs}" for n, langs in counted]
     if "neuron" in values and names[: len(_REPEATED)] == _REPEATED:
         values |= _without_repeats({name: values[name] for name in _REPEATED})
-    return html_table([_column(*column) for column in values.items()], title, about)
+    return title, about, [_column(*column) for column in values.items()]
 
 
 def _without_repeats(values: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -9,24 +9,32 @@ from rich.table import Table
 from rich.text import Text
 
 from kndb.cells import visible
-from kndb.html_table import Column
+from kndb.html_table import Column, Titled
 
 WIDEST = 16
 """Character cells of the longest bar."""
 
 
-def print_tables(title: str, about: str, tables: Sequence[Sequence[Column]]) -> None:
-    """Print tables below a title, as ``kndb.html_table`` lays them out for a notebook."""
+def print_tables(tables: Sequence[Titled], below: str = "") -> None:
+    """Print tables as ``kndb.html_table`` lays them out for a notebook, and a line below them."""
     paper = Console(highlight=False, emoji=False)
-    paper.print(Text(visible(title), style="bold"), Text(visible(about)), sep="\n")
-    for columns in tables:
-        paper.print(Text(), _table(columns), sep="\n")
+    for at, (title, about, columns) in enumerate(tables):
+        if at:
+            paper.print()
+        if title:
+            paper.print(Text(visible(title), style="bold"), Text(visible(about)), sep="\n")
+        if title and columns:
+            paper.print()
+        if columns:
+            paper.print(_table(columns))
+    if below:
+        paper.print(Text(below))
 
 
 def _table(columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        table.add_column(column.head, justify="right" if column.right else "left")
+        table.add_column(Text(visible(column.head)), justify="right" if column.right else "left")
         if column.bars is not None:
             table.add_column()
     for at in range(len(columns[0].texts)):
