@@ -52,18 +52,33 @@ RULES: dict[str, Rule] = {
 }
 
 
-def nested_radau() -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
-    """Four nodes in [0, 1], the last of them 1, and the weights of two rules on them.
+def nested_radau() -> tuple[Array, list[Array]]:
+    """Four nodes in [0, 1], the last of them 1, and three nested rules on them.
 
-    The first rule is the Radau rule of two nodes, 1/3 and 1, exact for polynomials of degree 2
-    (Abramowitz & Stegun 1964, 25.4.31, mirrored). The second adds the two nodes that make it exact
-    for degree 5, as Kronrod (1965) extended Gauss's rules: ``2/5 ± sqrt(3)/5``, the zeros of the
-    polynomial that is orthogonal to 1 and x under the weight ``(x - 1/3) (x - 1)``.
+    The first rule has the last node alone. The second is the Radau rule of two nodes, 1/3 and 1,
+    exact for polynomials of degree 2 (Abramowitz & Stegun 1964, 25.4.31, mirrored). The third adds
+    the two nodes that make it exact for degree 5, as Kronrod (1965) extended Gauss's rules:
+    ``2/5 ± sqrt(3)/5``, the zeros of the polynomial that is orthogonal to 1 and x under the weight
+    ``(x - 1/3) (x - 1)``.
+
+    Returns:
+        The nodes, ``(4,)``, and for each rule a matrix ``(4, 4)``, as in a Runge-Kutta method by
+        collocation: row ``i`` integrates from 0 to node ``i`` the polynomial through the rule's
+        nodes. Hence the last row holds the rule's weights.
     """
     reach = np.sqrt(3) / 5
     nodes = np.array([0.4 - reach, 1 / 3, 0.4 + reach, 1.0])
-    weights = np.linalg.solve(np.vander(nodes, increasing=True).T, 1 / np.arange(1, 5))
-    return tuple(nodes.tolist()), (0.0, 0.75, 0.0, 0.25), tuple(weights.tolist())
+    return nodes, [_collocation(nodes, present) for present in ([3], [1, 3], [0, 1, 2, 3])]
+
+
+def _collocation(nodes: Array, present: list[int]) -> Array:
+    """Integrals from 0 to every node of the polynomial through those present, ``(4, 4)``."""
+    powers = np.arange(1, len(present) + 1)
+    integrals = np.zeros((len(nodes), len(nodes)))
+    integrals[:, present] = np.linalg.solve(
+        np.vander(nodes[present], increasing=True).T, (nodes[:, None] ** powers / powers).T
+    ).T
+    return integrals
 
 
 def nodes_and_weights(rule: str, n: int) -> tuple[Array, Array]:

@@ -113,9 +113,16 @@ def test_the_gradient_at_the_end_serves_neurons_before_their_activation() -> Non
 
 
 def test_the_nested_rules_are_exact_for_their_degrees() -> None:
-    nodes, two, four = (np.array(part) for part in nested_radau())
-    for rule, degree in ((two, 2), (four, 5)):
+    nodes, (one, two, four) = nested_radau()
+    for rule, degree in ((one[3], 0), (two[3], 2), (four[3], 5)):
         for k in range(degree + 1):
             assert rule @ nodes**k == pytest.approx(1 / (k + 1))
         assert rule @ nodes ** (degree + 1) != pytest.approx(1 / (degree + 2), rel=1e-6)
-    assert (four > 0).all()
+    assert (four[3] > 0).all()
+
+
+def test_the_nested_rules_integrate_polynomials_to_every_node() -> None:
+    nodes, rules = nested_radau()
+    for rule, degree in zip(rules, (0, 1, 3), strict=True):
+        for k in range(degree + 1):
+            assert rule @ nodes**k == pytest.approx(nodes ** (k + 1) / (k + 1))
