@@ -26,12 +26,13 @@ def print_tables(tables: Sequence[Titled], below: str = "") -> None:
         if title and columns:
             paper.print()
         if columns:
-            paper.print(_table(columns))
+            paper.print(bar_table(columns))
     if below:
         paper.print(Text(below))
 
 
-def _table(columns: Sequence[Column]) -> Table:
+def bar_table(columns: Sequence[Column]) -> Table:
+    """A table of columns, with bars beside those that have some."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(Text(visible(column.head)), justify="right" if column.right else "left")

@@ -100,4 +100,4 @@ def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress:
 
 def _commit(writer: Writer, run: Run, batch: Sequence[Rows]) -> None:
     rows = Rows.joined(batch)
-    writer.append(run.run_id, rows.predictions, rows.attributions)
+    writer.append(run.run_id, rows.predictions, rows.attributions, rows.words)

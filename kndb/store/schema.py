@@ -162,6 +162,22 @@ attribution = Table(
     comment="Raw scores: for each prompt, all above 5 % of its highest, and at least 20.",
 )
 
+word_attribution = Table(
+    "word_attribution",
+    metadata,
+    _column("run_id", BigInteger, "The run."),
+    _column("prompt_id", BigInteger, "The prompt."),
+    _column("position", SmallInteger, "Place of the word in the prompt, from 0."),
+    _column("word", Text, "The word."),
+    _column(
+        "contribution",
+        Double,
+        "Sum of the scores of its path over all neurons: what undoing its masking brings back.",
+    ),
+    _column("by_layer", ARRAY(Double), "The same, layer by layer."),
+    comment="What each word of a prompt contributes, if the run was asked to store it.",
+)
+
 knowledge_neuron = Table(
     "knowledge_neuron",
     metadata,

@@ -161,6 +161,34 @@ ATTRIBUTIONS = View(
     """,
 )
 
+WORD_CONTRIBUTIONS = View(
+    "word_contributions",
+    "What each word of a prompt contributes, of runs that store it.",
+    {
+        **_FACT_COLUMNS,
+        "text": "The prompt, with [MASK] for the answer.",
+        "answer": "The right answer.",
+        "p_answer": "Probability of the answer.",
+        "position": "Place of the word in the prompt, from 0.",
+        "word": "The word.",
+        "contribution": "Sum of the scores of its path over all neurons.",
+        "by_layer": "The same, layer by layer.",
+        **_RUN_COLUMNS,
+    },
+    """
+    SELECT fact.fact_key, relation.label AS relation, prompt.lang, prompt.text, prompt.answer,
+           prediction.p_answer, own.position, own.word, own.contribution, own.by_layer,
+           model.name AS model, own.run_id
+    FROM word_attribution AS own
+    JOIN prediction ON prediction.run_id = own.run_id AND prediction.prompt_id = own.prompt_id
+    JOIN prompt ON prompt.prompt_id = own.prompt_id
+    JOIN fact USING (fact_id)
+    JOIN relation USING (relation_id)
+    JOIN run ON run.run_id = own.run_id
+    JOIN model USING (model_id)
+    """,
+)
+
 KNOWLEDGE_NEURONS = View(
     "knowledge_neurons",
     "The knowledge neurons of every finished run.",
@@ -360,6 +388,7 @@ VIEWS = (
     RUNS,
     PREDICTIONS,
     ATTRIBUTIONS,
+    WORD_CONTRIBUTIONS,
     KNOWLEDGE_NEURONS,
     LANGUAGE_OVERLAPS,
     DEGENERATE_SETS,
