@@ -105,7 +105,7 @@ def edit(
         unrelated=unrelated,
         seed=seed,
     )
-    check_run(db, run)
+    check_run(db, run, fact, relation)
     request = EditRequest(db, choice, run, dry_run)
     if auto and (file is not None or strength is not None or settings.mode != "update"):
         raise UsageError("--auto searches --lambda for one edit of --mode update; give neither.")
