@@ -11,7 +11,7 @@ from rich.text import Text
 
 from kndb.cells import column_texts
 from kndb.html_table import Column, lengths
-from kndb.text_table import bar_table
+from kndb.text_table import BarTable
 from kndb_cli.output.rows import Rows
 
 _HEAD = ("model", "run_id", "fact_key", "lang", "text", "answer", "p_answer")
@@ -36,4 +36,4 @@ def _parts(found: Rows) -> Iterator[RenderableType]:
         each = [(row[at["word"]], row[at["contribution"]]) for row in rows]
         words, values = zip(*each, strict=True)
         numbers = Column("contribution", column_texts(values), True, lengths(values))
-        yield bar_table([Column("word", words), numbers])
+        yield BarTable([Column("word", words), numbers])
