@@ -391,7 +391,7 @@ edit = Table(
         "Lambda of an update; if settings has no units, in embedding differences.",
     ),
     _column("settings", Text, "All settings, as JSON."),
-    _column("status", Text, "active, undone, or skipped: nothing was edited."),
+    _column("status", Text, "active: in the ledger; undone; or skipped: nothing was edited."),
     _optional("reason", Text, "Why it was skipped, or what is missing."),
     _column("n_neurons", Integer, "Neurons edited."),
     _optional(

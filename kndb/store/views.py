@@ -330,7 +330,8 @@ EDITS = View(
         "locality": "Share of unrelated prompts with the same first choice as before.",
         "harmonic": "Harmonic mean of the four, or of those that are known.",
         "control_harmonic": "The same for random neurons of the same layers.",
-        "status": "active, undone or skipped.",
+        "status": "stored: its weight change can be applied to a copy of the model; measured: it "
+        "changes no weights; undone or skipped.",
         "reason": "Why it was skipped, or what is missing.",
         "created_at": "When it was made, UTC.",
         **_RUN_COLUMNS,
@@ -340,7 +341,9 @@ EDITS = View(
     SELECT fact.fact_key, relation.label AS relation, edit.mode, edit.selection, edit.lang,
            edit.langs, edit.target, edit.strength, edit.n_neurons, edit.reliability,
            edit.generality, edit.transfer, edit.locality, edit.harmonic, edit.control_harmonic,
-           edit.status, edit.reason, edit.created_at, model.name AS model, edit.run_id,
+           CASE WHEN edit.status <> 'active' THEN edit.status
+                WHEN edit.delta IS NULL THEN 'measured' ELSE 'stored' END AS status,
+           edit.reason, edit.created_at, model.name AS model, edit.run_id,
            edit.edit_id
     FROM edit
     JOIN fact USING (fact_id)
