@@ -86,6 +86,13 @@ class Rows:
             pa.concat_tables([rows.words for rows in several]),
         )
 
+    @property
+    def attributed(self) -> int:
+        """The number of prompts that were attributed, which is what takes time."""
+        return sum(
+            status in ("done", "failed") for status in self.predictions["status"].to_pylist()
+        )
+
     def __len__(self) -> int:
         return self.predictions.num_rows  # type: ignore[no-any-return]
 
