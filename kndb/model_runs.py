@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from kndb.models import LanguageModel, ModelChoice
 from kndb.store import ids
 from kndb.store.database import connect
+from kndb.store.lookup import find_facts, find_relations
 from kndb.store.runs import StoredRun, find_run, run_of_model
 
 
@@ -32,17 +33,29 @@ class OfRun(Protocol):
         """The run, or None for the newest."""
 
 
-def check_run(database: Path, run: str | None) -> None:
-    """Fail before a model is loaded if the database or the requested run is not there.
+def check_run(
+    database: Path, run: str | None, fact: str | None = None, relation: str | None = None
+) -> None:
+    """Fail before a model is loaded if the database, or what is asked of it, is not there.
+
+    Args:
+        database: the database.
+        run: a run's id, name or first digits, if one is requested.
+        fact: a fact in words, likewise.
+        relation: id or label of a relation, likewise.
 
     Raises:
-        NotFound: there is no such run.
+        NotFound: there is no such run, fact or relation.
         UsageError: several runs match.
         DatabaseError: the database cannot be opened.
     """
     with connect(database) as connection:
         if run is not None:
             find_run(connection, run)
+        if fact is not None:
+            find_facts(connection, fact)
+        if relation is not None:
+            find_relations(connection, relation)
 
 
 def model_and_run(request: OfRun) -> tuple[LanguageModel[Any], StoredRun]:

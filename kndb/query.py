@@ -28,6 +28,7 @@ from kndb.store.knowledge import (
     Question,
     knowledge_neurons,
     neurons_used,
+    words_contributing,
 )
 from kndb.store.listings import (
     count_contents,
@@ -183,6 +184,35 @@ class Database(Analyses):
         )
         with reading(self._connection):
             return with_models(self._connection, neurons_used(self._connection, asked))
+
+    def words(
+        self,
+        fact: Names | None = None,
+        relation: Names | None = None,
+        lang: Names | None = None,
+        answer: Names | None = None,
+        model: Names | None = None,
+        run: str | int | None = None,
+    ) -> Result:
+        """What each word of a prompt contributes, from runs that store it (``ingest --words``).
+
+        Args:
+            fact, relation, lang, answer, model, run: as in ``query``.
+
+        Returns:
+            Columns ``fact_key, lang, text, answer, p_answer, position, word, contribution,
+            by_layer, model, run_id``, a row for each word, in the order of the text.
+            ``contribution`` is the sum of the word's scores over all neurons, as ``by_word`` of an
+            attribution has it, and ``by_layer`` lists it for each layer.
+
+        Raises:
+            NotFound: nothing matches, or no such run stores words.
+        """
+        asked = Question(
+            fact=fact, relation=relation, lang=lang, answer=answer, model=model, run=run
+        )
+        with reading(self._connection):
+            return words_contributing(self._connection, asked)
 
     def diff(self, one: str | int, other: str | int, by: DiffBy = "layer") -> Difference:
         """Two runs against each other: neurons shared, gained and lost, and scores.

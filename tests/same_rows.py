@@ -35,6 +35,7 @@ KEYS = {
     "run": ("run_id",),
     "prediction": ("run_id", "prompt_id"),
     "attribution": ("run_id", "prompt_id", "layer", "neuron"),
+    "word_attribution": ("run_id", "prompt_id", "position"),
     "knowledge_neuron": ("run_id", "fact_id", "lang", "layer", "neuron"),
     "degenerate_search": ("search_id",),
     "degenerate_fact": ("search_id", "fact_id", "lang"),

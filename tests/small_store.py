@@ -73,6 +73,9 @@ SCORES = [
 ]
 """Rows of (index of the prompt, layer, neuron, score)."""
 
+WORDS = [("The", 0.25, [0.5, -0.25]), ("France", 1.25, [0.5, 0.75])]
+"""Words of the first prompt, with what they contribute, and that by layer."""
+
 
 def begin(writer: Writer, model: Model | None = None, **settings: object) -> Run:
     """Begin a run over all prompts; other ``settings`` make another run."""
@@ -93,6 +96,13 @@ def attributions(rows: list[tuple[int, int, int, float]]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
 
 
+def words() -> pa.Table:
+    """``WORDS`` as a batch."""
+    names = ("prompt_id", "position", "word", "contribution", "by_layer")
+    rows = [(PROMPT_IDS[0], at, *word) for at, word in enumerate(WORDS)]
+    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+
+
 def scored_run(
     path: Path, model: Model | None = None, factor: float = 1, **settings: object
 ) -> int:
@@ -101,7 +111,7 @@ def scored_run(
     writer = Writer(path)
     run = begin(writer, model, **settings)
     rows = [(PROMPT_IDS[at], layer, neuron, factor * score) for at, layer, neuron, score in SCORES]
-    writer.append(run.run_id, predictions(PROMPT_IDS), attributions(rows))
+    writer.append(run.run_id, predictions(PROMPT_IDS), attributions(rows), words())
     return run.run_id
 
 

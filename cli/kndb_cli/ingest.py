@@ -121,6 +121,16 @@ def ingest(
             rich_help_panel=_FACTS,
         ),
     ] = None,
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words",
+            metavar="",
+            help="Store what each word of a prompt contributes, too (a run by itself); "
+            "`kndb query --words` shows it.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = False,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -181,6 +191,7 @@ def ingest(
         tolerance=tolerance,
         max_nodes=max_nodes,
         known=known,
+        words=words,
         shard=shard,
         cluster=engine_options.chosen_cluster(engine, ray_address, workers, gpus_per_worker),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.database import opened
 from kndb_cli.output import choose, emit
@@ -37,6 +39,14 @@ def query(
             rich_help_panel="Which neurons",
         ),
     ] = None,
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words",
+            metavar="",
+            help="What each word of the prompts contributes, where `ingest --words` stored it.",
+        ),
+    ] = False,
     db: options.Database = options.DATABASE,
     format: options.FormatOption = None,
     json: options.Json = False,
@@ -54,20 +64,43 @@ def query(
     kndb query --relation capital --tau 0.3 --format csv -o capital.csv
     """
     target = choose(format, json, output, quiet, limit)
+    asked: dict[str, Any] = {
+        "fact": fact or None,
+        "relation": relation or None,
+        "lang": options.listed(lang) or None,
+        "answer": answer or None,
+        "model": options.listed(model) or None,
+        "run": run,
+    }
+    of_neurons: dict[str, Any] = {
+        "neuron": options.listed(neuron) or None,
+        "tau": tau,
+        "share": share,
+        "top": top,
+    }
+    if words:
+        refuse_together("--words", of_neurons)
     with opened(db) as database:
-        found = database.query(
-            fact=fact or None,
-            relation=relation or None,
-            lang=options.listed(lang) or None,
-            answer=answer or None,
-            neuron=options.listed(neuron) or None,
-            model=options.listed(model) or None,
-            run=run,
-            tau=tau,
-            share=share,
-            top=top,
-        )
-    emit(found, target, layout)
+        found = database.words(**asked) if words else database.query(**asked, **of_neurons)
+    emit(found, target, word_layout if words else layout)
+
+
+def refuse_together(option: str, others: Mapping[str, object]) -> None:
+    """Refuse options that mean nothing beside another one.
+
+    Raises:
+        UsageError: one of them is given.
+    """
+    for name, value in others.items():
+        if value is not None:
+            raise UsageError(f"{option} shows words, and --{name} selects neurons; leave one out.")
+
+
+def word_layout(found: Rows) -> RenderableType:
+    """The table of words for a terminal."""
+    from kndb_cli.output.word_table import word_table
+
+    return word_table(found)
 
 
 def layout(found: Rows) -> RenderableType:

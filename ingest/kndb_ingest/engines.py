@@ -55,16 +55,18 @@ class Here:
 
     workers: Mapping[str, int] = {}
 
-    def __init__(self, model: LanguageModel[Any], memory: int | None, known: int | None) -> None:
+    def __init__(self, model: LanguageModel[Any], request: IngestRequest) -> None:
         self.info = model.info
         self.adapter = model.adapter
         self._model = model
-        self._memory = memory
-        self._known = known
+        self._request = request
 
     def rows(self, prompts: Mapping[int, Prompt], settings: Settings) -> Iterator[Rows]:
         """Run prompts, as ``Engine`` says; yield each one's rows."""
-        found = find_outcomes(self._model, prompts, settings, self._memory, self._known)
+        asked = self._request
+        found = find_outcomes(
+            self._model, prompts, settings, asked.model.memory, asked.known, words=asked.words
+        )
         return (Rows.of([outcome]) for outcome in found)
 
 
@@ -77,10 +79,10 @@ def started(request: IngestRequest) -> AbstractContextManager[Engine]:
         KndbError: the workers died.
     """
     if request.cluster is None:
-        return nullcontext(Here(request.model.load(), request.model.memory, request.known))
+        return nullcontext(Here(request.model.load(), request))
     for setting, value in RAY_SETTINGS.items():
         os.environ.setdefault(setting, value)
     # Here, because Ray is an extra, and reads its settings when it is imported.
     from kndb_ingest.ray_engine import on_ray
 
-    return on_ray(request.model, request.cluster, request.known)
+    return on_ray(request, request.cluster)

@@ -31,6 +31,8 @@ def find_outcomes(
     settings: Settings,
     memory: int | None,
     known: int | None,
+    *,
+    words: bool = False,
 ) -> Outcomes:
     """Run prompts through the model.
 
@@ -41,6 +43,7 @@ def find_outcomes(
         memory: bytes for activations; the device's default when None.
         known: attribute only prompts whose answer is among this many of the model's likeliest; all
             when None. Asking takes no gradients and one row per prompt.
+        words: keep what each word of a prompt contributes.
 
     Raises:
         UsageError: this model cannot be run with these settings.
@@ -50,7 +53,7 @@ def find_outcomes(
     if known is not None:
         left = yield from _known(model, left, memory, known)
     keys = list(left)
-    for found in attribute(model, left.values(), settings, memory=memory, words=False):
+    for found in attribute(model, left.values(), settings, memory=memory, words=words):
         yield keys[found.index], found.reason if found.reason and not found.failed else found
 
 

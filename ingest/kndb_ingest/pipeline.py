@@ -80,7 +80,10 @@ def prompts_left(
 
 
 def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress: Report) -> None:
-    """Commit rows in batches; on an interrupt or error, commit those at hand first."""
+    """Commit rows in batches; on an interrupt or error, commit those at hand first.
+
+    Prompts that turn out to need no attribution leave the total: they say nothing of the time left.
+    """
     total = len(run.done) + left
     done = len(run.done)
     progress(done, total)
@@ -90,7 +93,8 @@ def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress:
         ) as batches:
             for rows in found:
                 batches.add(rows)
-                done += len(rows)
+                done += rows.attributed
+                total -= len(rows) - rows.attributed
                 progress(done, total)
     except BaseException:
         with suppress(KndbError):  # such as a full disk: the first error is the one to report
@@ -100,4 +104,4 @@ def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress:
 
 def _commit(writer: Writer, run: Run, batch: Sequence[Rows]) -> None:
     rows = Rows.joined(batch)
-    writer.append(run.run_id, rows.predictions, rows.attributions)
+    writer.append(run.run_id, rows.predictions, rows.attributions, rows.words)

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
@@ -39,6 +40,10 @@ MOST_BATCHES, ENOUGH_SECONDS = 16, 15.0
 FILE_BYTES, ROW_BYTES, PROMPT_BYTES = 4_500_000, 8, 250
 """Disk of an empty database, of an attribution row, and of a prompt with its prediction
 (``benchmarks/RESULTS.md``, "Disk")."""
+
+WORD_NUMBERS = 1.2
+"""Disk of a stored word beside its sums by layer, in numbers of 8 bytes: measured on half a million
+with the words of the demo."""
 
 
 class Estimate(NamedTuple):
@@ -92,6 +97,7 @@ class _Sample(NamedTuple):
     prompts: int
     seconds: Sequence[float]  # of a prompt, batch by batch
     rows: float  # of a prompt
+    words: float  # of a prompt, where they are stored
 
 
 def plan(request: IngestRequest, progress: Report = silent) -> Plan:
@@ -118,7 +124,7 @@ def plan(request: IngestRequest, progress: Report = silent) -> Plan:
     usable, skipped = _sorted_out(model, list(left.values()))
     asked, known, asking = _ask(model, usable, request)
     drawn = usable if request.known is None else known
-    sample = _attribute(model, drawn, settings, request.model.memory, progress)
+    sample = _attribute(model, drawn, settings, request, progress)
     share = len(known) / asked if asked else 1.0
     attributed = round(share * len(usable))
     rows = round(sample.rows * attributed)
@@ -137,7 +143,8 @@ def plan(request: IngestRequest, progress: Report = silent) -> Plan:
         rows=rows,
         seconds=_seconds(sample.seconds, attributed, asking * len(usable)),
         memory=_memory(model),
-        disk=_disk(request, rows, len(left)),
+        disk=_disk(request, rows, len(left))
+        + round(attributed * sample.words * 8 * (model.info.n_layers + WORD_NUMBERS)),
     )
 
 
@@ -191,25 +198,27 @@ def _attribute(
     model: LanguageModel[Any],
     prompts: Sequence[Prompt],
     settings: Settings,
-    memory: int | None,
+    request: IngestRequest,
     progress: Report,
 ) -> _Sample:
     """Attribute batches of neighbours, until there are enough."""
-    seconds, rows, done = [], [], 0
-    list(
-        attribute(model, prompts[:1], settings, memory=memory, words=False)
-    )  # the first is slower than others
+    seconds, rows, words, done = [], [], [], 0
+    run = partial(
+        attribute, model, settings=settings, memory=request.model.memory, words=request.words
+    )
+    list(run(prompts[:1]))  # the first is slower than others
     start = time.monotonic()
     for number, batch in enumerate(_batches(prompts), 1):
         if number > 2 and time.monotonic() - start > ENOUGH_SECONDS:
             break
         began = time.monotonic()
-        for found in attribute(model, batch, settings, memory=memory, words=False):
+        for found in run(batch):
+            words.append(len(found.words))
             rows.append(len(raw_scores(found.scores)[0]) if found.reason is None else 0)
         seconds.append((time.monotonic() - began) / len(batch))
         done += len(batch)
         progress(done, MOST_BATCHES * BATCH)
-    return _Sample(done, seconds, fmean(rows) if rows else 0.0)
+    return _Sample(done, seconds, fmean(rows or [0]), fmean(words or [0]))
 
 
 def _batches(prompts: Sequence[Prompt]) -> Iterator[Sequence[Prompt]]:

@@ -29,7 +29,7 @@ from kndb.models.loading import weights_hash
 from kndb.models.places import EMBEDDED_MODELS
 from kndb.progress import say
 from kndb_ingest.outcomes import find_outcomes
-from kndb_ingest.request import RayCluster
+from kndb_ingest.request import IngestRequest, RayCluster
 from kndb_ingest.rows import Rows
 from kndb_ingest.scheduling import Crew, Died, Done, Node, Part, Ready, cut, divide
 
@@ -83,14 +83,17 @@ class Worker:
             )
         return Loaded(name, self._model.info, self._model.adapter)
 
-    def run(self, part: Part, settings: Settings, known: int | None) -> Rows:
+    def run(self, part: Part, settings: Settings, known: int | None, words: bool) -> Rows:
         """Run prompts.
 
         Raises:
             UsageError: this model cannot be run with these settings.
             ModelError: a single prompt does not fit in memory.
         """
-        return Rows.of(find_outcomes(self._model, part, settings, self._memory, known))
+        found = find_outcomes(self._model, part, settings, self._memory, known, words=words)
+        return Rows.joined(
+            [Rows.of([outcome]) for outcome in found]
+        )  # one prompt's scores at a time
 
 
 class Actors:
@@ -101,12 +104,15 @@ class Actors:
         prompts: how many each has handled, by its name.
     """
 
-    def __init__(self, choice: ModelChoice, known: int | None, needs: Mapping[str, float]) -> None:
+    def __init__(
+        self, choice: ModelChoice, known: int | None, words: bool, needs: Mapping[str, float]
+    ) -> None:
         self.loaded: dict[int, Loaded] = {}
         self.prompts = Counter[str]()
         self.settings: Settings | None = None
         self._choice = choice
         self._known = known
+        self._words = words
         self._needs = needs
         self._expected = Identity(version("kndb"), weights_hash(choice.files))
         self._actors: dict[int, Any] = {}
@@ -120,7 +126,7 @@ class Actors:
 
     def give(self, worker: int, number: int, part: Part) -> None:
         """Call an actor that is ready."""
-        call = self._actors[worker].run.remote(part, self.settings, self._known)
+        call = self._actors[worker].run.remote(part, self.settings, self._known, self._words)
         self._awaited[call] = worker, number
 
     def wait(self) -> Ready | Done[Rows] | Died:
@@ -192,7 +198,7 @@ class OnRay:
 
 
 @contextmanager
-def on_ray(choice: ModelChoice, cluster: RayCluster, known: int | None) -> Iterator[OnRay]:
+def on_ray(request: IngestRequest, cluster: RayCluster) -> Iterator[OnRay]:
     """An engine on a cluster, with one worker ready at least.
 
     Raises:
@@ -202,8 +208,9 @@ def on_ray(choice: ModelChoice, cluster: RayCluster, known: int | None) -> Itera
     """
     with _connected(cluster.address):
         nodes = [Node.of(node["Resources"]) for node in ray.nodes() if node["Alive"]]
-        size, cpus, gpus = divide(nodes, cluster, choice.device)
-        actors = Actors(_as_seen_there(choice), known, {"num_cpus": cpus, "num_gpus": gpus})
+        size, cpus, gpus = divide(nodes, cluster, request.model.device)
+        needs = {"num_cpus": cpus, "num_gpus": gpus}
+        actors = Actors(_as_seen_there(request.model), request.known, request.words, needs)
         try:
             yield OnRay(actors, size)
         finally:

@@ -77,6 +77,7 @@ class IngestRequest:
         max_nodes: most nodes of a path, refinement included; the preset's when None.
         known: attribute only prompts whose answer is among this many of the model's likeliest;
             all when None.
+        words: store what each word of a prompt contributes, too. The run is then another one.
         shard: the part of the facts to work on, such as ``1/4``; all when None. Shards can be
             ingested apart, and merged (:func:`kndb.store.merging.merge`).
         cluster: where the model runs; in this process when None.
@@ -96,6 +97,7 @@ class IngestRequest:
     tolerance: float | None = None
     max_nodes: int | None = None
     known: int | None = None
+    words: bool = False
     shard: str | None = None
     cluster: RayCluster | None = None
 
@@ -151,7 +153,12 @@ class IngestRequest:
         if self.known is not None and self.known < 1:
             raise UsageError(f"--known counts ranks from 1; {self.known} was given.")
         for family in ("masked_lm", "causal_lm"):
-            self.settings(family)
+            settings = self.settings(family)
+            if self.words and settings.baseline != "words":
+                raise UsageError(
+                    f"With the preset {self.preset}, paths do not start at words; --words needs "
+                    "amig or amig-paper."
+                )
         _ = self.part
         if self.cluster is not None:
             self.cluster.check()
@@ -186,4 +193,5 @@ class IngestRequest:
             "templates": self.templates,
             "seed": self.seed if self.limit is not None else None,
             **known,
+            **({"words": True} if self.words else {}),
         }

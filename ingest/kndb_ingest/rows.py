@@ -39,6 +39,15 @@ ATTRIBUTIONS = pa.schema(
         ("score", pa.float32()),
     ]
 )
+WORDS = pa.schema(
+    [
+        ("prompt_id", pa.int64()),
+        ("position", pa.int16()),
+        ("word", pa.string()),
+        ("contribution", pa.float64()),
+        ("by_layer", pa.list_(pa.float64())),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -48,10 +57,12 @@ class Rows:
     Attributes:
         predictions: a row per prompt, of the schema ``PREDICTIONS``.
         attributions: their raw scores, of the schema ``ATTRIBUTIONS``.
+        words: what their words contribute, of the schema ``WORDS``; empty where nobody asked.
     """
 
     predictions: pa.Table
     attributions: pa.Table
+    words: pa.Table
 
     @classmethod
     def of(cls, outcomes: Iterable[tuple[int, Outcome]]) -> Rows:
@@ -59,7 +70,12 @@ class Rows:
         each = list(outcomes)
         predictions = [prediction_row(*one) for one in each]
         found = [(key, outcome) for key, outcome in each if has_scores(outcome)]
-        return cls(pa.Table.from_pylist(predictions, schema=PREDICTIONS), attribution_rows(found))
+        words = [row for key, outcome in found for row in word_rows(key, outcome)]
+        return cls(
+            pa.Table.from_pylist(predictions, schema=PREDICTIONS),
+            attribution_rows(found),
+            pa.Table.from_pylist(words, schema=WORDS),
+        )
 
     @classmethod
     def joined(cls, several: Sequence[Rows]) -> Rows:
@@ -67,6 +83,14 @@ class Rows:
         return cls(
             pa.concat_tables([rows.predictions for rows in several]),
             pa.concat_tables([rows.attributions for rows in several]),
+            pa.concat_tables([rows.words for rows in several]),
+        )
+
+    @property
+    def attributed(self) -> int:
+        """The number of prompts that were attributed, which is what takes time."""
+        return sum(
+            status in ("done", "failed") for status in self.predictions["status"].to_pylist()
         )
 
     def __len__(self) -> int:
@@ -111,6 +135,23 @@ def _answered(p: float, p_tokens: Sequence[float], rank: int, predicted: str) ->
 def _beyond(rank: int) -> str:
     few = "first choice" if rank == 1 else f"first {rank}"
     return f"the answer is not {'' if rank == 1 else 'among '}the model's {few}"
+
+
+def word_rows(prompt_id: int, found: Attribution) -> list[dict[str, object]]:
+    """A prompt's rows of the table ``word_attribution``; none if its words were not kept."""
+    by_layer = found.word_scores.sum(2, dtype=np.float64).tolist()
+    return [
+        {
+            "prompt_id": prompt_id,
+            "position": position,
+            "word": word,
+            "contribution": contribution,
+            "by_layer": layers,
+        }
+        for position, ((word, contribution), layers) in enumerate(
+            zip(found.by_word(), by_layer, strict=True)
+        )
+    ]
 
 
 def raw_scores(scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

@@ -135,7 +135,10 @@ class _Outcomes:
             self.summary.made += 1
             self.summary.last = outcome
         if self.request.dry_run:
-            self.summary.measured.append(ledger_row(outcome))
+            row = ledger_row(outcome)
+            self.summary.measured.append(
+                row if outcome.plan.reason else {**row, "status": "measured"}
+            )
         return outcome
 
 

@@ -6,13 +6,15 @@ neurons were found with; what the edit does elsewhere is measured afterwards. Ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
+from statistics import fmean
 
-from kndb.edit.intervention import Interventions
+from kndb.edit.intervention import EditOutcome, Interventions
 from kndb.edit.plan import plan_edit
 from kndb.edit.request import EditRequest, Job
+from kndb.edit.scores import Measurement
 from kndb.errors import NotFinite, UsageError
 from kndb.model_runs import model_and_run
 from kndb.store.database import connect
@@ -40,11 +42,14 @@ class Strength:
         value: lambda, with the margin.
         share: the share of the fact's own prompts on which the new answer wins without it.
         prompts: their number.
+        control: that share for as many random neurons of the same layers, changed in the same way;
+            None where there are too few.
     """
 
     value: float
     share: float
     prompts: int
+    control: float | None
 
 
 def search_strength(request: EditRequest, job: Job) -> Strength | None:
@@ -65,19 +70,27 @@ def search_strength(request: EditRequest, job: Job) -> Strength | None:
     plan = replace(plan, probes=tuple(one for one in plan.probes if one.given and one.new))
     interventions = Interventions(model, request.model.folder)
 
-    def share(strength: float) -> float | None:
+    def made(strength: float, *, with_control: bool) -> EditOutcome:
         settings = replace(job.settings, strength=strength)
+        return interventions.carry_out(0, plan, settings, with_control=with_control)
+
+    def share(strength: float) -> float | None:
         try:
-            outcome = interventions.carry_out(0, plan, settings, with_control=False)
+            return _won(made(strength, with_control=False).measured)
         except (NotFinite, UsageError):  # too large for the weights' number format
             return 0.0
-        won = [one.success("update") for one in outcome.measured]
-        return sum(map(bool, won)) / len(won) if won else None
 
     found = smallest_best(share)
     if found is None:
         return None
-    return Strength(float(f"{MARGIN * found[0]:.2g}"), found[1], len(plan.probes))
+    control = _won(made(found[0], with_control=True).control_measured) if found[1] else None
+    return Strength(float(f"{MARGIN * found[0]:.2g}"), found[1], len(plan.probes), control)
+
+
+def _won(measured: Sequence[Measurement]) -> float | None:
+    """The share of prompts that take the new answer; None if there are none."""
+    won = [bool(one.success("update")) for one in measured]
+    return fmean(won) if won else None
 
 
 def smallest_best(share: Callable[[float], float | None]) -> tuple[float, float] | None:

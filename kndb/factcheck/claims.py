@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from kndb.factcheck.wording import denies, with_article
 from kndb.facts import MASK_PLACEHOLDER, OBJECT_PLACEHOLDER, SUBJECT_PLACEHOLDER
 from kndb.store.database import connect
 from kndb.store.prompts import RelationLang
+
+_QUESTION_MARKS = ("?", "？", "؟", "?»", "?”")
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,12 @@ class Index:
             text: one sentence, for example ``The capital of France is Lyon.``
             lang: its language; any if None.
         """
+        found = self._match(text, lang)
+        if isinstance(found, Unclear) and text.rstrip().endswith(_QUESTION_MARKS):
+            return replace(found, reason="it is a question; a claim is a statement")
+        return found
+
+    def _match(self, text: str, lang: str | None) -> Claim | Unclear:
         spelled = canonical(text)
         if not spelled:
             return Unclear(text, "nothing is claimed")
@@ -247,6 +255,7 @@ class Index:
             fact_key: ``P36:Q142``.
             answer: the claimed object.
             lang: the language to ask in; the answer may then be one that the index does not have.
+                Where the fact has one language only, that is the one.
 
         Raises:
             NotFound: there is no such fact; the error suggests similar keys.
@@ -261,10 +270,12 @@ class Index:
         claims = [self._about(text, key, of, answer) for fact, of in self.names if fact == key]
         if lang is not None:
             chosen = [claim for claim in claims if claim.lang.lower() == lang.lower()]
+        elif len(claims) == 1:
+            chosen = claims
         else:
             chosen = [claim for claim in claims if self._knows(claim)]
         if not chosen:
-            return [Unclear(text, "no language of the fact knows this answer; give --lang", key)]
+            return [Unclear(text, _no_language(claims, lang), key)]
         problems = [(claim, self.answer_problem(claim)) for claim in chosen]
         return [
             Unclear(text, problem, key, claim.lang) if problem else claim
@@ -275,6 +286,17 @@ class Index:
         relation = key.partition(":")[0]
         spelled = self.answers.get((RelationLang(relation, lang), same(answer)), canonical(answer))
         return Claim(text, key, relation, lang, tuple(self.prompts[key, lang]), spelled)
+
+
+def _no_language(claims: Sequence[Claim], asked: str | None) -> str:
+    """Why none of a fact's languages can be asked."""
+    langs = [claim.lang for claim in claims]
+    if asked is not None:
+        return f"the fact is not in {asked}, but in {', '.join(langs)}"
+    return (
+        f"no fact of the relation has this answer in {', '.join(langs)}; --lang {langs[0]} asks it "
+        "nevertheless"
+    )
 
 
 _NAMES = """

@@ -27,7 +27,7 @@ _COLUMNS = {
     "n_facts": "BIGINT",
     "n_relations": "BIGINT",
     "n_langs": "BIGINT",
-    "score": "DOUBLE",
+    "score_sum": "DOUBLE",
     "n_degenerate": "BIGINT",
     "bridges_relations": "DOUBLE",
     "bridges_langs": "DOUBLE",
@@ -59,8 +59,8 @@ def measures(path: str | Path, selection: Selection = EVERYTHING, top: int | Non
 
     Returns:
         Rows, the highest ``n_facts`` first. ``n_facts`` (the degree), ``n_relations`` and
-        ``n_langs`` count what the neuron is a knowledge neuron of; ``score`` is summed over facts
-        and languages; ``n_degenerate`` counts the neurons it forms a degenerate pair with.
+        ``n_langs`` count what the neuron is a knowledge neuron of; ``score_sum`` is the sum over
+        facts and languages; ``n_degenerate`` counts the neurons it forms a degenerate pair with.
         ``bridges_relations`` and ``bridges_langs`` measure how evenly its facts are spread over
         relations or languages: ``1 - sum(share ** 2)``, 0 for a single one (the participation
         coefficient of Guimerà and Amaral 2005). ``betweenness`` is the share of shortest paths
@@ -102,7 +102,7 @@ def measures(path: str | Path, selection: Selection = EVERYTHING, top: int | Non
 
 _COUNTS = """
     SELECT layer, neuron, count(DISTINCT fact_id) AS n_facts, count(DISTINCT relation_id),
-           count(DISTINCT lang), sum(score)
+           count(DISTINCT lang), sum(score) AS score_sum
     FROM chosen GROUP BY layer, neuron ORDER BY n_facts DESC, layer, neuron
 """
 

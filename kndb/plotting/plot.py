@@ -21,7 +21,7 @@ from kndb.plotting.fonts import language_label
 from kndb.plotting.group import draw_group
 from kndb.plotting.languages import draw_languages
 from kndb.plotting.neuron_map import COLOURS, Colour, draw_map
-from kndb.plotting.style import PALETTE, check_theme, legend, ordered_colours, style, title
+from kndb.plotting.style import PALETTE, THEMES, check_theme, legend, ordered_colours, style, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +80,7 @@ def plot_into(
 ) -> None:
     """Like ``plot``, but to an open stream, such as standard output."""
     figure = drawn(path, picture, selection, colour=colour, theme=theme)
-    with style(theme):
+    with style(THEMES[theme]):
         figure.savefig(stream, format=format, dpi=160, metadata=_UNDATED.get(format))
 
 
@@ -100,7 +100,7 @@ def drawn(
     check_theme(theme)
     draw = partial(draw_map, colour=colour) if picture == "neuron-map" else _DRAW[picture]
     _need_matplotlib()
-    with selected(path, selection) as found, style(theme):
+    with selected(path, selection) as found, style(THEMES[theme]):
         figure = _figure(theme)
         draw(figure, found)
         return figure
@@ -117,7 +117,7 @@ def _figure(theme: str) -> Figure:
         def _repr_png_(self) -> bytes:
             """The figure for a notebook, in the same style as in a file."""
             stream = BytesIO()
-            with style(theme):
+            with style(THEMES[theme]):
                 self.savefig(stream, format="png", dpi=100)
             return stream.getvalue()
 

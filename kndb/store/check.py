@@ -37,6 +37,7 @@ _KEYS = {
     "run": "run_id",
     "prediction": "run_id, prompt_id",
     "attribution": "run_id, prompt_id, layer, neuron",
+    "word_attribution": "run_id, prompt_id, position",
     "knowledge_neuron": "run_id, fact_id, lang, layer, neuron",
     "degenerate_search": "search_id",
     "degenerate_fact": "search_id, fact_id, lang",
@@ -51,6 +52,7 @@ _REFERENCES = """
     run.model_id model | run.dataset_id dataset
     prediction.run_id run | prediction.prompt_id prompt
     attribution.run_id,prompt_id prediction
+    word_attribution.run_id,prompt_id prediction
     knowledge_neuron.run_id run | knowledge_neuron.fact_id fact | neuron_overlap.run_id run
     degenerate_search.run_id run | degenerate_fact.search_id degenerate_search
     degenerate_fact.fact_id fact | degenerate_set.search_id,fact_id,lang degenerate_fact
@@ -95,6 +97,19 @@ _RULES = (
     _Rule("prediction", "have a rank below 1", "rank < 1"),
     _Rule("attribution", "have a score that is not finite", "NOT isfinite(score)"),
     _Rule("attribution", _LACKS, _OUTSIDE, _OF_RUN),
+    _Rule(
+        "word_attribution",
+        "do not have a sum for each layer of the model",
+        "len(by_layer) <> model.n_layers",
+        _OF_RUN,
+    ),
+    _Rule(
+        "word_attribution",
+        "contribute what their layers do not add up to",
+        # Both are sums of the same 32-bit numbers, in another order.
+        "NOT abs(contribution - list_sum(by_layer)) "
+        "<= 1e-6 * list_sum(list_transform(by_layer, lambda x: abs(x)))",
+    ),
     _Rule("knowledge_neuron", _LACKS, _OUTSIDE, _OF_RUN),
     _Rule("knowledge_neuron", "have a support outside 0 to 1", "NOT support BETWEEN 0 AND 1"),
     _Rule(

@@ -25,6 +25,7 @@ _FACTS = f"(SELECT fact_id FROM fact WHERE {_DATA})"
 
 _OWN = {
     "attribution": "run_id = $run",
+    "word_attribution": "run_id = $run",
     "prediction": "run_id = $run",
     "knowledge_neuron": "run_id = $run",
     "neuron_overlap": "run_id = $run",

@@ -48,9 +48,7 @@ class StoredDelta:
 _LISTED = """
     SELECT fact_key, subject, relation, mode, selection, lang, langs, target, strength, n_neurons,
            reliability, generality, transfer, locality, harmonic, control_harmonic,
-           CASE WHEN status = 'active' AND mode IN ('suppress', 'enhance') THEN 'measured'
-                ELSE status END AS status,
-           reason, model, edit_id
+           status, reason, model, edit_id
     FROM edits
     LEFT JOIN (SELECT fact_key, lang, any_value(subject) AS subject FROM facts GROUP BY ALL)
         USING (fact_key, lang)
@@ -103,7 +101,7 @@ class Ledger:
                 _insert(connection, table, [row for row in rows if row["edit_id"] not in known])
 
     def list(self, ids: Sequence[int] | None = None) -> Result:
-        """These edits, or every one, the newest last; what is done at run time is ``measured``."""
+        """These edits, or every one, the newest last, as the view ``edits`` has them."""
         asked = {"ids": None if ids is None else [*ids]}
         with connect(self.path, wait=self._wait) as connection, reading(connection):
             return Result.read(connection.execute(_LISTED, asked))

@@ -110,6 +110,26 @@ _NEURONS = """
     ORDER BY model, run_id, n_facts DESC, score DESC NULLS LAST, layer, neuron
 """
 
+_SPOKEN = """
+    SELECT word_attribution.*, prompt.fact_id, prompt.lang,
+           CAST(NULL AS INTEGER) AS layer, CAST(NULL AS INTEGER) AS neuron
+    FROM word_attribution JOIN prompt USING (prompt_id)
+    WHERE list_contains($runs, run_id)
+"""
+"""The words of prompts, in place of neurons."""
+
+_WORDS = """
+    SELECT fact_key, asked.lang, text, answer, p_answer, position, word, contribution, by_layer,
+           model.name AS model, run_id
+    FROM asked
+    JOIN prompt USING (prompt_id)
+    JOIN prediction USING (run_id, prompt_id)
+    JOIN fact ON fact.fact_id = asked.fact_id
+    JOIN run USING (run_id)
+    JOIN model USING (model_id)
+    ORDER BY model, run_id, fact_key, asked.fact_id, asked.lang, text, prompt_id, position
+"""
+
 _FACT_LANGS = "SELECT DISTINCT fact_id, lang FROM asked"
 
 _LANGS = "SELECT DISTINCT lang FROM knowledge ORDER BY lang"
@@ -132,6 +152,11 @@ def knowledge_neurons(connection: duckdb.DuckDBPyConnection, question: Question)
 def neurons_used(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
     """The neurons with their numbers of facts; see ``kndb.query.Database.neurons``."""
     return _Asked(connection, question).rows(_NEURONS)
+
+
+def words_contributing(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
+    """The words of prompts with their contributions; see ``kndb.query.Database.words``."""
+    return _AskedWords(connection, question).rows(_WORDS)
 
 
 def fact_langs(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
@@ -177,14 +202,16 @@ class _Asked:
 
     def _execute(self, sql: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         """Run it with only the parameters it mentions, because DuckDB rejects extra ones."""
-        as_run = self._question.tau is None and self._question.share is None
-        # Knowledge neurons are stored when a run finishes.
-        runs = read_runs(self._connection, params["runs"])
-        stored = as_run and all(run.finished for run in runs)
-        sql = _KNOWLEDGE.format(source=STORED if stored else REFINED) + sql
+        sql = _KNOWLEDGE.format(source=self._source(params["runs"])) + sql
         mentioned = set(re.findall(r"\$(\w+)", sql))
         used = {name: value for name, value in params.items() if name in mentioned}
         return self._connection.execute(sql, used)
+
+    def _source(self, asked: list[int]) -> str:
+        """What selects the neurons; they are stored when a run finishes."""
+        as_run = self._question.tau is None and self._question.share is None
+        runs = read_runs(self._connection, asked)
+        return STORED if as_run and all(run.finished for run in runs) else REFINED
 
     def _elsewhere(self) -> NotFound | None:
         """The error that names the runs which do have what was asked for, if there are any."""
@@ -230,6 +257,19 @@ class _Asked:
 
     def _column(self, sql: str) -> list[str]:
         return [value for (value,) in self._execute(sql, self._params).fetchall()]
+
+
+class _AskedWords(_Asked):
+    """A question about the words of prompts."""
+
+    def _source(self, asked: list[int]) -> str:
+        return _SPOKEN
+
+    def _nothing(self) -> NotFound:
+        return NotFound(
+            "The selected runs have no words of the selected facts and languages; "
+            "`kndb ingest --words` stores them."
+        )
 
 
 def find_facts_and_answers(

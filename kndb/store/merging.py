@@ -38,6 +38,7 @@ _NEW = {
     "fact": _BY_ID("fact_id", "fact"),
     "prompt": _BY_ID("prompt_id", "prompt"),
     "attribution": _PROMPT,
+    "word_attribution": _PROMPT,
     "prediction": _PROMPT,
     "knowledge_neuron": _BY_ID("run_id", "run"),
     # Those of a shard are not those of the run.

@@ -162,6 +162,22 @@ attribution = Table(
     comment="Raw scores: for each prompt, all above 5 % of its highest, and at least 20.",
 )
 
+word_attribution = Table(
+    "word_attribution",
+    metadata,
+    _column("run_id", BigInteger, "The run."),
+    _column("prompt_id", BigInteger, "The prompt."),
+    _column("position", SmallInteger, "Place of the word in the prompt, from 0."),
+    _column("word", Text, "The word."),
+    _column(
+        "contribution",
+        Double,
+        "Sum of the scores of its path over all neurons: what undoing its masking brings back.",
+    ),
+    _column("by_layer", ARRAY(Double), "The same, layer by layer."),
+    comment="What each word of a prompt contributes, if the run was asked to store it.",
+)
+
 knowledge_neuron = Table(
     "knowledge_neuron",
     metadata,
@@ -375,7 +391,7 @@ edit = Table(
         "Lambda of an update; if settings has no units, in embedding differences.",
     ),
     _column("settings", Text, "All settings, as JSON."),
-    _column("status", Text, "active, undone, or skipped: nothing was edited."),
+    _column("status", Text, "active: in the ledger; undone; or skipped: nothing was edited."),
     _optional("reason", Text, "Why it was skipped, or what is missing."),
     _column("n_neurons", Integer, "Neurons edited."),
     _optional(

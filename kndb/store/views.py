@@ -161,6 +161,34 @@ ATTRIBUTIONS = View(
     """,
 )
 
+WORD_CONTRIBUTIONS = View(
+    "word_contributions",
+    "What each word of a prompt contributes, of runs that store it.",
+    {
+        **_FACT_COLUMNS,
+        "text": "The prompt, with [MASK] for the answer.",
+        "answer": "The right answer.",
+        "p_answer": "Probability of the answer.",
+        "position": "Place of the word in the prompt, from 0.",
+        "word": "The word.",
+        "contribution": "Sum of the scores of its path over all neurons.",
+        "by_layer": "The same, layer by layer.",
+        **_RUN_COLUMNS,
+    },
+    """
+    SELECT fact.fact_key, relation.label AS relation, prompt.lang, prompt.text, prompt.answer,
+           prediction.p_answer, own.position, own.word, own.contribution, own.by_layer,
+           model.name AS model, own.run_id
+    FROM word_attribution AS own
+    JOIN prediction ON prediction.run_id = own.run_id AND prediction.prompt_id = own.prompt_id
+    JOIN prompt ON prompt.prompt_id = own.prompt_id
+    JOIN fact USING (fact_id)
+    JOIN relation USING (relation_id)
+    JOIN run ON run.run_id = own.run_id
+    JOIN model USING (model_id)
+    """,
+)
+
 KNOWLEDGE_NEURONS = View(
     "knowledge_neurons",
     "The knowledge neurons of every finished run.",
@@ -302,7 +330,8 @@ EDITS = View(
         "locality": "Share of unrelated prompts with the same first choice as before.",
         "harmonic": "Harmonic mean of the four, or of those that are known.",
         "control_harmonic": "The same for random neurons of the same layers.",
-        "status": "active, undone or skipped.",
+        "status": "stored: its weight change can be applied to a copy of the model; measured: it "
+        "changes no weights; undone or skipped.",
         "reason": "Why it was skipped, or what is missing.",
         "created_at": "When it was made, UTC.",
         **_RUN_COLUMNS,
@@ -312,7 +341,9 @@ EDITS = View(
     SELECT fact.fact_key, relation.label AS relation, edit.mode, edit.selection, edit.lang,
            edit.langs, edit.target, edit.strength, edit.n_neurons, edit.reliability,
            edit.generality, edit.transfer, edit.locality, edit.harmonic, edit.control_harmonic,
-           edit.status, edit.reason, edit.created_at, model.name AS model, edit.run_id,
+           CASE WHEN edit.status <> 'active' THEN edit.status
+                WHEN edit.delta IS NULL THEN 'measured' ELSE 'stored' END AS status,
+           edit.reason, edit.created_at, model.name AS model, edit.run_id,
            edit.edit_id
     FROM edit
     JOIN fact USING (fact_id)
@@ -360,6 +391,7 @@ VIEWS = (
     RUNS,
     PREDICTIONS,
     ATTRIBUTIONS,
+    WORD_CONTRIBUTIONS,
     KNOWLEDGE_NEURONS,
     LANGUAGE_OVERLAPS,
     DEGENERATE_SETS,

@@ -113,7 +113,13 @@ class Writer:
             _resume(connection, run_id)
             return replace(run, status="running")
 
-    def append(self, run_id: int, predictions: pa.Table, attributions: pa.Table) -> None:
+    def append(
+        self,
+        run_id: int,
+        predictions: pa.Table,
+        attributions: pa.Table,
+        words: pa.Table | None = None,
+    ) -> None:
         """Store a batch of prompts with their raw scores, in one transaction.
 
         Args:
@@ -122,6 +128,7 @@ class Writer:
                 the table ``prediction``, by name.
             attributions: ``prompt_id, layer, neuron, score``; rows of prompts that are not in
                 ``predictions`` are not stored.
+            words: ``prompt_id, position, word, contribution, by_layer``, likewise; None for none.
 
         Prompts that the run already has are not changed.
 
@@ -134,6 +141,9 @@ class Writer:
             connection.register("new_attributions", attributions)
             connection.execute(_FRESH, [run_id])
             connection.execute(_APPEND_ATTRIBUTIONS, [run_id])
+            if words is not None and words.num_rows:
+                connection.register("new_words", words)
+                connection.execute(_APPEND_WORDS, [run_id])
             connection.execute(_APPEND_PREDICTIONS, [run_id])
 
     def finish(self, run_id: int, tau: float, share: float, shards: Shards = ALL) -> None:
@@ -215,6 +225,12 @@ _APPEND_ATTRIBUTIONS = """
     SELECT ? AS run_id, prompt_id, layer, neuron, score FROM new_attributions
     WHERE prompt_id IN (SELECT prompt_id FROM fresh)
     ORDER BY prompt_id, layer, neuron
+"""
+_APPEND_WORDS = """
+    INSERT INTO word_attribution BY NAME
+    SELECT ? AS run_id, prompt_id, position, word, contribution, by_layer FROM new_words
+    WHERE prompt_id IN (SELECT prompt_id FROM fresh)
+    ORDER BY prompt_id, position
 """
 _REFINE = f"""
     INSERT INTO knowledge_neuron BY NAME

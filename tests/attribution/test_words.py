@@ -12,7 +12,9 @@ from torch import Tensor
 from attribution.naive import Naive
 from kndb.attribution import PRESETS, Settings, attribute
 from kndb.errors import UsageError
+from kndb.html_table import Column
 from kndb.models import LanguageModel, Target
+from kndb.text_table import print_tables
 from planting import plant, quiet_model
 from tiny import PROMPTS, tiny
 
@@ -101,6 +103,22 @@ def test_shown_are_the_words_and_the_planted_neuron(capsys: pytest.CaptureFixtur
     html = found._repr_html_()
     assert "1:17" in html
     assert "100%,#0000 100%" in html
+
+
+@pytest.mark.parametrize(("width", "longest"), [(200, 16), (50, 9), (43, 0)])
+def test_in_a_narrow_terminal_bars_are_shorter_and_nothing_else(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, longest: int
+) -> None:
+    numbers = Column("score", ["1.0000", "0.5000"], True, [1.0, -0.5])
+    columns = [Column("strongest neurons", ["1:17 0.1234  2:18 0.0123"] * 2), numbers]
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_tables([("", "", [*columns, Column("layer", ["0", "1"])])])
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.split() == ["strongest", "neurons", "score", "layer"]
+    assert first.count("█") == longest
+    assert second.replace("▌", "█").count("█") == (longest + 1) // 2
+    assert first.split()[:4] == ["1:17", "0.1234", "2:18", "0.0123"]
+    assert "…" not in head + first + second
 
 
 def test_what_is_shown_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from saved_models import saved
+from small_store import finished_run
 
 RUN = """
 import io, json, sys
@@ -86,4 +88,25 @@ def test_others_say_it_before_a_model_is_loaded(
     assert main([*args, "--model", "demo-masked", "--db", "nowhere.duckdb"]) == 2
     err = capsys.readouterr().err
     assert says in err.lower()
+    assert "Loading" not in err
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (["--fact", "Atlantis"], "No fact matches 'Atlantis'"),
+        (["--fact", "France", "--relation", "colour"], "no relation 'colour'"),
+    ],
+)
+def test_an_edit_of_a_fact_that_is_not_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, asked: list[str], says: str
+) -> None:
+    from kndb_cli.main import main
+
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    edit = ["edit", "--model", "demo-masked", "--mode", "erase", "--db", str(path)]
+    assert main([*edit, *asked]) == 4
+    err = capsys.readouterr().err
+    assert says in err
     assert "Loading" not in err

@@ -91,7 +91,9 @@ def test_other_words_for_a_template(index: Index, text: str) -> None:
         ("Guinea's former capital is Conakry", "no template matched"),
         ("Guinea's capital was Conakry", "no template matched"),
         ("Guinea's capital is called euro", "several answers can be read"),
-        ("Is Conakry Guinea's capital?", "no template matched"),
+        ("Is Conakry Guinea's capital?", "it is a question; a claim is a statement"),
+        ("Conakry is the capital of Guinea?", "it is a question"),
+        ("几内亚的首都是哪里？", "it is a question"),
         ("Guinea's currency is the euro", "its subject is not in the index"),
         ("France's currency is Paris", "its answer is not in the index"),
     ],
@@ -144,7 +146,13 @@ def test_a_fact_and_an_answer(index: Index) -> None:
     assert (claim.lang, claim.answer, len(claim.prompts)) == ("en", "Paris", 3)
     (unknown,) = index.about("P36:Q142", "Lyon")
     assert isinstance(unknown, Unclear)
-    assert "give --lang" in unknown.reason
+    assert "has this answer in en, zh; --lang en asks" in unknown.reason
+    (elsewhere,) = index.about("P36:Q142", "Lyon", "de")
+    assert isinstance(elsewhere, Unclear)
+    assert elsewhere.reason == "the fact is not in de, but in en, zh"
+    (only,) = index.about("P38:Q142", "franc")  # in one language, which is taken
+    assert isinstance(only, Claim)
+    assert (only.lang, only.answer) == ("en", "franc")
     (asked,) = index.about("P36:Q142", "Lyon", "en")
     assert isinstance(asked, Claim)
     with pytest.raises(NotFound) as error:

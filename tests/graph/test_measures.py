@@ -25,7 +25,7 @@ def test_measures_of_planted_neurons(path: Path) -> None:
     rows = {row["neuron"]: row for row in measures(path).to_dicts()}
     hub = rows["0:2"]
     assert next(iter(rows)) == "0:2"
-    assert (hub["n_facts"], hub["n_relations"], hub["n_langs"], hub["score"]) == (3, 2, 2, 5.0)
+    assert (hub["n_facts"], hub["n_relations"], hub["n_langs"], hub["score_sum"]) == (3, 2, 2, 5.0)
     assert hub["n_degenerate"] == 3
     assert hub["bridges_langs"] == pytest.approx(1 - (3 / 5) ** 2 - (2 / 5) ** 2)
     assert rows["2:8"]["bridges_relations"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from kndb.models import ModelChoice
 from kndb.models.asking import Asker
 from kndb.store.check import check_database
 from kndb_cli.main import main
-from kndb_cli.output.ingest_summary import summary
+from kndb_cli.output.ingest_summary import planned, summary
 from kndb_ingest.datasets import read_dataset
 from kndb_ingest.demo import facts_path
 from kndb_ingest.pipeline import ingest
-from kndb_ingest.plan import plan
+from kndb_ingest.plan import Estimate, Plan, plan
 from kndb_ingest.request import IngestRequest
 
 
@@ -106,30 +107,56 @@ def test_facts_that_were_asked_do_not_lack_a_template(facts: Path, tmp_path: Pat
     assert not done.unasked
 
 
+def test_only_prompts_that_are_attributed_count_for_the_time_left(
+    facts: Path, tmp_path: Path
+) -> None:
+    told: list[tuple[int, int]] = []
+    request = requested(tmp_path / "k.duckdb", facts, 1)
+    done = ingest(request, lambda done, total: told.append((done, total)))
+    n, every = done.prompts["en"][0], len(request.data.prompts)
+    assert 0 < n < every
+    assert told == [
+        *((0, total) for total in range(every, n - 1, -1)),  # skipped, or only asked
+        *((number, n) for number in range(1, n + 1)),
+    ]
+
+
+def test_a_plan_without_spread_says_from_how_many_prompts() -> None:
+    plan = Plan(
+        *("demo", "masked", "facts", 1, {"en": 2}, {}, 0, 0, 1.0, 2, 2, 40),
+        Estimate(12.0, 12.0, 12.0),
+        None,
+        1000,
+    )
+    assert "about 12 s (from 2 prompts)" in planned(plan)
+    wide = replace(plan, seconds=Estimate(12.0, 10.0, 14.0))
+    assert "about 12 s (10 s to 14 s)" in planned(wide)
+
+
 def test_a_plan_stores_nothing_and_counts_what_a_run_does(facts: Path, tmp_path: Path) -> None:
     request = requested(tmp_path / "k.duckdb", facts, None)
-    planned = plan(request)
+    estimated = plan(request)
     assert not request.database.exists()
     done = ingest(request)
-    assert {lang: n for lang, (n, _) in done.prompts.items()} == planned.prompts
-    assert (planned.skipped, planned.facts, planned.stored) == (done.skipped, done.facts, 0)
-    assert planned.attributed == done.prompts["en"][0]
+    assert {lang: n for lang, (n, _) in done.prompts.items()} == estimated.prompts
+    assert (estimated.skipped, estimated.facts, estimated.stored) == (done.skipped, done.facts, 0)
+    assert estimated.attributed == done.prompts["en"][0]
     with kndb.open(request.database) as db:
         ((rows,),) = db.sql("SELECT count(*) FROM attribution").rows()
-    assert planned.rows == pytest.approx(rows, rel=0.2)
-    assert 0 < planned.seconds.low <= planned.seconds.value <= planned.seconds.high
+    assert estimated.rows == pytest.approx(rows, rel=0.2)
+    assert 0 < estimated.seconds.low <= estimated.seconds.value <= estimated.seconds.high
     again = plan(request)
     assert (again.stored, again.attributed, again.rows) == (len(request.data.prompts), 0, 0)
 
 
 def test_a_plan_of_what_the_model_knows(facts: Path, tmp_path: Path) -> None:
     request = requested(tmp_path / "k.duckdb", facts, 1)
-    planned = plan(request)
+    estimated = plan(request)
     found = ranks(request)
-    assert planned.asked == sum(planned.prompts.values()) == len(found)  # few enough to ask all
+    assert estimated.asked == sum(estimated.prompts.values()) == len(found)  # few enough to ask all
     known = sum(rank == 1 for rank in found.values())
-    assert planned.attributed == known
-    assert 0 < planned.sampled <= known < len(found)
+    assert estimated.attributed == known
+    assert 0 < estimated.sampled <= known < len(found)
 
 
 def test_a_plan_where_nothing_is_known_attributes_nothing(facts: Path, tmp_path: Path) -> None:
@@ -138,9 +165,9 @@ def test_a_plan_where_nothing_is_known_attributes_nothing(facts: Path, tmp_path:
     wrong = ({**row, "answer": next(x for x in answers if x != row["answer"])} for row in rows[:4])
     strange = tmp_path / "strange.jsonl"
     strange.write_text("\n".join(map(json.dumps, wrong)), encoding="utf-8")
-    planned = plan(requested(tmp_path / "k.duckdb", strange, 1))
-    assert planned.asked > 0
-    assert (planned.known, planned.sampled, planned.rows) == (0, 0, 0)
+    estimated = plan(requested(tmp_path / "k.duckdb", strange, 1))
+    assert estimated.asked > 0
+    assert (estimated.known, estimated.sampled, estimated.rows) == (0, 0, 0)
 
 
 def test_the_command(facts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

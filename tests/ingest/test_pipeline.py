@@ -174,10 +174,10 @@ pipeline.ingest(request, pausing(silent, 8))
 
 
 def interrupted(broken: Path, model: Path, facts: Path) -> None:
-    """Ctrl-C once eight prompts are done."""
+    """Ctrl-C once eight prompts are done: two attributed, and six skipped before."""
 
     def press(done: int, total: int) -> None:
-        if done == 8:
+        if done == 2:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
@@ -210,7 +210,7 @@ def test_progress_counts_what_was_there(
 
     def stop(done: int, total: int) -> None:
         told.append((done, total))
-        if done == 9:
+        if done == 3:
             raise Stopped
 
     monkeypatch.setattr(pipeline, "COMMIT_PROMPTS", 1)
@@ -218,6 +218,8 @@ def test_progress_counts_what_was_there(
         ingest(request, stop)
     with kndb.open(request.database) as db:
         assert db.sql("SELECT status FROM run").rows() == [("interrupted",)]
+    # The six that are skipped leave the total: they say nothing of the time left.
+    assert told == [*((0, n) for n in range(12, 5, -1)), (1, 6), (2, 6), (3, 6)]
     told.clear()
     ingest(request, lambda done, total: told.append((done, total)))
     assert told == [(n, 12) for n in range(9, 13)]

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
@@ -27,7 +28,7 @@ from kndb.plotting.group import _layout
 from kndb.plotting.languages import draw_languages
 from kndb.plotting.neuron_map import COLOURS, Colour, draw_map
 from kndb.plotting.plot import PICTURES, plot
-from kndb.plotting.style import THEMES, style
+from kndb.plotting.style import THEMES, ordered_colours, style
 from kndb.store.database import connect
 from planted_search import FACTS, add_search
 from planted_store import plant
@@ -122,6 +123,23 @@ def test_a_dark_theme(tmp_path: Path, path: Path, picture: str) -> None:
     assert THEMES["dark"].background in svg
     with pytest.raises(UsageError, match="choose from light, dark"):
         plot(path, picture, tmp_path / "b.svg", theme="pink")  # type: ignore[arg-type]
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.2: the ratio of the relative luminances of two colours, each with 0.05 added."""
+    channels = np.array([to_rgb(one), to_rgb(other)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    low, high = sorted(linear @ (0.2126, 0.7152, 0.0722) + 0.05)
+    return float(high / low)
+
+
+def test_nothing_is_dim_in_the_dark_theme() -> None:
+    dark = THEMES["dark"]
+    with style(dark):
+        drawn = [dark.ink, dark.muted, *ordered_colours(8, 8), *ordered_colours(9, 8)]
+    for colour in drawn:
+        assert contrast(colour, dark.background) >= 4.5, colour
+    assert contrast("#0072B2", dark.background) == pytest.approx(3.42, abs=0.01)
 
 
 def test_fonts_installed_after_matplotlibs_list_was_made(monkeypatch: pytest.MonkeyPatch) -> None:

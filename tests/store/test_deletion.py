@@ -36,6 +36,7 @@ def test_one_run_goes_and_the_other_stays(tmp_path: Path) -> None:
         "knowledge_neuron": 8,
         "prediction": 8,
         "attribution": 14,
+        "word_attribution": 2,
     }
     assert delete_run(path, gone)
     assert rows(path, kept) == before
@@ -50,7 +51,7 @@ def test_with_the_last_run_its_data_go(tmp_path: Path) -> None:
     run_id = finished_run(path)
     assert rows_of_run(path, run_id) == {
         **{"run": 1, "model": 1, "dataset": 1, "fact": 5, "relation": 2, "prompt": 8},
-        **{"knowledge_neuron": 8, "prediction": 8, "attribution": 14},
+        **{"knowledge_neuron": 8, "prediction": 8, "attribution": 14, "word_attribution": 2},
     }
     delete_run(path, run_id)
     assert not any(database_status(path).rows.values())

@@ -73,7 +73,7 @@ def show_edit(db: Path, asked: str, where: Output) -> None:
     rows = ledger.show(found.edit_id)
     (edit,) = ledger_rows(db, [found.edit_id]).to_dicts()
     emit_edit(rows, edit, where)
-    if edit["status"] not in ("active", "measured"):
+    if edit["status"] not in ("stored", "measured"):
         note(f"  {edit['status']}{': ' + edit['reason'] if edit['reason'] else ''}", where.quiet)
 
 

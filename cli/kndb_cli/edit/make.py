@@ -105,7 +105,7 @@ def edit(
         unrelated=unrelated,
         seed=seed,
     )
-    check_run(db, run)
+    check_run(db, run, fact, relation)
     request = EditRequest(db, choice, run, dry_run)
     if auto and (file is not None or strength is not None or settings.mode != "update"):
         raise UsageError("--auto searches --lambda for one edit of --mode update; give neither.")
@@ -163,7 +163,12 @@ def _with_strength(request: EditRequest, job: Job, quiet: bool) -> Job:
     if found is None:
         return job
     won = f"{round(found.share * found.prompts)} of the fact's {found.prompts} own prompts"
-    note(f"lambda {found.value:g}: with four fifths of it, {won} take the new answer.", quiet)
+    random = ""
+    if found.control is not None:
+        random = f"; with random neurons, {round(found.control * found.prompts)} do"
+    note(
+        f"lambda {found.value:g}: with four fifths of it, {won} take the new answer{random}.", quiet
+    )
     return replace(job, settings=replace(job.settings, strength=found.value))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from kndb.evaluation.readable import readable
 from kndb.evaluation.table import ALL
 from kndb_cli import options
 from kndb_cli.options.evaluation import Replicates, Seed
@@ -110,7 +111,8 @@ def show(tables: Sequence[Table], name: str | None, target: Output) -> None:
             print(f"\n{styled(visible(table.title), 'bold', sys.stdout)}", flush=True)
         if table.rows or not several:
             emit(Listing(table.columns, [tuple(row) for row in table.rows]), target, _layout(table))
-        for sentence in table.notes:
+        shown = readable(table).notes if target.format == "table" else []
+        for sentence in [*table.notes, *shown]:
             note(sentence, target.quiet)
     if not several and (others := chosen[1:]):
         names = ", ".join(table.name.partition("-")[2] for table in others)

@@ -80,6 +80,7 @@ def measures(
 
     kndb graph measures --model demo-masked --relation capital --top 10
 
+    score_sum adds a neuron's scores over facts and languages; 'kndb neurons' has their mean.
     bridges_relations and bridges_langs are 0 for a neuron used in one relation or language, and
     close to 1 for one used equally in many.
     """

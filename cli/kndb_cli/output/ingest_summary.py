@@ -41,11 +41,18 @@ def _estimates(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "known", f"about {plan.known:.0%}, of {plan.asked:,} asked"
     yield "attributed", f"{'about ' if plan.asked else ''}{plan.attributed:,} prompts"
     yield "rows", f"about {plan.rows:,}"
-    low, high = left(plan.seconds.low), left(plan.seconds.high)
-    yield "time", f"about {left(plan.seconds.value)} ({low} to {high})"
+    yield "time", f"about {left(plan.seconds.value)} ({_certainty(plan)})"
     if plan.memory is not None:
         yield "memory", f"{plan.memory / 2**20:,.0f} MiB so far, with the model"
     yield "disk", f"about {plan.disk / 2**20:,.1f} MiB"
+
+
+def _certainty(plan: Plan) -> str:
+    """The interval of the time, or what there is instead where the sample shows no spread."""
+    low, high = left(plan.seconds.low), left(plan.seconds.high)
+    if low != high:
+        return f"{low} to {high}"
+    return f"from {plan.sampled:,} prompt{'s' if plan.sampled != 1 else ''}"
 
 
 def _headline(done: IngestSummary) -> str:

@@ -98,7 +98,8 @@ def _on_bar(bar: Progress, label: str) -> Report:
         if time.monotonic() < settled:
             bar.reset(task, completed=done, total=total)
         else:
-            bar.update(task, completed=done, total=total)
+            bar.tasks[task].total = total  # as an argument of update, a new one forgets the rate
+            bar.update(task, completed=done)
 
     return report
 
@@ -108,9 +109,11 @@ def _in_lines(label: str, unit: str) -> Report:
     stored: int | None = None  # items that earlier calls had done
 
     def report(done: int, total: int) -> None:
-        nonlocal last, stored
+        nonlocal start, last, stored
         now = time.monotonic()
         stored = done if stored is None else stored
+        if done == stored:  # the time before the first one says nothing of the others
+            start = now
         if now - last >= LINE_EVERY:
             last = now
             speed = (done - stored) / (now - start)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kndb.plotting.style import PALETTE
+from kndb.plotting.style import theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,13 +56,13 @@ def dots(axes: Axes, labels: Sequence[str], series: Sequence[Series], unit: str)
         ]
         for y, _, low, high in known:
             if not math.isnan(low + high):
-                axes.plot([low, high], [y, y], color=PALETTE[place], linewidth=2, alpha=0.5)
+                axes.plot([low, high], [y, y], color=theme().palette[place], linewidth=2, alpha=0.5)
         xs, ys = [x for _, x, _, _ in known], [y for y, *_ in known]
-        axes.plot(xs, ys, "o", color=PALETTE[place], markersize=6, label=one.name)
+        axes.plot(xs, ys, "o", color=theme().palette[place], markersize=6, label=one.name)
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_xlabel(unit)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.grid(axis="x", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
     return any(not math.isnan(value) for one in series for value, _, _ in one.values)
@@ -96,7 +96,8 @@ def matrix(figure: Figure, labels: Sequence[str], table: list[list[float | None]
     highest = np.nanmax(values) if np.any(values > 0) else 1.0
     # Cells and few colours are drawn as shapes; an image would be one more file within the file.
     colours = colormaps["cividis"].resampled(_COLOURS)
-    cells = axes.pcolormesh(values, cmap=colours, vmin=0, vmax=highest, edgecolors="white")
+    edges = theme().background
+    cells = axes.pcolormesh(values, cmap=colours, vmin=0, vmax=highest, edgecolors=edges)
     axes.set_aspect("equal")
     axes.invert_yaxis()
     middles = np.arange(len(labels)) + 0.5

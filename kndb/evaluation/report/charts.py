@@ -25,9 +25,10 @@ from kndb.evaluation.report.chart_parts import (
     matrix,
     series_of,
 )
+from kndb.evaluation.report.page_colours import STAND_INS, with_variables
 from kndb.evaluation.table import ALL, Table
 from kndb.plotting.fonts import drawable, language_label
-from kndb.plotting.style import PALETTE, style
+from kndb.plotting.style import style, theme
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def can_draw() -> bool:
 def chart(table: Table) -> str | None:
     """The table's chart as an ``svg`` element; None where there is none, or nothing to draw.
 
-    It refers to nothing outside itself. Its ids begin with the table's name.
+    It refers to nothing outside itself but the page's colours. Its ids begin with the table's name.
     """
     draw = _CHARTS.get(table.name)
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
@@ -49,13 +50,13 @@ def chart(table: Table) -> str | None:
         return None
     from matplotlib.figure import Figure
 
-    with style():
+    with style(STAND_INS):
         figure = Figure(figsize=(WIDTH, 3), layout="constrained")
         if not draw(figure, rows):
             return None
         file = io.StringIO()
         figure.savefig(file, format="svg", bbox_inches="tight", pad_inches=0.05)
-    return inline(file.getvalue(), table.name, table.title)
+    return inline(with_variables(file.getvalue()), table.name, table.title)
 
 
 def inline(svg: str, name: str, title: str) -> str:
@@ -102,7 +103,7 @@ def _localisation(figure: Figure, rows: Sequence[Row]) -> bool:
             series_of("unrelated facts", of, "unrelated_relative"),
         ]
         drawn |= dots(axes, [row["method"] for row in of], pair, "relative change of p")
-        axes.axvline(0, color="#666666", linewidth=0.8)
+        axes.axvline(0, color=theme().muted, linewidth=0.8)
         axes.set_title(effect)
     legend(figure, every[0])
     return drawn
@@ -158,15 +159,14 @@ def _layers(some: str) -> Callable[[Figure, Sequence[Row]], bool]:
             if all(math.isnan(value) for value, _, _ in estimates):
                 continue
             xs = [row["layer"] + (place - 0.5) * 0.4 for row in rows]
-            axes.bar(
-                xs, [v for v, _, _ in estimates], 0.38, color=PALETTE[place], alpha=0.8, label=name
-            )
+            values, colour = [value for value, _, _ in estimates], theme().palette[place]
+            axes.bar(xs, values, 0.38, color=colour, alpha=0.8, label=name)
             for x, (_, low, high) in zip(xs, estimates, strict=True):
-                axes.plot([x, x], [low, high], color="black", linewidth=1)
+                axes.plot([x, x], [low, high], color=theme().ink, linewidth=1)
         axes.set_xticks(range(0, len(rows), max(1, len(rows) // 24)))
         axes.set_xlabel("layer, from 0")
         axes.set_ylabel("share of the neurons")
-        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.grid(axis="y", linewidth=0.6)
         axes.set_axisbelow(True)
         legend(figure, axes)
         return True

@@ -15,7 +15,10 @@ from typing import Any
 
 from kndb.evaluation.readable import Readable, readable
 from kndb.evaluation.report.charts import can_draw, chart
+from kndb.evaluation.report.findings import finding
+from kndb.evaluation.report.page_colours import declarations
 from kndb.evaluation.table import ALL, Table
+from kndb.plotting.style import THEMES
 from kndb.store.runs import StoredRun
 
 _PORTRAIT = 13  # columns of a table that fits upright paper
@@ -81,12 +84,13 @@ def page(run: StoredRun, sections: Sequence[Section], made_with: Mapping[str, An
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(title)}</title>",
-        f"<style>{_CSS}</style>",
+        f"<style>{_THEME}{_CSS}</style>",
         "</head>",
         "<body>",
         f"<header><h1>{escape(title)}</h1>",
         *_about(run, made_with),
         "</header>",
+        *_findings(sections),
         *_contents(sections),
         "<main>",
         *(line for section in sections for line in _section(section)),
@@ -143,6 +147,17 @@ def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
             yield f"{before}{name}", value
 
 
+def _findings(sections: Sequence[Section]) -> Iterator[str]:
+    found = [(section.name, finding(section.tables)) for section in sections]
+    if any(sentence for _, sentence in found):
+        yield '<section id="findings"><h2>Findings</h2><ul>'
+        for name, sentence in found:
+            if sentence:
+                link = f'<a href="#{escape(name)}">{escape(_HEADS[name][0])}</a>'
+                yield f"<li>{link}: {_marked(sentence)}</li>"
+        yield "</ul></section>"
+
+
 def _contents(sections: Sequence[Section]) -> Iterator[str]:
     yield '<nav aria-label="Contents"><h2>Contents</h2><ol>'
     for section in sections:
@@ -179,9 +194,9 @@ def _table(table: Table) -> Iterator[str]:
     if can_draw() and (svg := chart(table)):
         yield f"<figure>{svg}</figure>"
     yield from _rows(table)
-    if table.notes:
+    if notes := [*table.notes, *readable(table).notes]:
         yield '<ul class="notes">'
-        yield from (f"<li>{_marked(sentence)}</li>" for sentence in table.notes)
+        yield from (f"<li>{_marked(sentence)}</li>" for sentence in notes)
         yield "</ul>"
     yield f'<p class="settings">{_settings(table.settings)}</p>'
     yield f'<p class="settings">tables/{escape(table.name)}.csv, .json</p></article>'
@@ -226,7 +241,10 @@ def _grid(table: Table, shown: Readable, rows: Sequence[Sequence[str]]) -> Itera
     )
     yield f"<thead><tr>{''.join(heads)}</tr></thead><tbody>"
     for row in rows:
-        cells = (f"<td{kind}>{_cell(text)}</td>" for kind, text in zip(kinds, row, strict=True))
+        cells = (
+            f'<td{kind} data-head="{escape(head)}">{_cell(text)}</td>'
+            for kind, head, text in zip(kinds, shown.heads, row, strict=True)
+        )
         yield f"<tr>{''.join(cells)}</tr>"
     yield "</tbody></table></div>"
 
@@ -239,43 +257,56 @@ def _cell(text: str) -> str:
     return f'{escape(value)} <span class="i">[{escape(rest)}</span>'
 
 
+_THEME = f"""
+:root {{ color-scheme: light dark; {declarations(THEMES["light"])} }}
+@media screen and (prefers-color-scheme: dark) {{ :root {{ {declarations(THEMES["dark"])} }} }}
+"""
+
 _CSS = """
-:root { color-scheme: light; }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 72rem; padding: 1rem 1.25rem 3rem; color: #1a1a1a;
-  background: #fff; font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
+body { margin: 0 auto; max-width: 72rem; padding: 1rem 1.25rem 3rem; color: var(--ink);
+  background: var(--page); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 1rem 0 .5rem; }
 h2 { font-size: 1.35rem; margin: 0 0 .5rem; }
 h3 { font-size: 1.05rem; margin: 0 0 .75rem; }
 p { max-width: 46rem; margin: .5rem 0; }
-a { color: #0072b2; }
-code { font: .9em ui-monospace, monospace; background: #f3f3f3; padding: .1em .3em;
+a { color: var(--series-0); }
+code { font: .9em ui-monospace, monospace; background: var(--band); padding: .1em .3em;
   border-radius: 3px; }
-nav { margin: 1.5rem 0; padding: 1rem 1.25rem; background: #f6f8fa; border-radius: 6px; }
+nav { margin: 1.5rem 0; padding: 1rem 1.25rem; background: var(--band); border-radius: 6px; }
 nav ol, nav ul { margin: .2rem 0; padding-left: 1.4rem; }
 nav ul { font-size: .92rem; }
-section { margin-top: 3rem; padding-top: 1rem; border-top: 2px solid #0072b2; }
+section { margin-top: 3rem; padding-top: 1rem; border-top: 2px solid var(--series-0); }
 article { margin: 2rem 0 2.5rem; }
 figure { margin: 0 0 1rem; overflow-x: auto; }
 figure svg { display: block; width: 100%; min-width: 30rem; height: auto; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid #e2e2e2;
+th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid var(--grid);
   vertical-align: top; }
-th { border-bottom: 2px solid #999; vertical-align: bottom; }
+th { border-bottom: 2px solid var(--muted); vertical-align: bottom; }
 th.n, td.n { text-align: right; }
 td { white-space: nowrap; }
-tbody tr:hover { background: #f6f8fa; }
-.i { color: #666; font-size: .92em; }
-.notes { max-width: 46rem; margin: .75rem 0; padding-left: 1.2rem; font-size: .88rem; color: #333; }
-.settings { max-width: none; font-size: .8rem; color: #666; }
+tbody tr:hover { background: var(--band); }
+.i { color: var(--muted); font-size: .92em; }
+.notes { max-width: 46rem; margin: .75rem 0; padding-left: 1.2rem; font-size: .88rem; }
+.settings { max-width: none; font-size: .8rem; color: var(--muted); }
 .settings span { white-space: nowrap; }
-.settings b { font-weight: 600; color: #444; white-space: normal; }
-.missing { padding: .6rem .9rem; background: #fff6e0; border-left: 4px solid #e69f00;
+.settings b { font-weight: 600; color: var(--ink); white-space: normal; }
+.missing { padding: .6rem .9rem; background: var(--band); border-left: 4px solid var(--series-1);
   max-width: 46rem; }
-summary { cursor: pointer; margin: .5rem 0; color: #0072b2; }
-footer { margin-top: 3rem; color: #666; font-size: .85rem; }
-@media (max-width: 40rem) { body { padding: .75rem; } h1 { font-size: 1.4rem; } }
+summary { cursor: pointer; margin: .5rem 0; color: var(--series-0); }
+footer { margin-top: 3rem; color: var(--muted); font-size: .85rem; }
+@media screen and (max-width: 40rem) {
+  body { padding: .75rem; }
+  h1 { font-size: 1.4rem; }
+  thead { display: none; }
+  table, tbody, tr, td { display: block; }
+  tr { padding: .4rem 0; border-bottom: 2px solid var(--grid); }
+  td, td.n { display: flex; gap: .4rem; padding: .1rem 0; border: 0; text-align: right;
+    white-space: normal; }
+  td::before { content: attr(data-head); flex: 1; color: var(--muted); text-align: left; }
+}
 @media print {
   @page { margin: 1.5cm; }
   @page wide { size: landscape; }

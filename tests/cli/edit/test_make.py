@@ -107,7 +107,7 @@ def test_an_update_is_measured_told_and_kept(kndb):
     assert "languages" in err
     assert "of 2 facts of other relations with other objects changed" in err
     (edit,) = ledger(kndb)
-    assert (edit["fact_key"], edit["mode"], edit["status"]) == ("P36:Q142", "update", "active")
+    assert (edit["fact_key"], edit["mode"], edit["status"]) == ("P36:Q142", "update", "stored")
     shown = rows(kndb("show", edit["edit_id"])[1])
     assert {r["text"]: r["p_new_after"] for r in shown} == {
         r["text"]: r["p_new_after"] for r in found
@@ -150,7 +150,7 @@ def test_json_holds_the_summary(kndb):
     assert summary["in_words"][0].startswith("update of P36:Q142 (France): ")
     shown = json.loads(kndb("show", edit["edit_id"], "--json")[1])
     assert shown["summary"]["in_words"] == summary["in_words"]
-    assert shown["summary"]["status"] == "active"
+    assert shown["summary"]["status"] == "stored"
     assert len(shown["rows"]) == len(made["rows"])
 
 
@@ -180,7 +180,7 @@ def test_a_fit_is_an_edit_like_any_other(kndb, folder):
     assert own
     assert all(float(r["p_new_after"]) > float(r["p_new_before"]) for r in own)
     (edit,) = ledger(kndb)
-    assert (edit["mode"], edit["status"], edit["strength"]) == ("fit", "active", "")
+    assert (edit["mode"], edit["status"], edit["strength"]) == ("fit", "stored", "")
     assert edit["control_harmonic"]
     before = weights_hash(folder / "model")
     assert kndb("apply", edit["edit_id"], "--model", "model", "--save", "one")[0] == 0
@@ -243,6 +243,7 @@ def test_a_dry_run_of_a_file_shows_what_the_ledger_would(kndb):
     assert (code, "2 edits made" in err, "nothing was stored" in err) == (0, True, True)
     assert ledger(kndb) == []
     measured = {row["fact_key"]: row for row in rows(out)}
+    assert {row.pop("status") for row in measured.values()} == {"measured"}  # and no more
     kndb("--model", "model", "--file", "edits.jsonl")
     kept = {row["fact_key"]: row for row in ledger(kndb)}
     assert measured == {
@@ -274,7 +275,7 @@ def test_apply_and_undo_give_the_weights_back_bit_for_bit(kndb, folder):
     assert code == 0, err
     assert weights_hash(folder / "none") == before
     assert not (folder / "none" / "kndb_edits.json").exists()
-    assert [edit["status"] for edit in ledger(kndb)] == ["undone", "active"]
+    assert [edit["status"] for edit in ledger(kndb)] == ["undone", "stored"]
     code, _, err = kndb("apply", first, "--model", "model", "--save", "two")
     assert (code, "is undone" in err) == (2, True)
     assert kndb("apply", second, "--model", "model", "--save", "two")[0] == 0
@@ -434,4 +435,4 @@ def test_what_a_file_cannot_have_done_is_kept_as_skipped(kndb):
     Path("edits.jsonl").write_text("\n".join(map(json.dumps, edits)), encoding="utf-8")
     code, out, err = kndb("--model", "model", "--file", "edits.jsonl")
     assert (code, "1 edits made" in err, "skipped 1: no prompt can be" in err) == (0, True, True)
-    assert sorted(row["status"] for row in rows(out)) == ["active", "skipped"]
+    assert sorted(row["status"] for row in rows(out)) == ["skipped", "stored"]

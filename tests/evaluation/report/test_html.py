@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from xml.etree import ElementTree
 
@@ -12,6 +13,7 @@ from kndb.evaluation.readable import readable
 from kndb.evaluation.report.charts import chart
 from kndb.evaluation.report.html import Section, page
 from kndb.evaluation.table import Table
+from kndb.plotting.style import THEMES
 from report_page import NASTY, RUN, check, estimates
 
 
@@ -52,7 +54,74 @@ def test_numbers_are_to_the_right_and_rounded() -> None:
     assert found.rows[0][3:] == ["0.250 [0.125, 0.500]", "0.000"]
     assert found.rows[1][3:] == ["–", "1e-06"]
     text = page(RUN, [Section("degenerate", [estimates()])], {})
-    assert '<td class="n">0.250 <span class="i">[0.125, 0.500]</span></td>' in text
+    assert '<td class="n" data-head="rate">0.250 <span class="i">[0.125, 0.500]</span></td>' in text
+    # Each value has its head with it: on a narrow screen, a row is a list of both.
+    assert check(text).values("data-head") == [*found.heads] * 2
+
+
+def test_charts_have_the_colours_of_the_page_light_or_dark() -> None:
+    svg = chart(estimates())
+    assert svg is not None
+    used = set(re.findall(r"var\(--([\w-]+)\)", svg))
+    assert {"page", "ink", "grid", "series-0", "series-1"} <= used
+    assert re.findall(r"#[0-9a-f]{6}", svg) == []  # no colour of its own
+    style = page(RUN, [Section("degenerate", [estimates()])], {}).partition("</style>")[0]
+    light, dark = style.split("prefers-color-scheme: dark")
+    for name in used:
+        assert f"--{name}: " in light
+        assert f"--{name}: " in dark
+    assert f"--page: {THEMES['dark'].background}" in dark
+
+
+def test_a_ratio_whose_interval_is_huge_is_no_figure() -> None:
+    columns = ("method", "success", "success_low", "success_high", "rate", "rate_low", "rate_high")
+    rows = [
+        ("wide", 40.0, -120.0, 3500.0, 0.1, 0.0001, 0.5),
+        ("narrow", 40.0, 20.0, 60.0, *[0.1] * 3),
+    ]
+    found = readable(Table("localisation", "t", columns, rows))
+    assert [row[1] for row in found.rows] == ["not determined", "40.0 [20.0, 60.0]"]
+    assert found.rows[0][2] == "0.100 [1e-04, 0.500]"  # a share is one, however small
+    assert len(found.notes) == 1
+    assert "divided by is near 0" in found.notes[0]
+    text = page(RUN, [Section("localisation", [Table("t", "t", columns, rows)])], {})
+    assert found.notes[0] in check(text).text
+
+
+def test_findings_come_first_with_the_figures_of_the_tables() -> None:
+    tables = {
+        "factcheck": Table(
+            "factcheck",
+            "t",
+            ("method", "relation", "lang", "f1"),
+            [
+                ("random", "all", "all", 0.5),
+                ("degenerate", "all", "all", 0.75),
+                ("degenerate", "P36", "en", 0.99),
+                ("everything-true", "all", "all", 0.6),
+            ],
+        ),
+        "degenerate": estimates("degenerate"),
+        "crosslingual": Table("crosslingual", "t", (), [], {}, ["nothing"]),
+        "faithfulness": Table(
+            "faithfulness",
+            "t",
+            ("method", "spearman"),
+            [("true", 1.0), ("amig", 0.25), ("ig-zero", math.nan)],
+        ),
+    }
+    text = page(RUN, [Section(name, [table]) for name, table in tables.items()], {})
+    check(text)
+    (found,) = re.findall(r'<section id="findings">.*?</section>', text, re.DOTALL)
+    assert text.index(found) < text.index("<nav")
+    assert (
+        "<code>degenerate</code> tells true claims from false ones best, with an F1 of 0.750"
+        in found
+    )
+    assert "calling every claim true has 0.600" in found
+    assert "<code>amig</code> agree best" in found
+    assert "a rank correlation of 0.250" in found
+    assert found.count("<li>") == 2
 
 
 @pytest.mark.parametrize(
