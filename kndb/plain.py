@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, time
 from decimal import Decimal
 from itertools import chain, count
@@ -62,6 +63,33 @@ def _exact(name: str, value: Any) -> Any:
     """An id, and any other number that a 64-bit float cannot hold, as text."""
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) if is_number and (name.endswith("_id") or abs(value) > 2**53) else value
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Row], stream: TextIO) -> None:
+    """A header line, numbers in full, an empty field for NULL, JSON where lists are."""
+    write_row = csv_lines(stream)
+    write_row(columns)
+    for row in rows:
+        write_row([_field(value) for value in row])
+
+
+def csv_lines(stream: TextIO) -> Callable[[Row], None]:
+    """A function that writes one row. Python's writer leaves a carriage return unquoted."""
+    plainly = csv.writer(stream, lineterminator="\n")
+    quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+    def write_row(row: Row) -> None:
+        has_return = any(isinstance(value, str) and "\r" in value for value in row)
+        (quoted if has_return else plainly).writerow(row)
+
+    return write_row
+
+
+def _field(value: Any) -> Any:
+    value = plain(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
 def write_jsonl(objects: Iterable[str], stream: TextIO) -> None:

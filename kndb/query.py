@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 
 from kndb.analyses import Analyses
+from kndb.store.answers import accuracies, answers_to
 from kndb.store.database import connect
 from kndb.store.knowledge import (
     Layers,
@@ -30,6 +31,7 @@ from kndb.store.knowledge import (
     neurons_used,
     words_contributing,
 )
+from kndb.store.layers import layer_scores, neuron_cells, neurons_by_layer
 from kndb.store.listings import (
     count_contents,
     describe_run,
@@ -44,7 +46,9 @@ from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
 from kndb.store.result import Result
 from kndb.store.run_diff import DiffBy, Difference, diff_runs
-from kndb.store.runs import find_run, killed, with_models
+from kndb.store.runs import StoredRun, find_run, killed, read_runs, with_models
+from kndb.store.sharing import most_shared, neighbours
+from kndb.store.suggestions import suggest
 
 
 class Database(Analyses):
@@ -214,6 +218,136 @@ class Database(Analyses):
         with reading(self._connection):
             return words_contributing(self._connection, asked)
 
+    def layers(
+        self,
+        fact: Names | None = None,
+        relation: Names | None = None,
+        lang: Names | None = None,
+        run: str | int | None = None,
+        tau: float | None = None,
+        share: float | None = None,
+    ) -> Result:
+        """Knowledge neurons counted by layer.
+
+        Args:
+            fact, relation, lang, run, tau, share: as in ``query``.
+
+        Returns:
+            Columns ``layer, n_neurons, n_facts, n_relations, score``; layers without neurons are
+            left out. ``score`` is the mean over neurons, facts and languages.
+
+        Raises:
+            NotFound: nothing matches.
+        """
+        asked = Question(fact=fact, relation=relation, lang=lang, run=run, tau=tau, share=share)
+        with reading(self._connection):
+            return neurons_by_layer(self._connection, asked)
+
+    def neuron_cells(
+        self,
+        run: str | int,
+        cells: int = 128,
+        relation: Names | None = None,
+        lang: Names | None = None,
+    ) -> Result:
+        """The map of a run's knowledge neurons: each layer cut into cells of equal width.
+
+        Args:
+            run: a run's id or name.
+            cells: of each layer.
+            relation, lang: as in ``query``.
+
+        Returns:
+            Columns ``layer, cell, n_neurons, n_facts, n_relations, neuron`` for each cell with
+            neurons: their number, the most facts and relations that one of them has, and the index
+            of the one with the most facts.
+
+        Raises:
+            NotFound: nothing matches.
+        """
+        asked = Question(relation=relation, lang=lang, run=run)
+        with reading(self._connection):
+            return neuron_cells(self._connection, asked, cells)
+
+    def layer_scores(self, fact: Names, run: str | int) -> Result:
+        """A fact's raw scores, summed by language and layer.
+
+        Returns:
+            Columns ``lang, layer, n_neurons, score``: the neurons whose raw scores are stored, and
+            the sum of these scores, mean over the fact's prompts. No rows for imported neurons.
+
+        Raises:
+            NotFound: there is no such fact or run.
+        """
+        with reading(self._connection):
+            return layer_scores(self._connection, fact, run)
+
+    def answers(self, fact: Names, run: str | int) -> Result:
+        """A fact's prompts in every language, and what the model of a run answered to each.
+
+        Returns:
+            Columns ``lang, subject, text, answer, predicted, rank, p_answer, n_answer_tokens,
+            completeness, score_error, status, reason``.
+
+        Raises:
+            NotFound: there is no such fact or run.
+        """
+        with reading(self._connection):
+            return answers_to(self._connection, fact, run)
+
+    def accuracy(
+        self, run: str | int, relation: Names | None = None, lang: Names | None = None
+    ) -> Result:
+        """How often the model of a run was right, by relation and language.
+
+        Returns:
+            Columns ``relation_id, relation, lang, facts, done, not_done, accuracy, p_answer``:
+            prompts done and not, the share with the answer as first choice, and the answer's mean
+            probability.
+
+        Raises:
+            NotFound: there is no such run, relation or language.
+        """
+        with reading(self._connection):
+            return accuracies(self._connection, run, relation, lang)
+
+    def neighbours(self, neuron: Neurons, run: str | int, top: int = 20) -> Result:
+        """Neurons that share the most facts with a neuron.
+
+        Returns:
+            Columns ``layer, neuron, n_shared, n_facts, expected``: the facts that both have in any
+            language, those of the neighbour, and how many would be shared if the facts of both
+            were drawn at random.
+
+        Raises:
+            NotFound: the neuron has no fact in the run.
+        """
+        with reading(self._connection):
+            return neighbours(self._connection, Question(neuron=neuron, run=run), top)
+
+    def most_shared(self, run: str | int, top: int = 20) -> Result:
+        """Facts with the most language-independent neurons, those of the most languages first.
+
+        Returns:
+            Columns ``fact_key, relation, subject, answer, n_langs, n_shared``: the languages in
+            which the fact has neurons, at least two, and the neurons that all of these share.
+
+        Raises:
+            NotFound: no fact has a neuron in all of its languages.
+        """
+        with reading(self._connection):
+            return most_shared(self._connection, Question(run=run), top)
+
+    def suggest(self, typed: str, limit: int = 8) -> Result:
+        """Completes what somebody types.
+
+        Returns:
+            Columns ``kind, name, facts``: subjects, answers, relations and keys that contain the
+            text, those that begin with it first.
+        """
+        with reading(self._connection):
+            return suggest(self._connection, typed, limit)
+
     def diff(self, one: str | int, other: str | int, by: DiffBy = "layer") -> Difference:
         """Two runs against each other: neurons shared, gained and lost, and scores.
 
@@ -275,6 +409,11 @@ class Database(Analyses):
         found = self.sql("SELECT * FROM runs ORDER BY started_at, run_id")
         return _interrupted(found, "run_id", killed(self._connection, "run"))
 
+    def stored_runs(self) -> list[StoredRun]:
+        """All runs, the newest first, with their models' sizes and settings. It counts nothing."""
+        with reading(self._connection):
+            return read_runs(self._connection)
+
     def searches(self) -> Result:
         """All searches for degenerate neurons, the newest last, from the view ``searches``.
 
@@ -297,6 +436,10 @@ class Database(Analyses):
             run_id = find_run(self._connection, run)
             gone = run_id in killed(self._connection, "run")
             return describe_run(self._connection, run_id, killed=gone)
+
+    def interrupt(self) -> None:
+        """End what it is answering, from another thread; there, a KeyboardInterrupt is raised."""
+        self._connection.interrupt()
 
     def close(self) -> None:
         """Close the file."""

@@ -26,12 +26,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_holds_what_it_needs_and_no_loose_folders(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert top == {"kndb", "kndb_ingest", "kndb_cli", "kndb_migrations"}
+    assert top == {"kndb", "kndb_ingest", "kndb_cli", "kndb_serve", "kndb_migrations"}
     for needed in (
         "kndb_ingest/demo/demo.jsonl",
         "kndb/models/embedded/demo-masked/model.safetensors",
         "kndb/models/embedded/demo-causal/tokenizer.json",
         "kndb_migrations/env.py",
+        "kndb_serve/static/kndb.css",
+        "kndb_serve/templates/page.html",
         "kndb/py.typed",
     ):
         assert needed in names

@@ -42,6 +42,7 @@ COMMANDS = (
     "factcheck",
     "evaluate",
     "runs",
+    "serve",
     "sql",
     "shell",
     "export",

@@ -164,6 +164,20 @@ def fact_langs(connection: duckdb.DuckDBPyConnection, question: Question) -> Res
     return _Asked(connection, question).rows(_FACT_LANGS)
 
 
+def rows_of(connection: duckdb.DuckDBPyConnection, question: Question, sql: str) -> Result:
+    """The answer of ``sql``, which goes on after the CTEs ``knowledge`` and ``asked``.
+
+    ``asked`` has a row ``run_id, fact_id, relation_id, lang, layer, neuron, score, support`` for
+    each knowledge neuron that is meant; ``knowledge`` those of all neurons and languages of these
+    facts.
+
+    Raises:
+        NotFound: it has no rows.
+        UsageError: a value of the question is out of range.
+    """
+    return _Asked(connection, question).rows(sql)
+
+
 class _Asked:
     """A question whose names are resolved to ids."""
 

@@ -56,7 +56,7 @@ def when_free(path: Path, attempt: Callable[[], T], wait: float, *, write: bool)
         DatabaseLocked: it is still locked then.
         duckdb.Error: the attempt failed for another reason.
     """
-    sign = path.with_name(f"{path.name}.waiting")
+    sign = _sign(path)
     if not write:
         _give_way(sign, min(wait, GIVE_WAY))
         return _tried(path, attempt, wait, lambda: None)
@@ -110,6 +110,15 @@ def _give_way(sign: Path, longest: float) -> None:
     until = time.monotonic() + longest
     while _is_fresh(sign) and time.monotonic() < until:
         time.sleep(_FIRST_PAUSE)
+
+
+def writer_waits(path: Path) -> bool:
+    """Whether a writer is waiting for the readers of this file to close it."""
+    return _is_fresh(_sign(path))
+
+
+def _sign(path: Path) -> Path:
+    return path.with_name(f"{path.name}.waiting")
 
 
 def _is_fresh(sign: Path) -> bool:

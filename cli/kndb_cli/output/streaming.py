@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from kndb.files import text_of, whole_file
-from kndb.plain import json_objects, plain, write_jsonl
+from kndb.plain import csv_lines, json_objects, plain, write_jsonl
 from kndb_cli.output import Output, emit
 from kndb_cli.output.rows import Listing
 from kndb_cli.output.terminal import let_go_of_stdout, made_visible, note
-from kndb_cli.output.writers import csv_lines
 
 if TYPE_CHECKING:
     from kndb_cli.output.output import Layout

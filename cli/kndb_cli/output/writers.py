@@ -1,16 +1,13 @@
 """Writes rows in each format: one function per format, all ``(rows, stream)``. Opens no files.
 
-CSV has a header line, numbers in full precision, an empty field for NULL, and JSON in a field
-that holds a list or a structure. JSON is one array, with one object to a line.
+JSON is one array, with one object to a line.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import json
-from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import TextIO
 
 from kndb import plain
 from kndb_cli.output.rows import Rows
@@ -20,22 +17,7 @@ Writer = Callable[[Rows, TextIO], None]
 
 def write_csv(data: Rows, stream: TextIO) -> None:
     """Comma-separated values."""
-    write_row = csv_lines(stream)
-    write_row(data.columns)
-    for row in data.rows():
-        write_row([_field(value) for value in row])
-
-
-def csv_lines(stream: TextIO) -> Callable[[Sequence[Any]], None]:
-    """A function that writes one row. Python's writer leaves a carriage return unquoted."""
-    plainly = csv.writer(stream, lineterminator="\n")
-    quoted = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-
-    def write_row(row: Sequence[Any]) -> None:
-        has_return = any(isinstance(value, str) and "\r" in value for value in row)
-        (quoted if has_return else plainly).writerow(row)
-
-    return write_row
+    plain.write_csv(data.columns, data.rows(), stream)
 
 
 def write_jsonl(data: Rows, stream: TextIO) -> None:
@@ -75,10 +57,3 @@ def write_parquet(data: Rows, stream: TextIO) -> None:
     pq.write_table(data.to_arrow(), sink)
     stream.buffer.write(sink.getbuffer())
     stream.buffer.flush()
-
-
-def _field(value: Any) -> Any:
-    value = plain.plain(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value

@@ -1,0 +1,85 @@
+"""``kndb serve``: the database in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from kndb.errors import UsageError
+from kndb_cli import options
+from kndb_cli.output.terminal import note
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    db: options.Database = options.DATABASE,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Where to listen. Anything but this machine's own address needs --token.",
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Port to listen at; 0 takes a free one. Default: 8765, or a free one.",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN",
+            envvar="KNDB_TOKEN",
+            help="What a browser must know: http://.../?token=TOKEN. At least 16 characters.",
+        ),
+    ] = None,
+    open: Annotated[bool, typer.Option("--open", metavar="", help="Open it in a browser.")] = False,
+) -> None:
+    """See the database in a browser: search, facts, neurons, relations, languages, edits.
+
+    kndb serve
+    kndb serve --port 9000 --open
+
+    It only reads, and lets other commands write meanwhile. Each page is also data: add .json or
+    .csv to its address. Ctrl-C ends it.
+    """
+    serve = _extra()
+    # Deferred: --help needs no database.
+    from kndb_cli.database import opened
+
+    with opened(db):
+        pass  # what is wrong with the file is said here, not by the first page
+
+    def ready(address: str) -> None:
+        note(f"{db} is at {address}; Ctrl-C ends it.")
+        if open:
+            import webbrowser  # Deferred: only this option needs it.
+
+            webbrowser.open(address + (f"?token={token}" if token else ""))
+
+    serve(db, host, port, token, ready)
+
+
+def _extra() -> Callable[..., None]:
+    """The server, which is an extra.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        from kndb_serve.server import serve
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn", "jinja2", "anyio", "markupsafe"):
+            raise
+        raise UsageError(
+            f"kndb serve needs {error.name}; install it with `pip install 'kndb[serve]'`."
+        ) from error
+    return serve

@@ -1,0 +1,43 @@
+"""What charts are put together from. All text is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from markupsafe import Markup
+
+
+def element(tag: str, content: Markup | str = "", **attributes: object) -> Markup:
+    """An element; an underscore in an attribute's name is a hyphen, and at its end is left out.
+
+    >>> element("text", "a<b", x=1, text_anchor="end", class_="n")
+    Markup('<text x="1" text-anchor="end" class="n">a&lt;b</text>')
+    """
+    named = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+    inside = Markup("").join(
+        Markup(' {}="{}"').format(name, _number(value)) for name, value in named.items()
+    )
+    return Markup("<{}{}>{}</{}>").format(Markup(tag), inside, content, Markup(tag))
+
+
+def drawing(width: float, height: float, label: str, parts: Iterable[Markup]) -> Markup:
+    """An image of these parts that scales with the page, with a text for who does not see it."""
+    return element(
+        "svg",
+        Markup("").join(parts),
+        viewBox=f"0 0 {_number(width)} {_number(height)}",
+        width=width,
+        height=height,
+        role="img",
+        aria_label=label,
+        class_="chart",
+    )
+
+
+def title(text: str) -> Markup:
+    """A tooltip."""
+    return element("title", text)
+
+
+def _number(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else value

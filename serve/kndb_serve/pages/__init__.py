@@ -1,0 +1,51 @@
+"""The pages, each a function from a ``View`` to a ``Page``. They call the library, no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kndb_serve.page import Page
+from kndb_serve.pages.edits import edit, edits
+from kndb_serve.pages.fact import fact
+from kndb_serve.pages.language import language
+from kndb_serve.pages.layers import layers
+from kndb_serve.pages.lists import facts, languages, neurons, relations, run, runs
+from kndb_serve.pages.neuron import neuron
+from kndb_serve.pages.relation import relation
+from kndb_serve.pages.search import search, suggest
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a page is made.
+
+    Attributes:
+        make: the function; takes the view, and the key if the page has one.
+        params: the parameters it has, beside those of every page.
+        keyed: whether its address has a key: ``/fact/KEY``.
+    """
+
+    make: Callable[..., Page]
+    params: tuple[str, ...] = ("run",)
+    keyed: bool = False
+
+
+PAGES: dict[str, Made] = {
+    "search": Made(search, ("q", "run")),
+    "suggest": Made(suggest, ("q",)),
+    "facts": Made(facts, ("run", "lang", "relation")),
+    "fact": Made(fact, ("run", "tau", "share"), keyed=True),
+    "neurons": Made(neurons, ("run", "tau", "share", "lang", "relation", "layer")),
+    "neuron": Made(neuron, ("run", "tau", "share"), keyed=True),
+    "relations": Made(relations),
+    "relation": Made(relation, ("run", "tau", "share", "lang"), keyed=True),
+    "languages": Made(languages),
+    "language": Made(language, ("run", "tau", "share"), keyed=True),
+    "layers": Made(layers, ("run", "relation", "lang", "colour")),
+    "edits": Made(edits, ("run",)),
+    "edit": Made(edit, ("run",), keyed=True),
+    "runs": Made(runs, ("run",)),
+    "run": Made(run, ("run",), keyed=True),
+}
+"""The pages by the first part of their address."""

@@ -1,0 +1,68 @@
+"""Runs the web application until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from kndb.errors import UsageError
+from kndb_serve.app import application
+from kndb_serve.security import check_binding
+
+PORT = 8765
+"""The port without ``--port``; if it is taken, a free one."""
+
+
+def serve(
+    path: Path,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    token: str | None = None,
+    ready: Callable[[str], None] = print,
+) -> None:
+    """Serve the database until Ctrl-C.
+
+    Args:
+        path: the database.
+        host: where to listen.
+        port: 0 for any; None for the usual one, or any if that is taken.
+        token: what requests must know.
+        ready: called with the address once requests are accepted.
+
+    Raises:
+        UsageError: others could reach the server without a token, or the port is taken.
+    """
+    check_binding(host, token)
+    listening = _bound(host, port)
+    app = application(path, host, token)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    name = f"[{host}]" if ":" in host else host
+    ready(f"http://{name}:{listening.getsockname()[1]}/")
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _bound(host: str, port: int | None) -> socket.socket:
+    try:
+        return _listening(host, PORT if port is None else port)
+    except OSError as error:
+        if port is not None:
+            raise UsageError(
+                f"{host} port {port} cannot be used: {error.strerror}; give another --port."
+            ) from error
+    return _listening(host, 0)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen()  # so that requests are kept from now on
+    except OSError:
+        made.close()
+        raise
+    return made

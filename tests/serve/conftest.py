@@ -1,0 +1,48 @@
+"""The application on a small database, asked in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from kndb_serve.app import application
+from small_store import finished_run
+
+Get = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("serve") / "small.duckdb"
+    finished_run(made)
+    return made
+
+
+def client_of(path: Path, host: str = "127.0.0.1", **options: Any) -> TestClient:
+    """A browser that asks for the application as this machine does."""
+    app = application(path, host, **options)
+    return TestClient(app, base_url="http://127.0.0.1:8765", raise_server_exceptions=True)
+
+
+@pytest.fixture(scope="module")
+def client(path: Path) -> Iterator[TestClient]:
+    with client_of(path) as made:
+        yield made
+
+
+@pytest.fixture
+def rows(client: TestClient) -> Get:
+    """The rows of a table of a page, by the page's address."""
+
+    def get(address: str, table: str) -> list[dict[str, Any]]:
+        answer = client.get(address)
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = json.loads(answer.text)["tables"][table]["rows"]
+        return found
+
+    return get
