@@ -32,7 +32,7 @@ def drawing(width: float, height: float, label: str, parts: Iterable[Markup]) ->
         height=height,
         role="img",
         aria_label=label,
-        class_="chart",
+        class_="chart wide" if width > 800 else "chart",
     )
 
 

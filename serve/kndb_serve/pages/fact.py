@@ -120,7 +120,7 @@ def _layers(view: View, key: str, run: StoredRun) -> list[Part]:
     if not scores:
         return []
     draw = partial(layer_strip, scores, run.n_layers)
-    about = "Sum of the raw scores in each layer, mean over prompts; darker is higher."
+    about = "Sum of the raw scores in each layer, mean over prompts; stronger colour is higher."
     return [
         Chart("Scores over layers", draw, about, "layers", half=True),
         Table("layers", "Scores by layer", scores, folded=True, half=True),

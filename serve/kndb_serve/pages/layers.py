@@ -32,9 +32,9 @@ def layers(view: View) -> Page:
     about = (
         f"Each cell is {width} neighbouring neurons of a layer, "
         + {
-            "facts": "as dark as the most facts that one of them has",
-            "relations": "as dark as the most relations that one of them has",
-            "neurons": "as dark as the number of knowledge neurons among them",
+            "facts": "coloured by the most facts that one of them has",
+            "relations": "coloured by the most relations that one of them has",
+            "neurons": "coloured by the number of knowledge neurons among them",
         }[colour]
         + "; empty ones have no knowledge neuron. A cell leads to its neuron of the most facts."
     )
