@@ -41,7 +41,7 @@ from kndb.store.listings import (
     list_models,
     list_relations,
 )
-from kndb.store.locks import KEPT_OPEN
+from kndb.store.locks import keep, let_go
 from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
 from kndb.store.result import Result
@@ -60,7 +60,7 @@ class Database(Analyses):
     def __init__(self, path: str | PathLike[str], *, wait: float = 10.0) -> None:
         self.path = Path(path)
         self._connection = connect(self.path, wait=wait)
-        KEPT_OPEN.add(self)
+        keep(self)
 
     def query(
         self,
@@ -438,13 +438,13 @@ class Database(Analyses):
             return describe_run(self._connection, run_id, killed=gone)
 
     def interrupt(self) -> None:
-        """End what it is answering, from another thread; there, a KeyboardInterrupt is raised."""
+        """End what it is answering, from another thread; there, a KndbError is raised."""
         self._connection.interrupt()
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
-        KEPT_OPEN.discard(self)
+        let_go(self)
 
     def __fspath__(self) -> str:
         return str(self.path)

@@ -24,7 +24,7 @@ from kndb.errors import (
     first_line,
 )
 from kndb.files import is_database
-from kndb.store.locks import when_free
+from kndb.store.locks import kept_open, when_free
 from kndb_migrations import HEAD, REVISIONS
 
 READER_MEMORY = "2GB"
@@ -238,7 +238,7 @@ def _check_file(path: Path, *, create: bool) -> None:
         )
     if path.exists() and not path.is_file():  # opening a pipe would wait for ever
         raise DatabaseError(f"{path} is a pipe or a device; give the path of a database file.")
-    if path.exists() and not _may_be_database(path):
+    if path.exists() and not kept_open(path) and not _may_be_database(path):
         raise DatabaseCorrupt(f"{path} is not a kndb database; give the path of one.")
 
 

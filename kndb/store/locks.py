@@ -6,6 +6,7 @@ Either one process writes to a DuckDB file or several read it.
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,8 +28,10 @@ class Kept(Protocol):
     path: Path
 
 
-KEPT_OPEN: WeakSet[Kept] = WeakSet()
+_KEPT: WeakSet[Kept] = WeakSet()
 """The ``Database`` objects of this process that are open."""
+
+_KEEPING = threading.Lock()
 
 OWN = "another part of this process"
 
@@ -77,7 +80,7 @@ def _tried(path: Path, attempt: Callable[[], T], wait: float, waiting: Callable[
         except duckdb.Error as error:
             if (who := holder(error)) is None:
                 raise
-            if who == OWN and _kept_open(path):
+            if who == OWN and kept_open(path):
                 raise DatabaseLocked(
                     f"{path} is open for reading in this process, which keeps writers out; close "
                     "that Database first."
@@ -95,9 +98,26 @@ def _tried(path: Path, attempt: Callable[[], T], wait: float, waiting: Callable[
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _kept_open(path: Path) -> bool:
-    """Whether somebody keeps the file open in this process, so that waiting is in vain."""
-    return any(kept.path.resolve() == path.resolve() for kept in KEPT_OPEN)
+def keep(kept: Kept) -> None:
+    """Remember that this keeps its file open."""
+    with _KEEPING:
+        _KEPT.add(kept)
+
+
+def let_go(kept: Kept) -> None:
+    """Forget that this keeps its file open."""
+    with _KEEPING:
+        _KEPT.discard(kept)
+
+
+def kept_open(path: Path) -> bool:
+    """Whether a ``Database`` of this process keeps the file open.
+
+    Then waiting for it is in vain. Nor may this process read the file by itself: the lock is the
+    process's, and the system gives it up as soon as any handle of the file is closed.
+    """
+    with _KEEPING:
+        return any(kept.path.resolve() == path.resolve() for kept in _KEPT)
 
 
 def _touch(sign: Path) -> None:

@@ -83,9 +83,12 @@ def _by_label(column: str, asked: str) -> str:
     return _BY_LABEL.format(column=column, matches=matches, **names)
 
 
-# damerau_levenshtein counts bytes, as strlen does.
+# damerau_levenshtein counts bytes, as strlen does. What is more than twice as long is not near;
+# much longer names, whatever their punctuation, are thrown out before the slow comparison.
 _NEAREST = """
-    WITH known AS ({known}),
+    WITH known AS (
+        SELECT known FROM ({known}) WHERE strlen(known) <= 4 * strlen($asked) + 20
+    ),
     compared AS (SELECT known, {a} AS a, {b} AS b FROM known),
     far AS (
         SELECT known, damerau_levenshtein(a, b) / greatest(strlen(a), strlen(b), 1) AS far

@@ -45,7 +45,7 @@ def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Translate the errors any reader may meet; Ctrl-C becomes a ``KeyboardInterrupt``.
 
     Raises:
-        KndbError: the query needs more memory than a reader may use.
+        KndbError: the query needs more memory than a reader may use, or another thread ended it.
         UsageError: the database is closed, or a value of the answer is too large for Python.
         DatabaseCorrupt: the file turns out to be damaged.
     """
@@ -55,6 +55,8 @@ def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise KndbError(
             f"The query needs more memory than a reader may use: {first_line(error)}"
         ) from error
+    except duckdb.InterruptException as error:
+        raise KndbError("The query was ended before it was done; ask for less.") from error
     except duckdb.ConnectionException as error:
         raise UsageError("The database is closed; open it again.") from error
     except OverflowError as error:
@@ -68,4 +70,9 @@ def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise KeyboardInterrupt from error
 
 
-_UNREADABLE = (duckdb.OutOfMemoryException, duckdb.ConnectionException, duckdb.IOException)
+_UNREADABLE = (
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+    duckdb.ConnectionException,
+    duckdb.IOException,
+)

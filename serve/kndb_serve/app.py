@@ -131,7 +131,7 @@ class _Site:
             try:
                 view = View(database, asked, self.reader)
                 return made.make(view, asked.key) if made.keyed else made.make(view)
-            except KeyboardInterrupt as error:
+            except KndbError as error:
                 if not late.is_set():
                     raise
                 raise TooLong(

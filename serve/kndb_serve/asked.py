@@ -8,9 +8,6 @@ from urllib.parse import quote, urlencode
 
 from kndb.errors import UsageError
 
-ROWS = 50
-"""Rows of a table on a page."""
-
 MOST_ROWS = 1_000
 """The most rows of a table on a page; JSON and CSV have up to ``MOST_DATA``."""
 
@@ -87,10 +84,10 @@ class Asked:
         owner, colon, value = (text or "").partition(":")
         return value if colon and owner == table else None
 
-    def limit(self) -> int:
-        """Rows of each table."""
+    def limit(self, short: int) -> int:
+        """Rows of a table of which a page shows ``short`` without being asked for more."""
         if self.form == "html":
-            return self.whole("limit", ROWS, 1, MOST_ROWS)
+            return self.whole("limit", short, 1, MOST_ROWS)
         return self.whole("limit", MOST_DATA, 1, MOST_DATA)
 
     def url(self, form: str | None = None, **changes: object) -> str:
@@ -130,7 +127,7 @@ def address(
     >>> address("fact", "odd.json"), address("search"), address("relations", form="csv")
     ('/fact/odd%2Ejson', '/', '/relations.csv')
     """
-    path = "/" if kind == "search" and form == "html" else f"/{kind}"
+    path = "/" if kind == "search" and form == "html" else f"/{quote(kind, safe='')}"
     if key != "":
         # A key's own ending is no form; without it, "." and ".." would be steps of the path.
         path += "/" + quote(str(key), safe="").replace(".", "%2E")

@@ -31,6 +31,8 @@ class Table:
         marks: a column of booleans; rows where it is true are marked.
         link: the address of a row's first cell, from the row; by default cells link themselves.
         folded: shown only when opened.
+        short: rows on the page unless it is asked for more.
+        half: whether it needs only half of a wide page.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Table:
     marks: str | None = None
     link: Callable[[dict[str, Any]], str | None] | None = None
     folded: bool = False
+    short: int = 50
+    half: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,14 @@ class Chart:
         draw: makes the SVG; called for HTML only.
         about: a sentence on how to read it.
         data: the name of the table with its numbers, for those who do not see it.
+        half: whether it needs only half of a wide page.
     """
 
     title: str
     draw: Callable[[], Markup]
     about: str = ""
     data: str = ""
+    half: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import kndb
-from kndb.errors import KndbError, NotFound, UsageError
+from kndb.errors import NotFound, UsageError
 from kndb.store.result import Result
 from kndb.store.runs import StoredRun
 from kndb_serve.asked import Asked, address
@@ -87,10 +87,12 @@ class View:
         """What ``make`` returns, kept for as long as the file does not change."""
         return self.reader.remember(key, make)
 
-    def run_choice(self, runs: Sequence[StoredRun] | None = None) -> Choice:
-        """The field that chooses a run."""
+    def run_choice(
+        self, runs: Sequence[StoredRun] | None = None, chosen: StoredRun | None = None
+    ) -> Choice:
+        """The field that chooses a run: of these, or of all."""
         offered = [(str(run.run_id), run_name(run)) for run in (runs or self.runs)]
-        return Choice("run", "Run", offered, str(self.run.run_id))
+        return Choice("run", "Run", offered, str((chosen or self.run).run_id))
 
     def sliders(self, run: StoredRun) -> list[Slider]:
         """The fields for the thresholds; none for imported neurons, which have no scores."""
@@ -115,5 +117,5 @@ def found_or(make: Callable[[], Result]) -> tuple[Result, str]:
     """Rows, or none and the sentence why."""
     try:
         return make(), ""
-    except KndbError as error:
+    except (NotFound, UsageError) as error:
         return NOTHING, str(error)

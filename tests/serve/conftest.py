@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from kndb_serve.app import application
+from serving import client_of
 from small_store import finished_run
-
-Get = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +21,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def client_of(path: Path, host: str = "127.0.0.1", **options: Any) -> TestClient:
-    """A browser that asks for the application as this machine does."""
-    app = application(path, host, **options)
-    return TestClient(app, base_url="http://127.0.0.1:8765", raise_server_exceptions=True)
-
-
 @pytest.fixture(scope="module")
 def client(path: Path) -> Iterator[TestClient]:
     with client_of(path) as made:
@@ -36,7 +28,7 @@ def client(path: Path) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def rows(client: TestClient) -> Get:
+def rows(client: TestClient) -> Callable[[str, str], list[dict[str, Any]]]:
     """The rows of a table of a page, by the page's address."""
 
     def get(address: str, table: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from kndb.store.result import Result
 from kndb_serve.charts.svg import drawing, element, title
 
-_ROW, _LEFT, _TOP, _WIDE = 22, 56, 18, 720.0
+_ROW, _LEFT, _TOP, _WIDE = 24, 52, 18, 480.0
 
 
 def layer_strip(scores: Result, n_layers: int) -> Markup:
@@ -29,7 +29,7 @@ def layer_strip(scores: Result, n_layers: int) -> Markup:
 def _parts(rows: list[dict[str, float]], langs: list[str], n_layers: int) -> Iterator[Markup]:
     step = _WIDE / n_layers
     highest = max((abs(row["score"]) for row in rows), default=0.0) or 1.0
-    every = max(1, -(-n_layers // 24))
+    every = max(1, -(-n_layers // 16))
     for layer in range(0, n_layers, every):
         yield element(
             "text", str(layer), x=_LEFT + (layer + 0.5) * step, y=12, class_="tick middle"

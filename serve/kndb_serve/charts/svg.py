@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
+from kndb.cells import visible
+
 
 def element(tag: str, content: Markup | str = "", **attributes: object) -> Markup:
     """An element; an underscore in an attribute's name is a hyphen, and at its end is left out.
@@ -15,9 +17,9 @@ def element(tag: str, content: Markup | str = "", **attributes: object) -> Marku
     """
     named = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
     inside = Markup("").join(
-        Markup(' {}="{}"').format(name, _number(value)) for name, value in named.items()
+        Markup(' {}="{}"').format(name, _seen(_number(value))) for name, value in named.items()
     )
-    return Markup("<{}{}>{}</{}>").format(Markup(tag), inside, content, Markup(tag))
+    return Markup("<{}{}>{}</{}>").format(Markup(tag), inside, _seen(content), Markup(tag))
 
 
 def drawing(width: float, height: float, label: str, parts: Iterable[Markup]) -> Markup:
@@ -30,13 +32,18 @@ def drawing(width: float, height: float, label: str, parts: Iterable[Markup]) ->
         height=height,
         role="img",
         aria_label=label,
-        class_="chart",
+        class_="chart wide" if width > 800 else "chart",
     )
 
 
 def title(text: str) -> Markup:
     """A tooltip."""
     return element("title", text)
+
+
+def _seen(value: object) -> object:
+    """Texts of the data with control characters visible."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _number(value: object) -> object:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from kndb.store.result import Result
 from kndb.store.runs import StoredRun
@@ -11,66 +11,83 @@ from kndb_serve.charts.strip import layer_strip
 from kndb_serve.page import Chart, Form, Page, Part, Table
 from kndb_serve.view import View, found_or
 
-_ANSWERS = ("subject", "n_answer_tokens")
+_FEW = 6
+"""Languages whose scores have bars."""
 
 
 def fact(view: View, key: str) -> Page:
-    """The fact of a key; of several data sets, in the newest run of any."""
-    labels = view.db.facts(key).to_dicts()
-    key = labels[0]["fact_key"]
-    labels = [row for row in labels if row["fact_key"] == key]
-    datasets = {row["dataset"] for row in labels}
-    runs = [run for run in view.runs if run.dataset in datasets]
+    """The fact of a key, or the first one that a name finds; in the newest run over its data.
+
+    Raises:
+        NotFound: there is none.
+    """
+    listed = view.db.facts(key)
+    labels = [row for row in listed.to_dicts() if row["fact_key"] == listed.rows()[0][0]]
     main = next((row for row in labels if row["lang"] == "en"), labels[0])
-    about = {
-        "key": key,
-        "relation": main["relation"],
-        "languages": len({row["lang"] for row in labels}),
-    }
+    title = f"{main['subject']} → {main['answer']}"
+    about = {"key": main["fact_key"], "relation": main["relation"], "languages": len(labels)}
+    runs = _runs(view, {row["dataset"] for row in labels})
     if not runs and view.asked.text("run") is None:
-        table = Table("labels", "Languages", view.db.facts(key))
-        return Page(main["subject"], "fact", [table], "No run has asked for this fact.", about)
+        table = Table("labels", "Languages", listed)
+        return Page(title, "fact", [table], "No run has asked for this fact.", about)
     run = view.run_among(runs)
-    parts = [
-        Form([view.run_choice(runs), *view.sliders(run)], live=True),
-        *_neurons(view, key, run),
-        *_answers(view, key, run),
+    key = main["fact_key"]
+    neurons, why = found_or(lambda: view.db.query(fact=key, **view.asking(run)))
+    parts: list[Part] = [
+        Form([view.run_choice(runs, run), *view.sliders(run)], live=True),
+        _neurons(neurons, why),
+        *_layers(view, key, run),
+        _answers(view, key, run),
         *_shared(view, key, run),
-        *_degenerate(view, key, run),
-        *_edits(view, key),
+        _degenerate(view, key, run),
+        _edits(view, key),
     ]
-    return Page(
-        f"{main['subject']} — {main['answer']}", f"fact · {main['relation']}", parts, "", about
+    return Page(title, "fact", parts, _lead(view, key, run, neurons), about)
+
+
+def _runs(view: View, datasets: set[str]) -> list[StoredRun]:
+    return [run for run in view.runs if run.dataset in datasets]
+
+
+def _lead(view: View, key: str, run: StoredRun, neurons: Result) -> str:
+    """What was found, in a sentence."""
+    rows = neurons.to_dicts()
+    every = {(row["layer"], row["neuron"]): row["n_langs"] for row in rows}
+    n_langs = len({row["lang"] for row in rows})
+    if n_langs < 2:
+        return f"{run.model} recalls it with {len(every):,} neurons." if every else ""
+    several = sum(shared > 1 for shared in every.values())
+    said = (
+        f"{run.model} recalls it with {len(every):,} neurons in {n_langs} languages; {several} "
+        "serve more than one"
     )
+    overlap, _ = found_or(lambda: view.db.overlap(by="fact", fact=key, **view.asking(run)))
+    for row in overlap.to_dicts():
+        if row["p_value"] is not None:
+            if not row["n_shared"]:
+                return f"{said}, none all of them."
+            return (
+                f"{said}, {row['n_shared']} all of them ({row['expected']:.2g} expected by chance, "
+                f"p = {row['p_value']:.2g})."
+            )
+    return f"{said}."
 
 
-def _neurons(view: View, key: str, run: StoredRun) -> list[Part]:
-    rows, why = found_or(lambda: view.db.query(fact=key, **view.asking(run)))
-    table = Table(
+def _neurons(found: Result, why: str) -> Table:
+    rows = side_by_side(found)
+    langs = rows.columns[5:]
+    return Table(
         "neurons",
         "Neurons by language",
-        side_by_side(rows),
+        rows,
         "Mean scores. Marked neurons recall the fact in several languages.",
         empty=why,
-        heads={"n_langs": "languages"},
         hidden=("langs", "shared"),
+        bars=langs if len(langs) <= _FEW else (),
         marks="shared",
+        short=12,
+        half=len(langs) <= 3,
     )
-    scores = view.db.layer_scores(key, run.run_id)
-    strip: list[Part] = []
-    if scores:
-        strip = [
-            Chart(
-                "Scores over layers",
-                partial(layer_strip, scores, run.n_layers),
-                "Sum of the raw scores in each layer, mean over prompts; darker is higher.",
-                "layers",
-            )
-        ]
-    by_layer = Table(
-        "layers", "Scores by layer", scores, empty="Imported neurons have no scores.", folded=True
-    )
-    return [table, *strip, by_layer]
 
 
 def side_by_side(found: Result) -> Result:
@@ -98,53 +115,65 @@ def side_by_side(found: Result) -> Result:
     )
 
 
-def _answers(view: View, key: str, run: StoredRun) -> list[Part]:
-    rows = view.db.answers(key, run.run_id)
-    about = f"What {run.model} answers; the rank of its first choice is 1."
-    return [Table("prompts", "Prompts", rows, about, hidden=_ANSWERS)]
+def _layers(view: View, key: str, run: StoredRun) -> list[Part]:
+    scores = view.db.layer_scores(key, run.run_id)
+    if not scores:
+        return []
+    draw = partial(layer_strip, scores, run.n_layers)
+    about = "Sum of the raw scores in each layer, mean over prompts; stronger colour is higher."
+    return [
+        Chart("Scores over layers", draw, about, "layers", half=True),
+        Table("layers", "Scores by layer", scores, folded=True, half=True),
+    ]
 
 
-def _shared(view: View, key: str, run: StoredRun) -> Sequence[Part]:
-    rows, why = found_or(lambda: view.db.overlap(by="language-pair", fact=key, **view.asking(run)))
+def _answers(view: View, key: str, run: StoredRun) -> Table:
+    return Table(
+        "prompts",
+        "Prompts",
+        view.db.answers(key, run.run_id),
+        f"What {run.model} answers; the rank of its first choice is 1.",
+        hidden=("subject", "n_answer_tokens", "reason"),
+        short=20,
+    )
+
+
+def _shared(view: View, key: str, run: StoredRun) -> list[Part]:
+    asked: dict[str, Any] = {"fact": key, **view.asking(run)}
+    rows, why = found_or(lambda: view.db.overlap(by="language-pair", **asked))
     return [
         Table(
             "overlap",
             "Shared by pairs of languages",
             rows,
-            "Against random sets of the same sizes: how many they would share, and how probable "
-            "it is to share at least as many.",
+            "Beside what random sets of the same sizes would share, and the chance that they "
+            "share as many.",
             empty=why,
             hidden=("n_facts", "model", "run_id", "q_value", "n_significant", "note"),
+            half=True,
         )
     ]
 
 
-def _degenerate(view: View, key: str, run: StoredRun) -> list[Part]:
+def _degenerate(view: View, key: str, run: StoredRun) -> Table:
     rows, why = found_or(lambda: view.db.degenerate(fact=key, run=run.run_id))
-    return [
-        Table(
-            "degenerate",
-            "Degenerate sets",
-            rows,
-            "Neurons that stand in for each other: the answer survives the loss of each part of a "
-            "set, not of the whole.",
-            empty=why,
-            hidden=("fact_key", "relation"),
-            bars=("drop_share",),
-        )
-    ]
+    return Table(
+        "degenerate",
+        "Degenerate sets",
+        rows,
+        "Neurons that stand in for each other: the answer survives the loss of each part of a "
+        "set, not of the whole.",
+        empty=why,
+        hidden=("fact_key", "relation"),
+        bars=["drop_share"],
+        short=12,
+        half=True,
+    )
 
 
-def _edits(view: View, key: str) -> list[Part]:
+def _edits(view: View, key: str) -> Table:
     ledger = view.remember("edits", view.db.edits)
-    rows = [row for row in ledger if row[ledger.columns.index("fact_key")] == key]
+    rows = [row for row in ledger if row[0] == key]
+    hidden = ("fact_key", "subject", "relation", "selection", "reason")
     found = Result(ledger.columns, ledger.types, rows)
-    return [
-        Table(
-            "edits",
-            "Edits",
-            found,
-            empty="The fact has not been edited.",
-            hidden=("fact_key", "subject"),
-        )
-    ]
+    return Table("edits", "Edits", found, empty="It has not been edited.", hidden=hidden)

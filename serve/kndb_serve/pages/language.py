@@ -24,4 +24,4 @@ def language(view: View, key: str) -> Page:
         *summary(view, lang=lang),
         Table("facts", "Facts", facts, hidden=["lang"]),
     ]
-    return Page(lang, "language", parts, facts={"model": view.run.model})
+    return Page(lang, "language", parts, facts={"facts": len(facts), "model": view.run.model})

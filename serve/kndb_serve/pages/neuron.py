@@ -38,10 +38,11 @@ def neuron(view: View, key: str) -> Page:
             rows,
             empty=why,
             hidden=("layer", "neuron", "model", "run_id"),
-            bars=("score",),
+            bars=["score"],
+            short=20,
         ),
-        Table("relations", "Relations", relations, empty=why, bars=("facts",)),
-        Table("languages", "Languages", langs, empty=why, bars=("facts",)),
+        Table("relations", "Relations", relations, empty=why, bars=["facts"], half=True, short=12),
+        Table("languages", "Languages", langs, empty=why, bars=["facts"], half=True, short=12),
         Table(
             "neighbours",
             "Neighbours",
@@ -49,13 +50,11 @@ def neuron(view: View, key: str) -> Page:
             "Neurons that share the most facts with this one, and how many would be shared by "
             "chance.",
             empty="No other neuron shares a fact with it.",
-            bars=("n_shared",),
+            bars=["n_shared"],
+            half=True,
+            short=12,
         ),
-        Table(
-            "partners",
-            "Degenerate partners",
-            *_partners(view, at, run),
-        ),
+        _partners(view, at, run),
     ]
     return Page(str(at), "neuron", parts, _specific(len(facts), relations), about)
 
@@ -88,11 +87,20 @@ def _specific(n_facts: int, relations: Result) -> str:
     return f"{count / n_facts:.0%} of its {n_facts:,} facts are of {most}, its main relation."
 
 
-def _partners(view: View, at: Neuron, run: StoredRun) -> tuple[Result, str]:
+def _partners(view: View, at: Neuron, run: StoredRun) -> Table:
     """The degenerate sets that hold the neuron."""
-    rows, why = found_or(lambda: view.db.degenerate(run=run.run_id))
-    if not rows:
-        return rows, why
-    place = rows.columns.index("neurons")
-    own = [row for row in rows if str(at) in row[place].split(",")]
-    return Result(rows.columns, rows.types, own), "Sets of neurons that stand in for each other."
+    rows, why = view.remember(
+        ("degenerate", run.run_id), lambda: found_or(lambda: view.db.degenerate(run=run.run_id))
+    )
+    own = [row for row in rows.to_dicts() if str(at) in row["neurons"].split(",")]
+    return Table(
+        "partners",
+        "Degenerate partners",
+        Result(rows.columns, rows.types, [tuple(row.values()) for row in own]),
+        "Sets of neurons that stand in for each other, this one among them.",
+        empty=why or "It is in no degenerate set.",
+        hidden=("size", "max_subset_drop", "p_before", "p_after"),
+        bars=["drop_share"],
+        short=12,
+        half=True,
+    )

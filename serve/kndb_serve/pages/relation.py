@@ -22,4 +22,5 @@ def relation(view: View, key: str) -> Page:
         Table("facts", "Facts", facts, hidden=["relation"]),
     ]
     label = facts.to_dicts()[0]["relation"]
-    return Page(label, "relation", parts, facts={"model": view.run.model})
+    about = {"facts": len({row["fact_key"] for row in facts.to_dicts()}), "model": view.run.model}
+    return Page(label, "relation", parts, facts=about)

@@ -72,8 +72,8 @@ def _front(view: View) -> Page:
             hidden=("name", "kndb_version", "failed", "unknown", "started_at", "score_error"),
             empty="No model has been run yet; `kndb ingest` does.",
         ),
-        Table("relations", "Relations", view.remember("relations", view.db.relations)),
-        Table("languages", "Languages", view.remember("languages", view.db.languages)),
+        Table("relations", "Relations", view.remember("relations", view.db.relations), half=True),
+        Table("languages", "Languages", view.remember("languages", view.db.languages), half=True),
     ]
     lead = "Neurons with which language models recall facts."
     return Page(view.db.path.name, "database", parts, lead, counts)
@@ -115,10 +115,11 @@ def _cards(view: View) -> Iterator[Card]:
         group, _ = found_or(partial(view.db.groups, run=searched["run_id"]))
         if group:
             row = group.to_dicts()[0]
+            name = view.db.facts(row["fact_key"]).to_dicts()[0]["subject"]
             text = (
-                f"has the largest degenerate group: {row['size']} neurons that stand in for each "
-                f"other, in {row['n_pairs']} pairs."
+                f"{row['relation']}: the largest degenerate group, {row['size']} neurons in "
+                f"{row['n_pairs']} pairs that stand in for each other."
             )
             link = view.link("fact", row["fact_key"], run=str(searched["run_id"]))
-            yield Card(row["fact_key"], text, link)
+            yield Card(name, text, link)
             return

@@ -16,6 +16,9 @@ _OVERLAP = (
     "is the measured share, the dashed line what chance would give."
 )
 
+_FEW = 6
+"""Languages whose matrix fits half of a wide page."""
+
 
 def summary(view: View, relation: str | None = None, lang: str | None = None) -> list[Part]:
     """Accuracy, layers, overlap, neurons and facts of a relation or of a language."""
@@ -30,27 +33,41 @@ def summary(view: View, relation: str | None = None, lang: str | None = None) ->
         ("neurons", *state), lambda: found_or(lambda: view.db.neurons(**asked))
     )
     own = (*(name for name, value in of.items() if value), "relation_id" if relation else "")
-    known = Table("accuracy", "What the model knows", accuracy, hidden=own, bars=["accuracy"])
+    known = Table(
+        "accuracy",
+        "What the model knows",
+        accuracy,
+        hidden=own,
+        bars=["accuracy"],
+        short=12,
+        half=True,
+    )
     parts: list[Part] = [known]
     if layers:
         draw = partial(layer_columns, layers, view.run.n_layers)
-        parts.append(Chart("Layers", draw, "Its knowledge neurons, layer by layer.", "layers"))
+        parts.append(
+            Chart("Layers", draw, "Its knowledge neurons, layer by layer.", "layers", half=True)
+        )
+    chart, overlap = _overlap(view, relation, lang)
     return [
         *parts,
-        *_overlap(view, relation, lang),
-        Table("layers", "Neurons by layer", layers, empty=why, folded=True),
+        *chart,
         Table(
             "neurons",
             "Neurons of the most facts",
             neurons,
             empty=why,
-            hidden=("model", "run_id", "n_relations" if relation else "n_langs"),
+            hidden=("model", "run_id", "n_relations" if relation else "langs", "n_langs"),
             bars=["n_facts"],
+            short=12,
+            half=True,
         ),
+        overlap,
+        Table("layers", "Neurons by layer", layers, empty=why, folded=True, half=True),
     ]
 
 
-def _overlap(view: View, relation: str | None, lang: str | None) -> list[Part]:
+def _overlap(view: View, relation: str | None, lang: str | None) -> tuple[list[Part], Table]:
     asked: dict[str, Any] = {"relation": relation, **view.asking(view.run)}
     pairs, why = view.remember(
         ("pairs", *asked.values()),
@@ -60,8 +77,11 @@ def _overlap(view: View, relation: str | None, lang: str | None) -> list[Part]:
         rows = [row for row in pairs if lang in row[0].split(",")]
         pairs = Result(pairs.columns, pairs.types, rows)
     hidden = ("model", "run_id")
-    table = Table("overlap", "Overlap of languages", pairs, empty=why, hidden=hidden, folded=True)
+    table = Table(
+        "overlap", "Overlap of languages", pairs, empty=why, hidden=hidden, folded=True, half=True
+    )
     if not pairs:
-        return [table]
+        return [], table
     draw = partial(overlap_matrix, pairs, lang)
-    return [Chart("Languages", draw, _OVERLAP, "overlap"), table]
+    few = len({one for row in pairs for one in row[0].split(",")}) <= _FEW
+    return [Chart("Languages", draw, _OVERLAP, "overlap", half=few)], table

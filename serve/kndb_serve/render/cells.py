@@ -12,8 +12,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from kndb.cells import UNKNOWN, column_texts, is_numeric, visible
-from kndb.html_table import lengths
-from kndb_serve.asked import Asked, address
+from kndb_serve.asked import MOST_ROWS, Asked, address
 from kndb_serve.page import Table
 from kndb_serve.render.rows import Shown, shown
 
@@ -73,21 +72,19 @@ class Grid:
     before: str
     """Address of the rows before; empty if there are none."""
     after: str
+    all: str
+    """Address of all rows, or as many as a page may have; empty if these are all."""
 
 
 def grid(table: Table, asked: Asked) -> Grid:
     """The rows of a table that a request asks for, as HTML."""
     part = shown(table, asked)
     names = part.rows.columns
-    # A neuron has two columns, and is shown as one: 2:641.
-    joined = "layer" in names and "neuron" in names
-    kept = [
-        (at, name)
-        for at, name in enumerate(names)
-        if name not in table.hidden and name != table.marks and not (joined and name == "layer")
-    ]
+    left_out = _left_out(table)
+    kept = [(at, name) for at, name in enumerate(names) if name not in left_out]
     dicts = part.rows.to_dicts()
-    columns = [_column(table, name, at, part, dicts, asked) for at, name in kept]
+    most = _most(table, part)
+    columns = [_column(table, name, at, part, dicts, asked, most) for at, name in kept]
     marked = [bool(table.marks and row[table.marks]) for row in dicts]
     rows = [
         ("marked" if mark else "", cells)
@@ -95,7 +92,7 @@ def grid(table: Table, asked: Asked) -> Grid:
             marked, zip(*(cells for _, cells in columns), strict=True), strict=True
         )
     ]
-    size, first = asked.limit(), part.first
+    size, first = asked.limit(table.short), part.first
     back = None if first <= size else f"{table.name}:{first - size}"
     return Grid(
         table,
@@ -104,7 +101,22 @@ def grid(table: Table, asked: Asked) -> Grid:
         rows,
         _to(table, asked, after=back) if first else "",
         "" if part.next is None else _to(table, asked, after=f"{table.name}:{part.next}"),
+        _to(table, asked, after=None, limit=str(MOST_ROWS)) if size < MOST_ROWS else "",
     )
+
+
+def _left_out(table: Table) -> set[str]:
+    """Columns that are not shown: those without any value, and what another one says, too."""
+    names = table.rows.columns
+    left_out = {*table.hidden, table.marks or ""}
+    if "layer" in names and "neuron" in names:  # shown as one: 2:641
+        left_out.add("layer")
+    if "n_langs" in names and "langs" in {*names} - left_out:
+        left_out.add("n_langs")
+    rows = table.rows.rows()
+    if rows:
+        left_out |= {name for at, name in enumerate(names) if all(row[at] is None for row in rows)}
+    return left_out
 
 
 def _to(table: Table, asked: Asked, **changes: str | None) -> str:
@@ -112,7 +124,7 @@ def _to(table: Table, asked: Asked, **changes: str | None) -> str:
 
 
 def _column(
-    table: Table, name: str, at: int, part: Shown, rows: list[Row], asked: Asked
+    table: Table, name: str, at: int, part: Shown, rows: list[Row], asked: Asked, most: float
 ) -> tuple[Head, list[tuple[str, Markup]]]:
     values = [row[at] for row in part.rows]
     numeric = is_numeric(values) and not _is_id(name)
@@ -127,19 +139,35 @@ def _column(
         right,
         "" if part.column != name else "descending" if descending else "ascending",
     )
-    texts = column_texts(values)
+    texts = _texts(name, values)
     keep = {"run": asked.text("run")}
     linked = table.link if table.link is not None and at == 0 else None
-    bars = lengths(values) if name in table.bars and numeric else None
+    barred = name in table.bars and numeric and most
     cells = []
     for place, (row, text) in enumerate(zip(rows, texts, strict=True)):
         href = linked(row) if linked else None
         content = _cell(name, row, text, href, keep)
-        if bars is not None:
-            content = _bar(bars[place]) + content
+        if barred and values[place] is not None:
+            content = _bar(values[place] / most) + content
         kind = "n" if right else "t" if name in _WORDY else ""
         cells.append((kind, content))
     return head, cells
+
+
+def _most(table: Table, part: Shown) -> float:
+    """The largest number that has a bar: all bars of a table have one scale."""
+    at = [place for place, name in enumerate(part.rows.columns) if name in table.bars]
+    numbers = [row[place] for row in part.rows for place in at]
+    return max((abs(x) for x in numbers if isinstance(x, int | float)), default=0)
+
+
+def _texts(name: str, values: Sequence[Any]) -> list[str]:
+    """A column's values as text. Probabilities of chance span orders of magnitude."""
+    if name in ("p_value", "q_value"):
+        return [UNKNOWN if value is None else f"{value:.2g}" for value in values]
+    if any(isinstance(value, list) for value in values):
+        return [", ".join(map(str, value or ())) for value in values]
+    return column_texts(values)
 
 
 def _is_id(name: str) -> bool:

@@ -56,7 +56,7 @@ def shown(table: Table, asked: Asked) -> Shown:
     if not (after.isascii() and after.isdigit() and len(after) < 10):
         raise UsageError(f"after is {after!r:.40}, but must be a table and a number of rows.")
     first = int(after)
-    some = rows[first : first + asked.limit()]
+    some = rows[first : first + asked.limit(table.short)]
     result = Result(table.rows.columns, table.rows.types, some)
     return Shown(result, first, len(rows), column or None, descending)
 

@@ -119,13 +119,9 @@ function live(form) {
       const text = await answer.text();
       if (number !== latest) return;
       const page = new DOMParser().parseFromString(text, "text/html");
-      const parts = page.querySelectorAll("main > .part");
-      if (!answer.ok || !parts.length) { location.href = url; return; }
-      const main = document.querySelector("main");
-      main.querySelectorAll(":scope > .part").forEach((part) => part.remove());
-      main.append(...parts);
-      for (const name of ["dl.facts", "p.lead", "h1"]) {
-        const [old, fresh] = [main.querySelector(name), page.querySelector(`main ${name}`)];
+      if (!answer.ok || !page.querySelector("main .parts")) { location.href = url; return; }
+      for (const name of [".parts", ".facts", ".lead", "h1", "footer"]) {
+        const [old, fresh] = [document, page].map((one) => one.querySelector(name));
         if (old && fresh) old.replaceWith(fresh);
       }
       history.replaceState(null, "", url);

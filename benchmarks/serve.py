@@ -1,0 +1,125 @@
+"""Time and size of the pages of ``kndb serve`` on an index as large as the published one.
+
+The lists of AMIG for bert-base-uncased have 304,711 neurons of 27,610 facts. This makes a fact set
+and lists of those sizes, imports them as ``kndb import`` does, and asks for each page in this
+process: processor time, of all threads, of the first request, which fills what the server
+remembers, and the median of five more.
+
+    python benchmarks/serve.py --db index.duckdb
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from starlette.testclient import TestClient
+
+from kndb_ingest.published.importer import import_published
+from kndb_serve.app import application
+
+FACTS, NEURONS = 27_610, 304_711
+RELATIONS, TEMPLATES = 34, 8
+LAYERS, WIDTH = 12, 3072
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--db", type=Path, required=True, help="made if it is not there")
+    path = parser.parse_args().db
+    if not path.exists():
+        make_index(path)
+    print("| page | first, ms | later, ms | kB |\n|---|---:|---:|---:|")
+    with TestClient(application(path), base_url="http://localhost") as client:
+        client.get("/runs")  # the imports
+        for place in PLACES:
+            first, _ = _asked(client, place)
+            later = [_asked(client, place) for _ in range(5)]
+            middle = statistics.median(ms for ms, _ in later)
+            print(f"| `{place}` | {first:.0f} | {middle:.0f} | {later[0][1] / 1000:.0f} |")
+
+
+PLACES = (
+    "/",
+    "/?q=Subject+77",
+    "/?q=Subjct",
+    "/suggest.json?q=Subj",
+    "/facts",
+    "/fact/P100%3A00000022",
+    "/neurons",
+    "/neuron/11%3A230",
+    "/relation/P100",
+    "/language/en",
+    "/layers",
+)
+
+
+def _asked(client: TestClient, place: str) -> tuple[float, int]:
+    """Milliseconds of the processor, and bytes."""
+    started = time.process_time()
+    answer = client.get(place)
+    return 1000 * (time.process_time() - started), len(answer.content)
+
+
+def make_index(path: Path) -> None:
+    """A database of the published size, with facts in ParaRel's form."""
+    with tempfile.TemporaryDirectory() as folder:
+        facts, neurons = Path(folder, "pararel"), Path(folder, "neurons")
+        uuids = _write_facts(facts)
+        _write_neurons(neurons, uuids)
+        done = import_published(path, [neurons], facts, "bert-base-uncased")
+    print(f"{path}: {done.facts:,} facts, {done.neurons:,} neurons, run {done.run_id}")
+
+
+def _write_facts(root: Path) -> list[str]:
+    uuids = []
+    for folder in ("pattern_data/graphs_json", "trex_lms_vocab"):
+        (root / folder).mkdir(parents=True)
+    for at in range(RELATIONS):
+        relation = f"P{100 + at}"
+        patterns = [
+            {"pattern": f"[X] stands in relation {at} to [Y] , {n} ."} for n in range(TEMPLATES)
+        ]
+        records = [
+            {
+                "uuid": f"{number:08x}",
+                "sub_label": f"Subject {number}",
+                "obj_label": f"Answer {number % 300}",
+            }
+            for number in range(at, FACTS, RELATIONS)
+        ]
+        uuids += [record["uuid"] for record in records]
+        _write_lines(root / "pattern_data/graphs_json" / f"{relation}.jsonl", patterns)
+        _write_lines(root / "trex_lms_vocab" / f"{relation}.jsonl", records)
+    return uuids
+
+
+def _write_neurons(root: Path, uuids: list[str]) -> None:
+    """Lists of neurons: most in the upper layers, and few that many facts use."""
+    root.mkdir()
+    random = np.random.default_rng(0)
+    places = random.permutation(LAYERS * WIDTH)
+    layer_weight = np.exp(np.arange(LAYERS) / 3)[places // WIDTH]
+    weight = layer_weight / np.arange(1, places.size + 1) ** 0.6
+    weight /= weight.sum()
+    sizes = np.full(len(uuids), NEURONS // FACTS)
+    sizes[: NEURONS - sizes.sum()] += 1
+    lists = {}
+    for uuid, size in zip(uuids, sizes, strict=True):
+        chosen = places[random.choice(places.size, 4 * size, p=weight)]
+        distinct = np.array(list(dict.fromkeys(chosen.tolist()))[:size])
+        lists[uuid] = np.column_stack(np.divmod(distinct, WIDTH)).tolist()
+    (root / "all.json").write_text(json.dumps(lists))
+
+
+def _write_lines(path: Path, records: list[dict[str, str]]) -> None:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+if __name__ == "__main__":
+    main()
