@@ -161,7 +161,12 @@ def _langs(connection: duckdb.DuckDBPyConnection, run: StoredRun, asked: Names) 
     known = [lang for (lang,) in rows]
     for lang in langs:
         if lang not in map(str.lower, known):
-            raise NotFound(f"The run has no neurons in language {lang!r}.", known)
+            raise NotFound.among(
+                f"The run has no neurons in language {lang!r}.",
+                [lang],
+                known,
+                "Languages that there are",
+            )
     return langs
 
 

@@ -277,12 +277,15 @@ class _Asked:
         if asked is not None and langs and not {*asked} & {*map(str.lower, langs)}:
             one = "language" if len(asked) == 1 else "any of the languages"
             names = ", ".join(map(repr, asked))
-            return NotFound(f"There are no matching neurons in {one} {names}.", langs)
+            message = f"There are no matching neurons in {one} {names}."
+            return NotFound.among(message, asked, langs, "Languages that there are")
         neurons = self._params["neurons"]
         if neurons is not None and langs:
             one = "neuron" if len(neurons) == 1 else "any of the neurons"
             return NotFound(
-                f"None of these facts uses {one} {', '.join(neurons)}.", self._column(_MOST_USED)
+                f"None of these facts uses {one} {', '.join(neurons)}.",
+                self._column(_MOST_USED),
+                "Neurons that most of them use",
             )
         if self._params["layers"] is not None and langs:
             layers = ", ".join(map(str, self._params["layers"]))
