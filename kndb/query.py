@@ -23,6 +23,7 @@ import duckdb
 from kndb.analyses import Analyses
 from kndb.store.answers import accuracies, answers_to
 from kndb.store.database import connect
+from kndb.store.describe import SchemaRow, schema_of
 from kndb.store.knowledge import (
     Layers,
     Neurons,
@@ -385,6 +386,15 @@ class Database(Analyses):
         """Data sets: columns ``name, format, facts, runs``."""
         with reading(self._connection):
             return list_datasets(self._connection)
+
+    def schema(self) -> Result:
+        """Tables and views with their columns: ``name, kind, column, type, comment``.
+
+        A table's own line has neither ``column`` nor ``type``.
+        """
+        with reading(self._connection):
+            rows = schema_of(self._connection)
+        return Result(SchemaRow._fields, ("VARCHAR",) * len(SchemaRow._fields), list(rows))
 
     def sql(self, sql: str, params: Sequence[Any] | dict[str, Any] = ()) -> Result:
         """Run one SQL query, which cannot change data or reach anything else.

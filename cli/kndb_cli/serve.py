@@ -41,6 +41,9 @@ def serve(
             help="What a browser must know: http://.../?token=TOKEN. At least 16 characters.",
         ),
     ] = None,
+    sql: Annotated[
+        bool, typer.Option("--sql/--no-sql", help="Whether there is a page for queries in SQL.")
+    ] = True,
     open: Annotated[bool, typer.Option("--open", metavar="", help="Open it in a browser.")] = False,
 ) -> None:
     """See the database in a browser: search, facts, neurons, relations, languages, edits.
@@ -65,7 +68,7 @@ def serve(
 
             webbrowser.open(address + (f"?token={token}" if token else ""))
 
-    serve(db, host, port, token, ready)
+    serve(db, host, port, token, ready, sql=sql)
 
 
 def _extra() -> Callable[..., None]:

@@ -64,7 +64,12 @@ def describe_schema() -> list[SchemaRow]:
 
     with duckdb.connect() as connection:
         migrate(connection)
-        return [SchemaRow(*row[:5]) for row in connection.execute(_SCHEMA).fetchall()]
+        return schema_of(connection)
+
+
+def schema_of(connection: duckdb.DuckDBPyConnection) -> list[SchemaRow]:
+    """Every table and view of an open database, with its columns and their meaning."""
+    return [SchemaRow(*row[:5]) for row in connection.execute(_SCHEMA).fetchall()]
 
 
 def database_status(path: str | Path, *, wait: float = 10.0) -> DatabaseStatus:

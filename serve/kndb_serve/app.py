@@ -7,7 +7,7 @@ end it is data.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Event, Timer
@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from kndb.errors import DatabaseLocked, KndbError, NotFound, UsageError
 from kndb_serve.asked import Asked
 from kndb_serve.page import Page
-from kndb_serve.pages import PAGES
+from kndb_serve.pages import Made, pages
 from kndb_serve.reader import Reader
 from kndb_serve.render import FORMS, Failure, render, render_failure
 from kndb_serve.security import Guard
@@ -53,7 +53,11 @@ class TooMany(KndbError):
 
 
 def application(
-    path: Path, host: str = "127.0.0.1", token: str | None = None, seconds: float = SECONDS
+    path: Path,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    seconds: float = SECONDS,
+    sql: bool = True,
 ) -> Starlette:
     """The application for the database at ``path``.
 
@@ -62,8 +66,9 @@ def application(
         host: where it will be bound; see ``security.Guard``.
         token: what requests must know.
         seconds: time for one page.
+        sql: whether there is a page for queries in SQL.
     """
-    site = _Site(Reader(path), seconds)
+    site = _Site(Reader(path), seconds, pages(sql))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -82,15 +87,16 @@ def application(
 
 
 class _Site:
-    def __init__(self, reader: Reader, seconds: float) -> None:
+    def __init__(self, reader: Reader, seconds: float, pages: Mapping[str, Made]) -> None:
         self.reader = reader
         self._seconds = seconds
+        self._pages = pages
         self._waiting = 0
         self._turns: anyio.CapacityLimiter | None = None
 
     async def answer(self, request: Request) -> Response:
         """The page of a request, or a sentence on why there is none."""
-        asked = _parse(request)
+        asked = _parse(request, self._pages)
         if self._waiting >= WAITING:
             busy = TooMany("Too many requests wait for an answer; try again in a moment.")
             return _failed(asked, busy)
@@ -114,10 +120,10 @@ class _Site:
             return render_failure(Failure(500, sentence), asked)
 
     def _page(self, asked: Asked) -> Page:
-        made = PAGES.get(asked.kind)
+        made = self._pages.get(asked.kind)
         if made is None or bool(asked.key) != made.keyed:
-            raise NotFound("There is no such page.", [f"/{name}" for name in PAGES], "Pages")
-        asked.check(made.params)
+            raise NotFound("There is no such page.", [f"/{name}" for name in self._pages], "Pages")
+        asked.check(made.params, made.longest)
         late = Event()
         with self.reader.lend() as database:
 
@@ -161,7 +167,7 @@ def _failed(asked: Asked, error: KndbError) -> Response:
     return response
 
 
-def _parse(request: Request) -> Asked:
+def _parse(request: Request, offered: Collection[str]) -> Asked:
     """The request's page, key and parameters. Keys may have any character, so raw bytes count."""
     raw = request.scope.get("raw_path") or request.url.path.encode()
     path = raw.decode("latin-1").partition("?")[0]
@@ -171,4 +177,4 @@ def _parse(request: Request) -> Asked:
     kind, _, key = path.strip("/").partition("/")
     query = request.scope["query_string"].decode("latin-1")
     params = dict(parse_qsl(query, keep_blank_values=True))
-    return Asked(unquote(kind) or "search", unquote(key), params, form)
+    return Asked(unquote(kind) or "search", unquote(key), params, form, offered)

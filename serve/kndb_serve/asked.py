@@ -28,13 +28,15 @@ class Asked:
         kind: the page's name: ``fact``.
         key: what it is about: ``P36:Q962``; empty where the page has no such thing.
         params: the parameters of its URL.
-        form: ``html``, ``json`` or ``csv``.
+        form: ``html``, ``json``, ``csv`` or ``parquet``.
+        offered: the names of the pages that there are.
     """
 
     kind: str
     key: str
     params: Mapping[str, str]
     form: str = "html"
+    offered: Collection[str] = ()
 
     def text(self, name: str) -> str | None:
         """The parameter, or None where it is missing or empty."""
@@ -101,8 +103,8 @@ class Asked:
         """The address of this page without parameters."""
         return address(self.kind, self.key)
 
-    def check(self, known: Collection[str]) -> None:
-        """Refuse parameters that the page does not have.
+    def check(self, known: Collection[str], longest: int = LONGEST) -> None:
+        """Refuse parameters that the page does not have, or of more characters than ``longest``.
 
         Raises:
             UsageError: there is one, or one is too long.
@@ -111,9 +113,9 @@ class Asked:
             if name not in known and name not in COMMON:
                 has = ", ".join([*known, *COMMON[:4]])
                 raise UsageError(f"This page has no parameter {name!r:.40}; it has {has}.")
-            if len(value) > LONGEST:
+            if len(value) > longest:
                 raise UsageError(
-                    f"{name} has {len(value):,} characters, but may have {LONGEST} at most."
+                    f"{name} has {len(value):,} characters, but may have {longest:,} at most."
                 )
 
 

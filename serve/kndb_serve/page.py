@@ -108,16 +108,38 @@ class Slider:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A field of a form: text of several lines, which is code.
+
+    Attributes:
+        name: the parameter.
+        label: what people read.
+        value: the text.
+        most: characters that it may have.
+    """
+
+    name: str
+    label: str
+    value: str
+    most: int
+
+
+Field = Choice | Slider | Text
+
+
+@dataclass(frozen=True)
 class Form:
     """Fields that change the page's parameters; it works without scripts.
 
     Attributes:
         fields: in order.
         live: whether the page follows a slider at once, where scripts run.
+        verb: what its button says.
     """
 
-    fields: Sequence[Choice | Slider]
+    fields: Sequence[Field]
     live: bool = False
+    verb: str = "Apply"
 
 
 @dataclass(frozen=True)
@@ -139,12 +161,26 @@ class Cards:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence."""
+    """A sentence; ``alert`` if it says what went wrong."""
 
     text: str
+    alert: bool = False
 
 
-Part = Table | Chart | Form | Cards | Note
+@dataclass(frozen=True)
+class Outline:
+    """Names in groups that open: the tables of a database with their columns.
+
+    Attributes:
+        title: its heading.
+        groups: for each group its name, a sentence on it, and its entries: name, kind, sentence.
+    """
+
+    title: str
+    groups: Sequence[tuple[str, str, Sequence[tuple[str, str, str]]]]
+
+
+Part = Table | Chart | Form | Cards | Note | Outline
 
 
 @dataclass(frozen=True)
@@ -157,6 +193,8 @@ class Page:
         parts: from top to bottom. The first table is the page's CSV.
         lead: a sentence below the title.
         facts: names with short values, below it.
+        aside: parts beside the others, where there is room.
+        status: of HTTP.
     """
 
     title: str
@@ -164,6 +202,8 @@ class Page:
     parts: Sequence[Part] = ()
     lead: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    aside: Sequence[Part] = ()
+    status: int = 200
 
     @property
     def tables(self) -> dict[str, Result]:

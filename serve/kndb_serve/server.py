@@ -22,6 +22,7 @@ def serve(
     port: int | None = None,
     token: str | None = None,
     ready: Callable[[str], None] = print,
+    sql: bool = True,
 ) -> None:
     """Serve the database until Ctrl-C.
 
@@ -31,13 +32,14 @@ def serve(
         port: 0 for any; None for the usual one, or any if that is taken.
         token: what requests must know.
         ready: called with the address once requests are accepted.
+        sql: whether there is a page for queries in SQL.
 
     Raises:
         UsageError: others could reach the server without a token, or the port is taken.
     """
     check_binding(host, token)
     listening = _bound(host, port)
-    app = application(path, host, token)
+    app = application(path, host, token, sql=sql)
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
     name = f"[{host}]" if ":" in host else host
     ready(f"http://{name}:{listening.getsockname()[1]}/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kndb_serve.asked import LONGEST
 from kndb_serve.page import Page
 from kndb_serve.pages.edits import edit, edits
 from kndb_serve.pages.fact import fact
@@ -14,6 +15,7 @@ from kndb_serve.pages.lists import facts, languages, neurons, relations, run, ru
 from kndb_serve.pages.neuron import neuron
 from kndb_serve.pages.relation import relation
 from kndb_serve.pages.search import search, suggest
+from kndb_serve.pages.sql import MOST_SQL, sql_page
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Made:
         make: the function; takes the view, and the key if the page has one.
         params: the parameters it has, beside those of every page.
         keyed: whether its address has a key: ``/fact/KEY``.
+        longest: characters of a parameter.
     """
 
     make: Callable[..., Page]
     params: tuple[str, ...] = ("run",)
     keyed: bool = False
+    longest: int = LONGEST
 
 
 PAGES: dict[str, Made] = {
@@ -49,3 +53,12 @@ PAGES: dict[str, Made] = {
     "run": Made(run, ("run",), keyed=True),
 }
 """The pages by the first part of their address."""
+
+
+def pages(sql: bool = True) -> dict[str, Made]:
+    """The pages of a site by the first part of their address.
+
+    Args:
+        sql: whether it has one for queries in SQL.
+    """
+    return PAGES | ({"sql": Made(sql_page, ("q",), longest=MOST_SQL)} if sql else {})

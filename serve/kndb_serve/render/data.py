@@ -6,7 +6,8 @@ import io
 import json
 
 from kndb.errors import NotFound
-from kndb.plain import json_objects, plain, write_csv
+from kndb.plain import json_objects, plain, unique, write_csv
+from kndb.store.result import Result
 from kndb_serve.asked import Asked
 from kndb_serve.page import Page, Table
 from kndb_serve.render.failure import Failure
@@ -40,16 +41,34 @@ def csv_page(page: Page, asked: Asked) -> str:
     Raises:
         NotFound: the page has no such table.
     """
+    rows = _one_table(page, asked)
+    stream = io.StringIO()
+    write_csv(rows.columns, rows, stream)
+    return stream.getvalue()
+
+
+def parquet_page(page: Page, asked: Asked) -> bytes:
+    """The first table, or the one that is asked for; numbers and dates keep their types.
+
+    Raises:
+        NotFound: the page has no such table.
+    """
+    import pyarrow.parquet as pq  # Deferred: only this form needs it.
+
+    rows = _one_table(page, asked)
+    stream = io.BytesIO()
+    pq.write_table(rows.to_arrow().rename_columns(unique(rows.columns)), stream)
+    return stream.getvalue()
+
+
+def _one_table(page: Page, asked: Asked) -> Result:
     tables = [part for part in page.parts if isinstance(part, Table)]
     name = asked.text("table") or (tables[0].name if tables else "")
     found = next((table for table in tables if table.name == name), None)
     if found is None:
         known = [table.name for table in tables]
         raise NotFound(f"This page has no table {name!r:.40}.", known, "Tables")
-    rows = shown(found, asked).rows
-    stream = io.StringIO()
-    write_csv(rows.columns, rows, stream)
-    return stream.getvalue()
+    return shown(found, asked).rows
 
 
 def json_failure(failure: Failure, asked: Asked) -> str:

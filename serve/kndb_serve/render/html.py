@@ -21,6 +21,7 @@ NAVIGATION = (
     ("layers", "Layers"),
     ("edits", "Edits"),
     ("runs", "Runs"),
+    ("sql", "SQL"),
 )
 """The pages in the header, with their names."""
 
@@ -35,7 +36,9 @@ def html_page(page: Page, asked: Asked) -> str:
             asked=asked,
             kept=_kept(page, asked),
             forms=[
-                (form, asked.url(form)) for form in ("json", "csv") if form == "json" or page.tables
+                (name, asked.url(form))
+                for form, name in (("json", "JSON"), ("csv", "CSV"), ("parquet", "Parquet"))
+                if form == "json" or page.tables
             ],
         )
     )

@@ -62,7 +62,11 @@ def shown(table: Table, asked: Asked) -> Shown:
 
 
 def _sorted(rows: list[tuple[Any, ...]], at: int, descending: bool) -> list[tuple[Any, ...]]:
-    """Rows by one column; those without a value come last."""
+    """Rows by one column; those without a value come last, and what has no order goes as text."""
     known = [row for row in rows if row[at] is not None]
     missing = [row for row in rows if row[at] is None]
-    return sorted(known, key=lambda row: row[at], reverse=descending) + missing
+    try:
+        known.sort(key=lambda row: row[at], reverse=descending)
+    except TypeError:
+        known.sort(key=lambda row: str(row[at]), reverse=descending)
+    return known + missing
