@@ -53,6 +53,18 @@ def test_it_sums_up_and_the_second_time_does_nothing(ingest, tmp_path):
     assert "Nothing to do: tiny-bert on facts was already finished." in err
 
 
+def test_facts_without_a_place_for_the_answer_are_refused(ingest, tmp_path):
+    row = {"relation": "P36", **dict(zip(COLUMNS, FACTS[0], strict=True))}
+    lines = [row | {"template": "The capital of [X] is it."}, row | {"answer": ""}]
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    code, out, err = ingest("--dataset", str(wrong))
+    assert (code, out) == (1, "")
+    assert "No prompt of wrong can be used (1 answer missing, 1 no [Y] placeholder)" in err
+    assert "Loading" not in err
+    assert not (tmp_path / "a.db").exists()
+
+
 def test_quiet_says_nothing(ingest):
     assert ingest("--quiet", "--langs", "en, zh", "--limit", "1", "--templates", "1") == (0, "", "")
 
