@@ -235,6 +235,20 @@ def run(request: IngestRequest, quiet: bool) -> IngestSummary:
     """Ingest with a progress bar on stderr."""
     from kndb_ingest import pipeline
 
-    kept = "Finished work is stored; run the same command again to continue."
+    first: tuple[int, int] | None = None
+    stored = False
+
+    def kept() -> str:
+        if stored:
+            return "Finished work is stored; run the same command again to continue."
+        return "No prompt was finished, and nothing was stored; the same command starts again."
+
     with resumable(kept, quiet), reporting(request.model.label, "prompts", quiet) as report:
-        return pipeline.ingest(request, report)
+
+        def counted(done: int, total: int) -> None:
+            nonlocal first, stored
+            first = first or (done, total)
+            stored = stored or done > 0 or (done, total) != first
+            report(done, total)
+
+        return pipeline.ingest(request, counted)
