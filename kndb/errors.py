@@ -18,7 +18,7 @@ where they occur, with ``raise ... from error``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def first_line(error: BaseException) -> str:
@@ -87,6 +87,35 @@ class NotFound(KndbError):
         super().__init__(message)
         self.nearest = tuple(nearest)
         self.heading = heading
+
+    @classmethod
+    def among(
+        cls, message: str, asked: Sequence[str], known: Mapping[str, str] | Sequence[str], all: str
+    ) -> NotFound:
+        """The error for names that are not known: it lists those that are near, or else all.
+
+        >>> NotFound.among("No.", ["dee"], ["de", "en"], "Languages that there are").nearest
+        ('de',)
+        >>> NotFound.among("No.", ["xx"], ["de", "en"], "Languages that there are").heading
+        'Languages that there are'
+
+        Args:
+            message: the sentence.
+            asked: the names that were given.
+            known: the names that there are, or each with what to list for it.
+            all: the heading where all are listed.
+        """
+        # Here, because only mistakes need it.
+        from difflib import get_close_matches
+
+        named = known if isinstance(known, Mapping) else {name: name for name in known}
+        lowered = {name.lower(): shown for name, shown in named.items()}
+        near = [
+            lowered[name] for one in asked for name in get_close_matches(one.lower(), lowered, 5)
+        ]
+        if near:
+            return cls(message, list(dict.fromkeys(near)))
+        return cls(message, list(dict.fromkeys(named.values())), all)
 
 
 class ModelError(KndbError):

@@ -269,3 +269,23 @@ def test_a_closed_database_lets_the_file_go(tmp_path: Path) -> None:
     with kndb.open(path) as db:
         db.query()
     finished_run(path, dataclasses.replace(Model(), weights_sha256="ef" * 32))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "heading", "listed"),
+    [
+        ({"relation": "captial"}, "Nearest", ("P36 (capital)",)),
+        ({"relation": "colour"}, "Relations that there are", ("P36 (capital)", "P38 (currency)")),
+        ({"lang": "xx"}, "Languages that there are", ("en", "zh")),
+        ({"lang": "zhh"}, "Nearest", ("zh",)),
+        ({"model": "tinny"}, "Nearest", ("tiny",)),
+        ({"model": "bert"}, "Models that there are", ("tiny",)),
+    ],
+)
+def test_only_what_is_near_is_called_so(
+    tmp_path: Path, wanted: dict[str, Any], heading: str, listed: tuple[str, ...]
+) -> None:
+    finished_run(tmp_path / "own.duckdb")
+    with kndb.open(tmp_path / "own.duckdb") as db, pytest.raises(NotFound) as missing:
+        db.query(**wanted)
+    assert (missing.value.heading, missing.value.nearest) == (heading, listed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Any, TextIO
 
@@ -59,9 +59,10 @@ def explain(error: Exception, stream: TextIO | None = None) -> int:
     message, code = sentence(error)
     if not message:  # a command without arguments has just printed its help
         return ExitCode.DONE
-    print(styled("Error:", "red", stream), visible(" ".join(message.splitlines())), file=stream)
-    if isinstance(error, NotFound) and error.nearest:
-        print(visible(_nearest(error)), file=stream)
+    with suppress(BrokenPipeError):  # the code says it even if nobody reads
+        print(styled("Error:", "red", stream), visible(" ".join(message.splitlines())), file=stream)
+        if isinstance(error, NotFound) and error.nearest:
+            print(visible(_nearest(error)), file=stream)
     return code
 
 

@@ -103,7 +103,12 @@ def _asked(args: list[str]) -> list[str]:
 
 
 def _run(args: list[str]) -> int:
-    code = application(args)(args=args, prog_name="kndb", standalone_mode=False)
+    try:
+        code = application(args)(args=args, prog_name="kndb", standalone_mode=False)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer and Rich turn it into exit code 1
+            raise end.__context__ from None
+        raise
     if code == ExitCode.INTERRUPTED:
         return _interrupted()
     sys.stdout.flush()  # so that a full disk is reported here, not when the interpreter exits

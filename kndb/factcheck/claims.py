@@ -258,14 +258,18 @@ class Index:
                 Where the fact has one language only, that is the one.
 
         Raises:
-            NotFound: there is no such fact; the error suggests similar keys.
+            NotFound: there is no such fact; the error has some of its relation.
         """
         keys = {key.lower(): key for key, _ in self.names}
         key = keys.get(fact_key.strip().lower())
         if key is None:
-            relation = fact_key.partition(":")[0]
-            near = sorted(name for name in keys.values() if name.startswith(f"{relation}:"))
-            raise NotFound(f"There is no fact {fact_key!r}; give a key as P36:Q142.", near[:5])
+            relation = fact_key.partition(":")[0].strip().upper()
+            some = sorted(name for name in keys.values() if name.startswith(f"{relation}:"))
+            raise NotFound(
+                f"There is no fact {fact_key!r}; give a key as P36:Q142.",
+                some[:5],
+                f"Facts of {relation}, for example",
+            )
         text = f"{key} {answer}"
         claims = [self._about(text, key, of, answer) for fact, of in self.names if fact == key]
         if lang is not None:

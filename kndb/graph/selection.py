@@ -18,7 +18,7 @@ from kndb.errors import NotFound
 from kndb.store.database import connect
 from kndb.store.lookup import Names, find_facts, find_models, find_relations, several
 from kndb.store.readonly import reading
-from kndb.store.refine import REFINED
+from kndb.store.refine import REFINED, REFINED_OF_FACTS
 from kndb.store.runs import StoredRun, only_run, read_runs
 from kndb.store.which_search import find_search, newest_search
 
@@ -73,10 +73,17 @@ class Selected:
             "facts": self.facts,
             "langs": self.langs,
         }
-        chosen = f"WITH {_CHOSEN.format(source=_STORED if self.finished else REFINED)}{sql}"
+        chosen = f"WITH {self._chosen}{sql}"
         mentioned = {*re.findall(r"\$(\w+)", chosen)}
         used = {name: value for name, value in params.items() if name in mentioned}
         return self.connection.execute(chosen, used).fetchall()
+
+    @property
+    def _chosen(self) -> str:
+        if self.facts is None:
+            return _CHOSEN.format(source=_STORED if self.finished else REFINED, of_facts="true")
+        source = _STORED if self.finished else REFINED_OF_FACTS
+        return _CHOSEN.format(source=source, of_facts="fact_id IN (SELECT unnest($facts))")
 
 
 _STORED = "SELECT * FROM knowledge_neuron WHERE run_id = $run"
@@ -85,8 +92,7 @@ _CHOSEN = """
     chosen AS (
         SELECT knowledge_neuron.*, relation_id
         FROM ({source}) AS knowledge_neuron JOIN fact USING (fact_id)
-        WHERE ($facts IS NULL OR list_contains($facts, fact_id))
-              AND ($langs IS NULL OR list_contains($langs, lower(lang)))
+        WHERE {of_facts} AND ($langs IS NULL OR list_contains($langs, lower(lang)))
     ),
     searched AS (SELECT * FROM degenerate_search WHERE search_id = $search),
     pair AS (
@@ -155,7 +161,12 @@ def _langs(connection: duckdb.DuckDBPyConnection, run: StoredRun, asked: Names) 
     known = [lang for (lang,) in rows]
     for lang in langs:
         if lang not in map(str.lower, known):
-            raise NotFound(f"The run has no neurons in language {lang!r}.", known)
+            raise NotFound.among(
+                f"The run has no neurons in language {lang!r}.",
+                [lang],
+                known,
+                "Languages that there are",
+            )
     return langs
 
 

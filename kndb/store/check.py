@@ -255,6 +255,6 @@ def _wrong_knowledge(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]
     runs = connection.execute(
         "SELECT run_id FROM run WHERE status = 'finished' AND tau IS NOT NULL"
     ).fetchall()
-    asked = {"runs": [run for (run,) in runs], "facts": None, "tau": None, "share": None}
+    asked = {"runs": [run for (run,) in runs], "tau": None, "share": None}
     ((n,),) = connection.execute(_KNOWLEDGE, asked).fetchall()
     yield from _found("knowledge_neuron", n, "differ from what the raw scores give")

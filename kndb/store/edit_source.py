@@ -14,7 +14,7 @@ from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
 from kndb.store.lookup import find_facts, find_relations
 from kndb.store.prompts import StoredPrompt, prompts_of
-from kndb.store.refine import REFINED
+from kndb.store.refine import REFINED_OF_FACTS
 from kndb.store.which_search import newest_search
 
 Neurons = dict[str, list[Neuron]]
@@ -47,10 +47,10 @@ class Labels:
 
 
 _FACT = "SELECT fact_id, fact_key, relation_id, object_id FROM fact"
-# The run as if it had only these prompts: REFINED reads this prediction instead of the table.
+# The run as if it had only these prompts: this prediction is read instead of the table.
 _FOUND_WITH = f"""
     WITH prediction AS (SELECT * FROM main.prediction WHERE list_contains($prompts, prompt_id))
-    SELECT lang, layer, neuron FROM ({REFINED}) ORDER BY lang, score DESC, layer, neuron
+    SELECT lang, layer, neuron FROM ({REFINED_OF_FACTS}) ORDER BY lang, score DESC, layer, neuron
 """
 _IMPORTED = """
     SELECT lang, layer, neuron FROM knowledge_neuron WHERE run_id = ? AND fact_id = ?

@@ -115,7 +115,7 @@ class Ledger:
         """The edit whose id begins with ``asked``.
 
         Raises:
-            NotFound: there is none; it carries the newest edits.
+            NotFound: there is none; it lists the newest edits.
             UsageError: several ids begin with it.
         """
         with connect(self.path, wait=self._wait) as connection:
@@ -126,7 +126,9 @@ class Ledger:
         found = exact or [row for row in rows if str(row[0]).startswith(asked)]
         if not found:
             nearest = [str(row[0]) for row in rows[:5]]
-            raise NotFound(f"There is no edit {asked!r}; 'kndb edit list' shows them.", nearest)
+            raise NotFound(
+                f"There is no edit {asked!r}; 'kndb edit list' shows them.", nearest, "The newest"
+            )
         if len(found) > 1:
             raise UsageError(f"{len(found)} edits begin with {asked!r}; give more of the number.")
         return StoredDelta(*found[0])

@@ -27,7 +27,7 @@ from kndb.store.lookup import (
     find_relations,
     several,
 )
-from kndb.store.refine import REFINED, STORED, check_thresholds
+from kndb.store.refine import REFINED, REFINED_OF_FACTS, STORED, check_thresholds
 from kndb.store.result import Result
 from kndb.store.runs import chosen_runs, read_runs
 
@@ -56,28 +56,36 @@ _KNOWLEDGE = """
     WITH refined AS ({source}),
     knowledge AS (
         SELECT refined.*, relation_id FROM refined JOIN fact USING (fact_id)
-        WHERE ($facts IS NULL OR list_contains($facts, fact_id))
-              AND ($relations IS NULL OR list_contains($relations, relation_id))
+        {knowledge}
     ),
-    asked AS (
-        SELECT * FROM knowledge
-        WHERE ($langs IS NULL OR list_contains($langs, lower(lang)))
-              AND ($layers IS NULL OR list_contains($layers, layer))
-              AND ($neurons IS NULL OR list_contains($neurons, layer || ':' || neuron))
-    )
+    asked AS (SELECT * FROM knowledge {asked})
 """
 """``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant."""
+
+# Joins, because DuckDB skips what they cannot match in sorted tables, and list_contains reads all.
+_OF_FACTS = {
+    "facts": "fact_id IN (SELECT unnest($facts))",
+    "relations": "list_contains($relations, relation_id)",
+}
+_OF_NEURONS = {
+    "langs": "list_contains($langs, lower(lang))",
+    "layers": "list_contains($layers, layer)",
+    "neurons": """(layer, neuron) IN (
+        SELECT CAST(split_part(name, ':', 1) AS SMALLINT), CAST(split_part(name, ':', 2) AS INTEGER)
+        FROM (SELECT unnest($neurons) AS name))""",
+}
 
 # Lists, because string_agg takes seconds for hundreds of thousands of neurons.
 _ROWS = """
     , shared AS (
         SELECT run_id, fact_id, layer, neuron, count(*) AS n_langs,
                array_to_string(list_sort(list(lang)), ',') AS langs
-        FROM knowledge GROUP BY run_id, fact_id, layer, neuron
+        FROM knowledge SEMI JOIN asked USING (run_id, fact_id)
+        GROUP BY run_id, fact_id, layer, neuron
     ),
     label AS (
-        SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer FROM prompt
-        WHERE $facts IS NULL OR list_contains($facts, fact_id)
+        SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer
+        FROM prompt SEMI JOIN asked USING (fact_id, lang)
         GROUP BY fact_id, lang
     )
     SELECT fact_key, relation.label AS relation, asked.lang, label.subject, label.answer,
@@ -178,6 +186,12 @@ def rows_of(connection: duckdb.DuckDBPyConnection, question: Question, sql: str)
     return _Asked(connection, question).rows(sql)
 
 
+def _where(conditions: dict[str, str], params: dict[str, Any]) -> str:
+    """The conditions whose parameters are given."""
+    given = [sql for name, sql in conditions.items() if params[name] is not None]
+    return f"WHERE {' AND '.join(given)}" if given else ""
+
+
 class _Asked:
     """A question whose names are resolved to ids."""
 
@@ -216,7 +230,14 @@ class _Asked:
 
     def _execute(self, sql: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         """Run it with only the parameters it mentions, because DuckDB rejects extra ones."""
-        sql = _KNOWLEDGE.format(source=self._source(params["runs"])) + sql
+        sql = (
+            _KNOWLEDGE.format(
+                source=self._source(params["runs"]),
+                knowledge=_where(_OF_FACTS, params),
+                asked=_where(_OF_NEURONS, params),
+            )
+            + sql
+        )
         mentioned = set(re.findall(r"\$(\w+)", sql))
         used = {name: value for name, value in params.items() if name in mentioned}
         return self._connection.execute(sql, used)
@@ -225,7 +246,9 @@ class _Asked:
         """What selects the neurons; they are stored when a run finishes."""
         as_run = self._question.tau is None and self._question.share is None
         runs = read_runs(self._connection, asked)
-        return STORED if as_run and all(run.finished for run in runs) else REFINED
+        if as_run and all(run.finished for run in runs):
+            return STORED
+        return REFINED if self._params["facts"] is None else REFINED_OF_FACTS
 
     def _elsewhere(self) -> NotFound | None:
         """The error that names the runs which do have what was asked for, if there are any."""
@@ -254,12 +277,15 @@ class _Asked:
         if asked is not None and langs and not {*asked} & {*map(str.lower, langs)}:
             one = "language" if len(asked) == 1 else "any of the languages"
             names = ", ".join(map(repr, asked))
-            return NotFound(f"There are no matching neurons in {one} {names}.", langs)
+            message = f"There are no matching neurons in {one} {names}."
+            return NotFound.among(message, asked, langs, "Languages that there are")
         neurons = self._params["neurons"]
         if neurons is not None and langs:
             one = "neuron" if len(neurons) == 1 else "any of the neurons"
             return NotFound(
-                f"None of these facts uses {one} {', '.join(neurons)}.", self._column(_MOST_USED)
+                f"None of these facts uses {one} {', '.join(neurons)}.",
+                self._column(_MOST_USED),
+                "Neurons that most of them use",
             )
         if self._params["layers"] is not None and langs:
             layers = ", ".join(map(str, self._params["layers"]))

@@ -267,8 +267,10 @@ def find_relations(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[
     for name in names:
         ids = [id_ for id_, label in rows if name.lower() in (id_.lower(), label.lower())]
         if not ids:
-            known = [f"{id_} ({label})" for id_, label in rows]
-            raise NotFound(f"There is no relation {name!r}.", known)
+            known = {one: f"{id_} ({label})" for id_, label in rows for one in (id_, label)}
+            raise NotFound.among(
+                f"There is no relation {name!r}.", [name], known, "Relations that there are"
+            )
         found |= dict.fromkeys(ids)
     return list(found)
 
@@ -293,7 +295,12 @@ def find_models(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int
         exact = [model_id for model_id, known in rows if name.lower() == known.lower()]
         ids = exact or [model_id for model_id, known in rows if name.lower() in known.lower()]
         if not ids:
-            raise NotFound(f"There is no model {name!r}.", [known for _, known in rows])
+            raise NotFound.among(
+                f"There is no model {name!r}.",
+                [name],
+                [known for _, known in rows],
+                "Models that there are",
+            )
         found |= dict.fromkeys(ids)
     return list(found)
 

@@ -25,13 +25,13 @@ RAW_FLOOR = 0.05
 STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
 """Rows of ``knowledge_neuron`` as they were stored when runs finished. Parameter: ``runs``."""
 
-REFINED = f"""
+_REFINED = f"""
     WITH done AS (
         SELECT prediction.run_id, prompt_id, fact_id, lang,
                count(*) OVER (PARTITION BY prediction.run_id, fact_id, lang) AS n_prompts
         FROM prediction JOIN prompt USING (prompt_id)
         WHERE prediction.status = 'done' AND list_contains($runs, prediction.run_id)
-              AND ($facts IS NULL OR list_contains($facts, fact_id))
+              {{facts}}
     ), top AS (
         SELECT run_id, prompt_id, CAST(max(score) AS DOUBLE) AS highest
         FROM attribution SEMI JOIN done USING (run_id, prompt_id)
@@ -49,8 +49,12 @@ REFINED = f"""
     GROUP BY run_id, fact_id, lang, layer, neuron
     HAVING any_value(n_prompts) = 1 OR count(*) > any_value(enough)
 """
-"""Rows of ``knowledge_neuron``. Parameters: ``runs`` and ``facts``, lists of ids (``facts`` may be
-null: all), ``tau`` and ``share`` (null: as the run was refined, or the defaults)."""
+REFINED = _REFINED.format(facts="")
+"""Rows of ``knowledge_neuron``. Parameters: ``runs``, a list of ids, ``tau`` and ``share`` (null:
+as the run was refined, or the defaults)."""
+
+REFINED_OF_FACTS = _REFINED.format(facts="AND fact_id IN (SELECT unnest($facts))")
+"""The same of some facts only. Parameter ``facts``: a list of ids."""
 
 
 def check_thresholds(tau: float | None, share: float | None) -> None:

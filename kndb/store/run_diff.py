@@ -233,7 +233,7 @@ def _neurons(
         "other": other.run_id,
     }
     if not stored:
-        params |= {"facts": None, "tau": None, "share": None}
+        params |= {"tau": None, "share": None}
     sql = _COMPARED.format(source=STORED if stored else REFINED) + sql
     return Result.read(connection.execute(sql, params))
 

@@ -275,6 +275,7 @@ def run_of_model(path: str | Path, model_id: int, model: str, asked: str | None)
             f"{path} has no finished run of the model {model} with these weights; "
             "`kndb ingest` makes one.",
             list(dict.fromkeys(run.model for run in finished)),
+            "Models with a finished run",
         )
     if len(own) > 1:
         note(

@@ -71,7 +71,11 @@ def find_search(
     every = {str(row[0]): Search(*row) for row in rows}
     found = [asked] if asked in every else [key for key in every if key.startswith(asked)]
     if not found:
-        raise NotFound(f"There is no search {asked!r} for degenerate neurons.", list(every))
+        raise NotFound(
+            f"There is no search {asked!r} for degenerate neurons.",
+            list(every),
+            "Searches that there are",
+        )
     if len(found) > 1:
         raise UsageError(f"{len(found)} searches begin with {asked!r}; give more of the number.")
     return every[found[0]]

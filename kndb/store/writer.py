@@ -206,7 +206,7 @@ def refine(connection: duckdb.DuckDBPyConnection, run_id: int, tau: float, share
         share: share of a fact's prompts.
     """
     connection.execute(_FORGET, [run_id])
-    thresholds = {"runs": [run_id], "facts": None, "tau": tau, "share": share}
+    thresholds = {"runs": [run_id], "tau": tau, "share": share}
     connection.execute(_REFINE, thresholds)
 
 

@@ -187,6 +187,19 @@ def test_a_closed_pipe_is_quiet(process):
     assert shell.stderr == b""
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("edit --help", 0),  # drawn by Rich
+        ("ingest --model demo-masked --dataset demo --limit 1 --langs en 2>&1", 0),  # notes
+        ("query --fact Nobody 2>&1", 4),
+    ],
+)
+def test_nobody_need_read_to_the_end(process, line, code):
+    shell = process.shell(f'"$PYTHON" -c "$KNDB" {line} | true; echo ${{PIPESTATUS[0]}}')
+    assert (shell.stdout, shell.stderr) == (f"{code}\n".encode(), b"")
+
+
 def in_a_terminal(process, *args, **env):
     """The program's output when standard output is a terminal of 80 columns."""
     leader, follower = pty.openpty()

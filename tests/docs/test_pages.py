@@ -45,6 +45,20 @@ def test_the_pages_have_lines_to_type() -> None:
     assert sum(len(typed_lines(page.read_text(encoding="utf-8"))) for page in PAGES) > 50
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_can_be_read_and_followed_in_the_repository(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert ":::" not in text  # shown as it is, where nothing builds the page
+    for words, target in re.findall(r"\[([^][]*)\]\(([^)#\s]+)[^)]*\)", text):
+        assert words, target
+        if not target.startswith(("http", *GENERATED)):
+            assert (page.parent / target).exists(), target
+
+
+GENERATED = ("commands/", "reference/", "../reference/")
+"""Pages that only the built site has; the front page says so."""
+
+
 def below(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Every command with its path."""
     yield path, command

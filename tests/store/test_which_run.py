@@ -79,7 +79,7 @@ def test_what_another_run_has_is_not_called_missing(path: Path) -> None:
         assert missing.value.heading == "Runs that have it"
         with pytest.raises(NotFound) as missing:
             db.query(neuron="1:7")  # nobody has it
-        assert missing.value.heading == "Nearest"
+        assert missing.value.heading == "Neurons that most of them use"
 
 
 def test_an_unfinished_run_answers_and_says_so(path: Path, notes: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -85,10 +85,27 @@ class Fitting:
         self._wraps = wraps
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = options.max_width - GAP * (len(self._columns) - 1)
-        spare = room - sum(column.least for column in self._columns)
+        shown = self._shown(options.max_width)
+        yield shown._table(shown._spare(options.max_width)) if isinstance(shown, Fitting) else shown
+
+    def left_out(self, width: int) -> list[str]:
+        """The heads of the columns that are not shown at this width."""
+        shown = self._shown(width)
+        heads = {each.head for each in shown._columns} if isinstance(shown, Fitting) else None
+        return [] if heads is None else [c.head for c in self._columns if c.head not in heads]
+
+    def _shown(self, width: int) -> RenderableType:
+        """This table, or what replaces it at this width."""
         needed = 0 if self._wraps else sum(each.whole - each.least for each in self._columns)
-        yield self._table(spare) if spare >= needed else self._narrow()
+        if self._spare(width) >= needed:
+            return self
+        narrow = self._narrow()
+        return narrow._shown(width) if isinstance(narrow, Fitting) else narrow
+
+    def _spare(self, width: int) -> int:
+        """Character cells beyond those of a table that is wrapped as far as allowed."""
+        room = width - GAP * (len(self._columns) - 1)
+        return room - sum(column.least for column in self._columns)
 
     def _table(self, spare: int) -> Table:
         """The table, with ``spare`` extra character cells."""
@@ -103,6 +120,13 @@ class Fitting:
         for cells in zip(*(column.cells for column in self._columns), strict=True):
             table.add_row(*cells)
         return table
+
+
+def left_out(drawn: RenderableType, width: int) -> list[str]:
+    """The heads of columns that a table, or several, do not show at this width."""
+    parts = drawn.renderables if isinstance(drawn, Group) else [drawn]
+    heads = (head for part in parts if isinstance(part, Fitting) for head in part.left_out(width))
+    return list(dict.fromkeys(heads))
 
 
 def generic(data: Rows) -> Fitting:

@@ -165,13 +165,19 @@ def _write(data: Rows, stream: TextIO, output: Output, layout: Layout | None) ->
 
 def _write_table(data: Rows, stream: TextIO, layout: Layout | None, quiet: bool) -> None:
     # Deferred: only tables need Rich, which takes 0.05 s.
-    from kndb_cli.output.fitting import generic
-    from kndb_cli.output.tables import draw
+    from kndb_cli.output.fitting import generic, left_out
+    from kndb_cli.output.tables import console, draw
 
     shown, count = data, len(data.rows())
     if stream.isatty() and count > TERMINAL_ROWS:
         shown = data.head(TERMINAL_ROWS)
-    draw((layout or generic)(_readable(shown)), stream)
+    table = (layout or generic)(_readable(shown))
+    draw(table, stream)
+    hidden = left_out(table, console(stream).width) if stream.isatty() else []
+    if hidden:
+        n = "1 column is" if len(hidden) == 1 else f"{len(hidden)} columns are"
+        shows = "--format json or a wider terminal shows"
+        note(f"{n} hidden: {', '.join(hidden)}; {shows} all.", quiet)
     if shown is not data:
         note(f"Showing the first {TERMINAL_ROWS} of {count} rows; -o FILE writes them all.", quiet)
 

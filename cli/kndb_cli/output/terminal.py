@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, TextIO, cast
 
 from kndb.cells import visible as visible
@@ -36,9 +36,10 @@ def styled(text: str, style: str, stream: TextIO) -> str:
 
 
 def note(text: str, quiet: bool = False) -> None:
-    """Print a message that is not data to stderr."""
+    """Print a message that is not data to stderr. If nobody reads it, the work goes on."""
     if not quiet:
-        print(visible(text), file=sys.stderr)
+        with suppress(BrokenPipeError):
+            print(visible(text), file=sys.stderr)
 
 
 @contextmanager

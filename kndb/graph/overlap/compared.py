@@ -165,7 +165,12 @@ def _chosen(asked: tuple[str, ...] | None, in_run: tuple[str, ...]) -> tuple[str
     by_code = {lang.lower(): lang for lang in in_run}
     for lang in asked:
         if lang not in by_code:
-            raise NotFound(f"The run has no prompts in language {lang!r}.", in_run)
+            raise NotFound.among(
+                f"The run has no prompts in language {lang!r}.",
+                [lang],
+                in_run,
+                "Languages that there are",
+            )
     return tuple(sorted(by_code[lang] for lang in asked))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kndb.graph.chance import Ints
-from kndb.store.refine import REFINED
+from kndb.store.refine import REFINED, REFINED_OF_FACTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,9 +98,8 @@ def rows_sql(scope: Scope, columns: str) -> tuple[str, dict[str, Any]]:
     params: dict[str, Any] = {"run": scope.run_id}
     source, conditions = "knowledge_neuron", ["run_id = $run"]
     if scope.refined:
-        source = f"({REFINED})"
-        thresholds = {"tau": scope.tau, "share": scope.share, "facts": scope.facts}
-        params |= {"runs": [scope.run_id], **thresholds}
+        source = f"({REFINED if scope.facts is None else REFINED_OF_FACTS})"
+        params |= {"runs": [scope.run_id], "tau": scope.tau, "share": scope.share}
     if scope.facts is not None:
         params["facts"] = scope.facts
         conditions.append("fact_id IN (SELECT unnest($facts))")
