@@ -35,6 +35,9 @@ PLACES = (
     "/layers?colour=relations&lang=en",
     "/edits",
     "/runs",
+    "/compare",
+    "/sql",
+    "/sql?q=FROM+prompt",
 )
 
 

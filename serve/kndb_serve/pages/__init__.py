@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kndb_serve.asked import LONGEST
 from kndb_serve.page import Page
+from kndb_serve.pages.compare import compare
 from kndb_serve.pages.edits import edit, edits
 from kndb_serve.pages.fact import fact
 from kndb_serve.pages.language import language
@@ -47,6 +48,7 @@ PAGES: dict[str, Made] = {
     "languages": Made(languages),
     "language": Made(language, ("run", "tau", "share"), keyed=True),
     "layers": Made(layers, ("run", "relation", "lang", "colour")),
+    "compare": Made(compare, ("a", "b")),
     "edits": Made(edits, ("run",)),
     "edit": Made(edit, ("run",), keyed=True),
     "runs": Made(runs, ("run",)),

@@ -21,6 +21,7 @@ NAVIGATION = (
     ("layers", "Layers"),
     ("edits", "Edits"),
     ("runs", "Runs"),
+    ("compare", "Compare"),
     ("sql", "SQL"),
 )
 """The pages in the header, with their names."""
