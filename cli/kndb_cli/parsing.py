@@ -17,7 +17,9 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from kndb.errors import UsageError
 
-NAMES = frozenset({"--fact", "--lang", "--model", "--neuron", "--relation", "--run", "--search"})
+NAMES = frozenset(
+    {"--db", "--fact", "--lang", "--model", "--neuron", "--relation", "--run", "--search"}
+)
 
 _OTHER_WORDS = {
     "ls": ("facts", "runs"),

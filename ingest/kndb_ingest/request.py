@@ -18,6 +18,7 @@ from kndb.store.refine import DEFAULT_SHARE, DEFAULT_TAU, check_thresholds
 from kndb.store.shards import Shard
 from kndb_ingest.datasets import Dataset, read_dataset
 from kndb_ingest.demo import facts_path
+from kndb_ingest.prompts import check_usable
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class IngestRequest:
 
         Raises:
             DatabaseError: the database cannot be made, or is something else.
-            DatasetError: the data cannot be read.
+            DatasetError: the data cannot be read, or no prompt of them can be used.
             ModelError: there is no such folder or file.
             UsageError: an option is wrong.
         """
@@ -164,7 +165,7 @@ class IngestRequest:
             self.cluster.check()
         self.model.check()
         check_creatable(self.database)
-        _ = self.data
+        check_usable(self.data.name, self.data.prompts)
 
     def settings(self, family: str) -> Settings:
         """The engine's settings for a family of models.
