@@ -53,14 +53,17 @@ class Question:
 
 
 _KNOWLEDGE = """
-    WITH refined AS ({source}),
-    knowledge AS (
+    WITH refined AS {materialized} ({source}),
+    knowledge AS NOT MATERIALIZED (
         SELECT refined.*, relation_id FROM refined JOIN fact USING (fact_id)
         {knowledge}
     ),
-    asked AS (SELECT * FROM knowledge {asked})
+    asked AS MATERIALIZED (SELECT * FROM knowledge {asked})
 """
-"""``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant."""
+"""``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant.
+
+Stored neurons are read once for each of the two, with its own conditions; refining is done once.
+"""
 
 # Joins, because DuckDB skips what they cannot match in sorted tables, and list_contains reads all.
 _OF_FACTS = {
@@ -230,9 +233,11 @@ class _Asked:
 
     def _execute(self, sql: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         """Run it with only the parameters it mentions, because DuckDB rejects extra ones."""
+        source = self._source(params["runs"])
         sql = (
             _KNOWLEDGE.format(
-                source=self._source(params["runs"]),
+                source=source,
+                materialized="NOT MATERIALIZED" if source == STORED else "MATERIALIZED",
                 knowledge=_where(_OF_FACTS, params),
                 asked=_where(_OF_NEURONS, params),
             )

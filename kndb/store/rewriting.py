@@ -32,6 +32,10 @@ SORTED = {
 after many of them the ids, which are hashes, are spread over the whole file."""
 
 
+MEMORY = "4GB"
+"""For sorting; what does not fit is put on the disk meanwhile."""
+
+
 def compact(path: str | Path) -> bool:
     """Rewrite the file without its free space, if nothing else needs it meanwhile.
 
@@ -86,6 +90,7 @@ def _rewrite(path: Path, orders: Mapping[str, str], report: Report) -> None:
     ):
         fresh = Path(folder, "fresh.duckdb")
         connect(fresh, write=True, create=True).close()  # with tables, views and comments
+        connection.execute(f"SET memory_limit = '{MEMORY}'")
         connection.execute(f"SET temp_directory = {_quoted(Path(folder, 'sorting'))}")
         connection.execute(f"ATTACH {_quoted(place)} AS old (READ_ONLY)")
         if place.with_name(place.name + ".wal").exists():  # it belongs to the old file
