@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 import anyio
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -82,6 +83,7 @@ def application(
         ],
         lifespan=lifespan,
     )
+    app.add_middleware(GZipMiddleware, minimum_size=1_000)
     app.add_middleware(Guard, host=host, token=token)
     return app
 

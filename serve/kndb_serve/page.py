@@ -193,8 +193,11 @@ class Page:
         parts: from top to bottom. The first table is the page's CSV.
         lead: a sentence below the title.
         facts: names with short values, below it.
+        links: other pages about the same, with their addresses.
         aside: parts beside the others, where there is room.
         status: of HTTP.
+        scripts: files that improve it, below ``static``.
+        graph: makes its graph as GraphML.
     """
 
     title: str
@@ -202,8 +205,11 @@ class Page:
     parts: Sequence[Part] = ()
     lead: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     aside: Sequence[Part] = ()
     status: int = 200
+    scripts: Sequence[str] = ()
+    graph: Callable[[], bytes] | None = None
 
     @property
     def tables(self) -> dict[str, Result]:

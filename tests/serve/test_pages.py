@@ -37,6 +37,10 @@ PLACES = (
     "/edits",
     "/runs",
     "/compare",
+    "/graph",
+    "/graph?fact=P36:Q142",
+    "/graph?relation=P36",
+    "/graph?neuron=0:2",
     "/sql",
     "/sql?q=FROM+prompt",
 )

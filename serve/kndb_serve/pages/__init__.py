@@ -10,6 +10,7 @@ from kndb_serve.page import Page
 from kndb_serve.pages.compare import compare
 from kndb_serve.pages.edits import edit, edits
 from kndb_serve.pages.fact import fact
+from kndb_serve.pages.graph import graph
 from kndb_serve.pages.language import language
 from kndb_serve.pages.layers import layers
 from kndb_serve.pages.lists import facts, languages, neurons, relations, run, runs
@@ -48,6 +49,7 @@ PAGES: dict[str, Made] = {
     "languages": Made(languages),
     "language": Made(language, ("run", "tau", "share"), keyed=True),
     "layers": Made(layers, ("run", "relation", "lang", "colour")),
+    "graph": Made(graph, ("fact", "relation", "neuron", "run")),
     "compare": Made(compare, ("a", "b")),
     "edits": Made(edits, ("run",)),
     "edit": Made(edit, ("run",), keyed=True),

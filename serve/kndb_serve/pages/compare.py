@@ -69,14 +69,23 @@ def _two(view: View) -> tuple[StoredRun | None, StoredRun | None]:
     """The runs that are asked for, or else the first two of one size."""
     asked = [view.asked.text(name) for name in ("a", "b")]
     first, second = (view.run_named(name) if name else None for name in asked)
-    for one, other in product([first] if first else view.runs, [second] if second else view.runs):
-        if (first and second) or (one.run_id != other.run_id and _alike(one, other)):
-            return one, other
-    return first, second
+    if first and second:
+        return first, second
+    pairs = product([first] if first else view.runs, [second] if second else view.runs)
+    alike = [pair for pair in pairs if _alike(*pair)]
+    return min(alike, key=_unlike, default=(first, second))
 
 
 def _alike(one: StoredRun, other: StoredRun) -> bool:
-    return (one.n_layers, one.n_neurons) == (other.n_layers, other.n_neurons)
+    """Whether they can be compared."""
+    sizes = [(run.n_layers, run.n_neurons) for run in (one, other)]
+    return one.run_id != other.run_id and sizes[0] == sizes[1]
+
+
+def _unlike(pair: tuple[StoredRun, StoredRun]) -> tuple[bool, bool]:
+    """Pairs of one data set and one model come first."""
+    one, other = pair
+    return one.dataset != other.dataset, one.model != other.model
 
 
 def _choice(view: View, name: str, label: str, run: StoredRun) -> Choice:
@@ -110,6 +119,7 @@ def _charts(run: StoredRun, layers: Difference, facts: Result) -> list[Part]:
     counts = [_counts(layer, rows.get(layer)) for layer in range(run.n_layers)]
     shares = [_share(layer, rows.get(layer)) for layer in range(run.n_layers)]
     overall = layers.total["jaccard"]
+    highest = max([overall, *(share.parts[0] for share in shares)])
     line = (overall, f"all layers {overall:.3f}")
     return [
         Chart(
@@ -120,7 +130,7 @@ def _charts(run: StoredRun, layers: Difference, facts: Result) -> list[Part]:
         ),
         Chart(
             "Jaccard by layer",
-            partial(stacks, shares, "Jaccard index by layer", highest=1.0, line=line),
+            partial(stacks, shares, "Jaccard index by layer", highest=highest, line=line),
             "Neurons in both runs, as a share of those in either.",
             "layers",
         ),

@@ -56,7 +56,8 @@ def neuron(view: View, key: str) -> Page:
         ),
         _partners(view, at, run),
     ]
-    return Page(str(at), "neuron", parts, _specific(len(facts), relations), about)
+    links = {"Graph": view.link("graph", neuron=at)} if facts else {}
+    return Page(str(at), "neuron", parts, _specific(len(facts), relations), about, links)
 
 
 def _check(at: Neuron, run: StoredRun) -> None:

@@ -23,4 +23,4 @@ def relation(view: View, key: str) -> Page:
     ]
     label = facts.to_dicts()[0]["relation"]
     about = {"facts": len({row["fact_key"] for row in facts.to_dicts()}), "model": view.run.model}
-    return Page(label, "relation", parts, facts=about)
+    return Page(label, "relation", parts, "", about, {"Graph": view.link("graph", relation=key)})
