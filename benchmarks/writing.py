@@ -1,4 +1,4 @@
-"""How fast a run is written, against DuckDB's own ``INSERT … SELECT`` from Parquet of the same rows.
+"""How fast a run is written, against DuckDB's ``INSERT … SELECT`` from Parquet of the same rows.
 
     python benchmarks/rows.py demo.duckdb --rows 20000000 --folder DIR
     python benchmarks/writing.py DIR/rows-20000000.duckdb --prompts 100000
@@ -89,8 +89,9 @@ def main() -> None:
                 connection.execute("CHECKPOINT")
             inserted = time.process_time() - start
             print(
-                f"{rows:,} rows in {len(given)} batches: {rows / wrote / 1e6:.2f} million a "
-                f"second of processor time; DuckDB {rows / inserted / 1e6:.2f}; ratio {inserted / wrote:.2f}"
+                f"{rows:,} rows in {len(given)} batches: {rows / wrote / 1e6:.2f} million in a "
+                f"second of processor time; DuckDB {rows / inserted / 1e6:.2f}; ratio "
+                f"{inserted / wrote:.2f}"
             )
             ours.unlink()
             plain.unlink()
