@@ -48,16 +48,21 @@ def serve(
 
 def _bound(host: str, port: int | None) -> socket.socket:
     try:
-        return _listening(host, PORT if port is None else port)
+        return listen(host, PORT if port is None else port)
     except OSError as error:
         if port is not None:
             raise UsageError(
                 f"{host} port {port} cannot be used: {error.strerror}; give another --port."
             ) from error
-    return _listening(host, 0)
+    return listen(host, 0)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections from now on.
+
+    Raises:
+        OSError: the port is taken, or is not ours to take.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     made = socket.socket(family, kind, protocol)
     try:
