@@ -160,6 +160,7 @@ def ingest(
     dtype: model_options.Dtype = "float32",
     revision: model_options.Revision = None,
     memory: model_options.Memory = None,
+    devices: engine_options.Devices = None,
     engine: engine_options.Engine = "local",
     ray_address: engine_options.RayAddress = None,
     workers: engine_options.Workers = None,
@@ -202,6 +203,7 @@ def ingest(
         known=known,
         words=words,
         shard=shard,
+        devices=options.listed(devices),
         cluster=engine_options.chosen_cluster(engine, ray_address, workers, gpus_per_worker),
     )
     if name is not None:
@@ -227,7 +229,7 @@ def show_plan(request: IngestRequest, quiet: bool, price: float | None = None) -
 
     with reporting(request.model.label, "prompts", quiet) as report:
         found = plan(request, report)
-    workers = request.cluster.workers if request.cluster else None
+    workers = request.cluster.workers if request.cluster else len(request.devices) or None
     print(visible(planned(found, workers, price)))
 
 

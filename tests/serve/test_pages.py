@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import kndb
+from kndb_serve.render.cells import texts_of
 
 Get = Callable[[str, str], list[dict[str, Any]]]
 
@@ -190,3 +191,22 @@ def test_a_table_is_sorted_and_paged_by_the_address(rows: Get, client: TestClien
     page = client.get("/facts?sort=facts:-subject&limit=2").text
     assert 'aria-sort="descending"' in page
     assert "after=facts%3A2" in page
+
+
+def test_sentences_have_their_commands_as_code(client: TestClient) -> None:
+    page = client.get("/fact/P36%3AQ142").text
+    assert "<code>kndb graph degenerate</code>" in page
+    assert "`" not in page
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "texts"),
+    [
+        ("facts", [2026, 27610, None], ["2026", "27,610", "–"]),
+        ("neuron", [27610], ["27610"]),
+        ("run_id", [27610], ["27610"]),
+        ("shown", [True, False], ["true", "false"]),
+    ],
+)
+def test_large_counts_are_grouped(name: str, values: list[Any], texts: list[str]) -> None:
+    assert texts_of(name, values) == texts

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from kndb.store.result import Result
 from kndb_serve.charts.svg import drawing, element, title
 
-_LEFT, _TOP, _WIDE, _HIGH, _RIGHT = 44, 12, 440.0, 150.0, 76
+_LEFT, _TOP, _WIDE, _HIGH, _RIGHT = 44, 12, 440.0, 150.0, 96
 
 
 def layer_columns(layers: Result, n_layers: int) -> Markup:

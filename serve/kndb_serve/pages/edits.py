@@ -28,7 +28,7 @@ def edit(view: View, key: str) -> Page:
     ledger = Ledger(view.db.path, wait=10.0)
     edit_id = ledger.find(key).edit_id
     (row,) = ledger.list([edit_id]).to_dicts()
-    about = {name.replace("_", " "): row[name] for name in _FACTS if row[name] is not None}
+    about = {name: row[name] for name in _FACTS if row[name] is not None}
     shares = Result(
         ("measure", "share"),
         ("VARCHAR", "DOUBLE"),

@@ -60,15 +60,15 @@ def _lead(view: View, key: str, run: StoredRun, neurons: Result) -> str:
     several = sum(shared > 1 for shared in every.values())
     said = (
         f"{run.model} recalls it with {len(every):,} neurons in {n_langs} languages; {several} "
-        "serve more than one"
+        "are shared by several"
     )
     overlap, _ = found_or(lambda: view.db.overlap(by="fact", fact=key, **view.asking(run)))
     for row in overlap.to_dicts():
         if row["p_value"] is not None:
             if not row["n_shared"]:
-                return f"{said}, none all of them."
+                return f"{said}, none by all."
             return (
-                f"{said}, {row['n_shared']} all of them ({row['expected']:.2g} expected by chance, "
+                f"{said}, {row['n_shared']} by all ({row['expected']:.2g} expected by chance, "
                 f"p = {row['p_value']:.2g})."
             )
     return f"{said}."

@@ -77,7 +77,8 @@ def run(view: View, key: str) -> Page:
     (row,) = found.to_dicts()
     shown = {name.replace("_", " "): str(value) for name, value in row.items() if value is not None}
     rows = Result(("name", "value"), ("VARCHAR", "VARCHAR"), list(shown.items()))
-    return Page(row["name"] or str(row["run_id"]), "run", [Table("run", "Run", rows)])
+    title = row["name"] or f"{row['model']} on {row['dataset']}"
+    return Page(title, "run", [Table("run", "All of it", rows)])
 
 
 def lang_choice(view: View) -> Choice:

@@ -24,7 +24,7 @@ def neuron(view: View, key: str) -> Page:
     langs = _counted(rows, "lang")
     near, _ = found_or(lambda: view.db.neighbours(str(at), run.run_id))
     about = {
-        "layer": f"{at.layer} of {run.n_layers}",
+        "layer": f"{at.layer}, of 0 to {run.n_layers - 1}",
         "facts": len(facts),
         "relations": len(relations),
         "languages": len(langs),

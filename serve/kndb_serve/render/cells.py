@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -135,12 +136,12 @@ def _column(
     turned = not descending if part.column == name else numeric
     other = f"{table.name}:{'-' if turned else ''}{name}"
     head = Head(
-        table.heads.get(name, HEADS.get(name, name.replace("_", " "))),
+        table.heads.get(name, head_of(name)),
         _to(table, asked, sort=other, after=None),
         right,
         "" if part.column != name else "descending" if descending else "ascending",
     )
-    texts = _texts(name, values)
+    texts = texts_of(name, values)
     keep = {"run": asked.text("run")}
     linked = table.link if table.link is not None and at == 0 else None
     barred = name in table.bars and numeric and most
@@ -149,7 +150,7 @@ def _column(
         href = linked(row) if linked else None
         content = _cell(name, row, text, href, keep)
         if barred and values[place] is not None:
-            content = _bar(values[place] / most) + content
+            content = _barred(values[place] / most, content)
         kind = "n" if right else "t" if name in _WORDY else ""
         cells.append((kind, content))
     return head, cells
@@ -162,13 +163,25 @@ def _most(table: Table, part: Shown) -> float:
     return max((abs(x) for x in numbers if isinstance(x, int | float)), default=0)
 
 
-def _texts(name: str, values: Sequence[Any]) -> list[str]:
+def texts_of(name: str, values: Sequence[Any]) -> list[str]:
     """A column's values as text. Probabilities of chance span orders of magnitude."""
     if name in ("p_value", "q_value"):
         return [UNKNOWN if value is None else f"{value:.2g}" for value in values]
+    whole = all(type(value) in (int, NoneType) for value in values)
+    if whole and not (name in _PLACES or _is_id(name)):
+        return [UNKNOWN if value is None else _grouped(value) for value in values]
     if any(isinstance(value, list) for value in values):
         return [", ".join(map(str, value or ())) for value in values]
     return column_texts(values)
+
+
+def _grouped(number: int) -> str:
+    """A number in groups of three digits, from five digits on: a year is no count."""
+    return str(number) if abs(number) < 10_000 else f"{number:,}"
+
+
+_PLACES = ("layer", "neuron")
+"""Columns of whole numbers that count nothing."""
 
 
 def _is_id(name: str) -> bool:
@@ -224,15 +237,32 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 """What browsers and screen readers take for a language's code."""
 
 
+def sentence(text: object) -> Markup:
+    """A sentence; what is between backticks is code.
+
+    >>> sentence("`kndb ingest` makes <b>one</b>.")
+    Markup('<bdi><code>kndb ingest</code> makes &lt;b&gt;one&lt;/b&gt;.</bdi>')
+    """
+    return Markup(_CODE.sub(r"<code>\1</code>", str(own(text))))
+
+
+_CODE = re.compile("`([^`<>]+)`")
+
+
+def head_of(name: str) -> str:
+    """What people read instead of a column's name."""
+    return HEADS.get(name, name.replace("_", " "))
+
+
 def _link(href: str, content: Markup) -> Markup:
     return Markup('<a href="{}">{}</a>').format(href, content)
 
 
-def _bar(length: float) -> Markup:
+def _barred(length: float, number: Markup) -> Markup:
     """A bar before a number; its length from -1 to 1."""
     width = f"{60 * abs(length):.1f}"
     kind = "bar" if length >= 0 else "bar below"
     return Markup(
-        '<svg class="{}" width="60" height="8" aria-hidden="true">'
-        '<rect width="{}" height="8" rx="1"/></svg>'
-    ).format(kind, width)
+        '<span class="barred"><svg class="{}" width="60" height="8" aria-hidden="true">'
+        '<rect width="{}" height="8" rx="1"/></svg>{}</span>'
+    ).format(kind, width, number)

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from kndb.cells import column_texts, is_numeric, visible
 from kndb_serve.asked import Asked, address
 from kndb_serve.page import Form, Page
-from kndb_serve.render.cells import grid, own
+from kndb_serve.render.cells import grid, head_of, own, sentence
 from kndb_serve.render.failure import Failure
 
 NAVIGATION = (
@@ -74,7 +74,13 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         auto_reload=False,
     )
-    made.filters |= {"own": own, "visible": visible, "short": _short}
+    made.filters |= {
+        "own": own,
+        "sentence": sentence,
+        "head": head_of,
+        "visible": visible,
+        "short": _short,
+    }
     made.globals |= {
         "address": address,
         "grid": grid,
