@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from kndb.errors import DatabaseLocked, KndbError, NotFound, UsageError
 from kndb_serve.asked import Asked
+from kndb_serve.judge import Busy, Judge
 from kndb_serve.page import Page
 from kndb_serve.pages import Made, pages
 from kndb_serve.reader import Reader
@@ -59,6 +60,7 @@ def application(
     token: str | None = None,
     seconds: float = SECONDS,
     sql: bool = True,
+    judge: Judge | None = None,
 ) -> Starlette:
     """The application for the database at ``path``.
 
@@ -68,8 +70,9 @@ def application(
         token: what requests must know.
         seconds: time for one page.
         sql: whether there is a page for queries in SQL.
+        judge: what checks claims; without it, there is no page for them.
     """
-    site = _Site(Reader(path), seconds, pages(sql))
+    site = _Site(Reader(path), seconds, pages(sql, judge))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -154,6 +157,7 @@ _STATUS: dict[type[KndbError], int] = {
     NotFound: 404,
     UsageError: 400,
     DatabaseLocked: 503,
+    Busy: 503,
     TooMany: 503,
     TooLong: 503,
 }

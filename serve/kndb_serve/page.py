@@ -129,7 +129,24 @@ class Text:
     most: int
 
 
-Field = Choice | Slider | Text
+@dataclass(frozen=True)
+class Line:
+    """A field of a form: a sentence.
+
+    Attributes:
+        name: the parameter.
+        label: what people read.
+        value: the sentence.
+        example: shown while there is none.
+    """
+
+    name: str
+    label: str
+    value: str
+    example: str
+
+
+Field = Choice | Slider | Text | Line
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from kndb_serve.asked import LONGEST
+from kndb_serve.judge import Judge
 from kndb_serve.page import Page
+from kndb_serve.pages.claims import claims
 from kndb_serve.pages.compare import compare
 from kndb_serve.pages.edits import edit, edits
 from kndb_serve.pages.fact import fact
@@ -59,10 +62,16 @@ PAGES: dict[str, Made] = {
 """The pages by the first part of their address."""
 
 
-def pages(sql: bool = True) -> dict[str, Made]:
+def pages(sql: bool = True, judge: Judge | None = None) -> dict[str, Made]:
     """The pages of a site by the first part of their address.
 
     Args:
         sql: whether it has one for queries in SQL.
+        judge: what checks claims; without it, there is no page for them.
     """
-    return PAGES | ({"sql": Made(sql_page, ("q",), longest=MOST_SQL)} if sql else {})
+    found = dict(PAGES)
+    if judge is not None:
+        found["claims"] = Made(partial(claims, judge), ("claim", "lang"))
+    if sql:
+        found["sql"] = Made(sql_page, ("q",), longest=MOST_SQL)
+    return found

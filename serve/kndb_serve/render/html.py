@@ -22,6 +22,7 @@ NAVIGATION = (
     ("edits", "Edits"),
     ("runs", "Runs"),
     ("compare", "Compare"),
+    ("claims", "Claims"),
     ("sql", "SQL"),
 )
 """The pages in the header, with their names."""
