@@ -3,7 +3,8 @@
 The lists of AMIG for bert-base-uncased have 304,711 neurons of 27,610 facts. This makes a fact set
 and lists of those sizes, imports them as ``kndb import`` does, and asks for each page in this
 process: processor time, of all threads, of the first request, which fills what the server
-remembers, and the median of five more.
+remembers, and the median of five more. A database of any size, as ``benchmarks/rows.py`` makes it,
+can be given instead.
 
     python benchmarks/serve.py --db index.duckdb
 """
@@ -16,6 +17,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from starlette.testclient import TestClient
@@ -37,7 +39,8 @@ def main() -> None:
     print("| page | first, ms | later, ms | kB |\n|---|---:|---:|---:|")
     with TestClient(application(path), base_url="http://localhost") as client:
         client.get("/runs")  # the imports
-        for place in PLACES:
+        names = _names(client)
+        for place in (place.format(**names) for place in PLACES):
             first, _ = _asked(client, place)
             later = [_asked(client, place) for _ in range(5)]
             middle = statistics.median(ms for ms, _ in later)
@@ -46,17 +49,40 @@ def main() -> None:
 
 PLACES = (
     "/",
-    "/?q=Subject+77",
-    "/?q=Subjct",
-    "/suggest.json?q=Subj",
+    "/?q={subject}",
+    "/?q={mistyped}",
+    "/suggest.json?q={typed}",
     "/facts",
-    "/fact/P100%3A00000022",
+    "/facts?sort=facts:-subject",
+    "/fact/{fact}",
     "/neurons",
-    "/neuron/11%3A230",
-    "/relation/P100",
-    "/language/en",
+    "/neurons?sort=neurons:score",
+    "/neuron/{neuron}",
+    "/relation/{relation}",
+    "/language/{lang}",
     "/layers",
 )
+
+
+def _names(client: TestClient) -> dict[str, str]:
+    """A fact and so on that the file has."""
+    first = "/sql.json?q=" + quote(
+        "SELECT fact_key, relation_id, lang, subject, layer || ':' || neuron AS neuron "
+        "FROM fact JOIN prompt USING (fact_id) JOIN knowledge_neuron USING (fact_id, lang) "
+        "ORDER BY lang, fact_key, layer, neuron LIMIT 1"
+    )
+    (row,) = client.get(first).json()["tables"]["answer"]["rows"]
+    subject = row["subject"]
+    names = {
+        "fact": row["fact_key"],
+        "relation": row["relation_id"],
+        "lang": row["lang"],
+        "neuron": row["neuron"],
+        "subject": subject,
+        "mistyped": subject[:3] + subject[4:],
+        "typed": subject[:4],
+    }
+    return {name: quote(value) for name, value in names.items()}
 
 
 def _asked(client: TestClient, place: str) -> tuple[float, int]:

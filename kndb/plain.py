@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, time
 from decimal import Decimal
 from itertools import chain, count
-from typing import Any, TextIO
+from numbers import Integral
+from typing import Any, TextIO, TypeGuard
 
 Row = Sequence[Any]
 
@@ -21,6 +22,11 @@ def is_text(text: str) -> bool:
     (True, False)
     """
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number, NumPy's included; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def plain(value: Any) -> Any:

@@ -50,6 +50,7 @@ from kndb.store.run_diff import DiffBy, Difference, diff_runs
 from kndb.store.runs import StoredRun, find_run, killed, read_runs, with_models
 from kndb.store.sharing import most_shared, neighbours
 from kndb.store.suggestions import suggest
+from kndb.store.window import Window
 
 
 class Database(Analyses):
@@ -133,6 +134,9 @@ class Database(Analyses):
         layer: Layers | None = None,
         model: Names | None = None,
         run: str | int | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        sort: str | None = None,
     ) -> Result:
         """Facts in each of their languages.
 
@@ -141,15 +145,22 @@ class Database(Analyses):
             relation, lang, answer: as in ``query``.
             layer: only facts with a knowledge neuron in this layer, or in one of these.
             model, run: only facts with knowledge neurons in such a run.
+            limit: at most this many rows; others are not read. The result's ``total`` counts all.
+            offset: rows left out before these.
+            sort: a column to sort by: ``subject``, or ``-subject`` for descending.
 
         Returns:
             Columns ``fact_key, relation, lang, subject, answer, prompts, dataset``.
 
         Raises:
             NotFound: nothing matches; the error carries the nearest matches.
+            UsageError: a value is out of range.
         """
+        window = Window(limit, offset, sort)
         with reading(self._connection):
-            return list_facts(self._connection, words, relation, lang, answer, layer, model, run)
+            return list_facts(
+                self._connection, words, relation, lang, answer, layer, model, run, window
+            )
 
     def neurons(
         self,
@@ -162,12 +173,16 @@ class Database(Analyses):
         run: str | int | None = None,
         tau: float | None = None,
         share: float | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        sort: str | None = None,
     ) -> Result:
         """Knowledge neurons with their numbers of facts, those with the most facts first.
 
         Args:
             layer: only neurons of this layer, or of these.
             fact, relation, answer, lang, model, run, tau, share: as in ``query``.
+            limit, offset, sort: as in ``facts``.
 
         Returns:
             Columns ``layer, neuron, n_facts, n_relations, n_langs, langs, score, model, run_id``.
@@ -188,7 +203,8 @@ class Database(Analyses):
             share=share,
         )
         with reading(self._connection):
-            return with_models(self._connection, neurons_used(self._connection, asked))
+            found = neurons_used(self._connection, asked, Window(limit, offset, sort))
+            return with_models(self._connection, found)
 
     def words(
         self,

@@ -52,5 +52,6 @@ def facts(
             layer=layer or None,
             model=options.listed(model) or None,
             run=run,
+            limit=limit,
         )
     emit(found, target)

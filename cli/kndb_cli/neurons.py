@@ -51,6 +51,7 @@ def neurons(
             lang=options.listed(lang) or None,
             model=options.listed(model) or None,
             run=run,
+            limit=limit,
             tau=tau,
             share=share,
         )

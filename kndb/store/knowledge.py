@@ -7,17 +7,16 @@ is. Reads only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from numbers import Integral
-from typing import Any, TypeGuard
+from functools import cached_property, partial
+from typing import Any
 
 import duckdb
 
 from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
-from kndb.plain import is_text
+from kndb.plain import is_text, is_whole
 from kndb.store.lookup import (
     NEAREST,
     Names,
@@ -30,6 +29,7 @@ from kndb.store.lookup import (
 from kndb.store.refine import REFINED, REFINED_OF_FACTS, STORED, check_thresholds
 from kndb.store.result import Result
 from kndb.store.runs import chosen_runs, read_runs
+from kndb.store.window import ALL, Window, read_window
 
 Neurons = str | Neuron | Sequence[str | Neuron]
 Layers = int | Sequence[int]
@@ -53,16 +53,16 @@ class Question:
 
 
 _KNOWLEDGE = """
-    WITH refined AS {materialized} ({source}),
+    WITH refined AS {kept} ({source}),
     knowledge AS NOT MATERIALIZED (
         SELECT refined.*, relation_id FROM refined JOIN fact USING (fact_id)
         {knowledge}
     ),
-    asked AS MATERIALIZED (SELECT * FROM knowledge {asked})
+    asked AS NOT MATERIALIZED (SELECT * FROM knowledge {asked})
 """
 """``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant.
 
-Stored neurons are read once for each of the two, with its own conditions; refining is done once.
+Stored neurons are read wherever one of the two is used, with its conditions; refining is done once.
 """
 
 # Joins, because DuckDB skips what they cannot match in sorted tables, and list_contains reads all.
@@ -80,46 +80,92 @@ _OF_NEURONS = {
 
 # Lists, because string_agg takes seconds for hundreds of thousands of neurons.
 _ROWS = """
-    , shared AS (
+    , meant AS MATERIALIZED (FROM asked),
+    shared AS (
         SELECT run_id, fact_id, layer, neuron, count(*) AS n_langs,
                array_to_string(list_sort(list(lang)), ',') AS langs
-        FROM knowledge SEMI JOIN asked USING (run_id, fact_id)
+        FROM knowledge SEMI JOIN meant USING (run_id, fact_id)
         GROUP BY run_id, fact_id, layer, neuron
     ),
     label AS (
         SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer
-        FROM prompt SEMI JOIN asked USING (fact_id, lang)
+        FROM prompt SEMI JOIN meant USING (fact_id, lang)
         GROUP BY fact_id, lang
     )
-    SELECT fact_key, relation.label AS relation, asked.lang, label.subject, label.answer,
+    SELECT fact_key, relation.label AS relation, meant.lang, label.subject, label.answer,
            layer, neuron, score, support, n_langs, langs, model.name AS model, run_id
-    FROM asked
+    FROM meant
     JOIN shared USING (run_id, fact_id, layer, neuron)
     JOIN fact USING (fact_id)
-    JOIN relation ON relation.relation_id = asked.relation_id
-    JOIN label ON label.fact_id = asked.fact_id AND label.lang = asked.lang
+    JOIN relation ON relation.relation_id = meant.relation_id
+    JOIN label ON label.fact_id = meant.fact_id AND label.lang = meant.lang
     JOIN run USING (run_id)
     JOIN model USING (model_id)
     QUALIFY $top IS NULL OR $top >= row_number() OVER (
-        PARTITION BY run_id, asked.fact_id, asked.lang
+        PARTITION BY run_id, meant.fact_id, meant.lang
         ORDER BY score DESC NULLS LAST, layer, neuron
     )
-    ORDER BY fact_key, asked.fact_id, asked.lang, model, run_id,
+    ORDER BY fact_key, meant.fact_id, meant.lang, model, run_id,
              score DESC NULLS LAST, layer, neuron
 """
 
 _NEURONS = """
-    SELECT layer, neuron, count(DISTINCT fact_id) AS n_facts,
-           count(DISTINCT relation_id) AS n_relations, count(DISTINCT lang) AS n_langs,
-           array_to_string(list_sort(list_distinct(list(lang))), ',') AS langs,
-           avg(score) AS score,
-           model.name AS model, run_id
-    FROM asked
-    JOIN run USING (run_id)
-    JOIN model USING (model_id)
-    GROUP BY run_id, model.name, layer, neuron
-    ORDER BY model, run_id, n_facts DESC, score DESC NULLS LAST, layer, neuron
+    , spoken AS MATERIALIZED (
+        SELECT run_id, layer, neuron, lang, count(*) AS n, sum(CAST(score AS DOUBLE)) AS sum_score
+        FROM asked GROUP BY run_id, layer, neuron, lang
+    ),
+    known AS MATERIALIZED (
+        SELECT run_id, layer, neuron, count(*) AS n_langs,
+               array_to_string(list_sort(list(lang)), ',') AS langs,
+               sum(sum_score) / sum(n) AS score, max(n) AS least, sum(n) AS most
+        FROM spoken GROUP BY run_id, layer, neuron
+    ),
+    candidate AS MATERIALIZED (FROM known {candidates}),
+    used AS (
+        SELECT run_id, layer, neuron, count(*) AS n_facts
+        FROM (
+            SELECT DISTINCT run_id, layer, neuron, fact_id
+            FROM asked SEMI JOIN candidate USING (run_id, layer, neuron)
+        )
+        GROUP BY run_id, layer, neuron
+    ),
+    page AS MATERIALIZED (
+        SELECT candidate.*, n_facts, model.name AS model
+        FROM used
+        JOIN candidate USING (run_id, layer, neuron)
+        JOIN run USING (run_id)
+        JOIN model USING (model_id)
+        {page}
+    ),
+    related AS (
+        SELECT DISTINCT run_id, layer, neuron, relation_id
+        FROM asked SEMI JOIN page USING (run_id, layer, neuron)
+    ),
+    counted AS (
+        SELECT run_id, layer, neuron, count(*) AS n_relations
+        FROM related GROUP BY run_id, layer, neuron
+    )
+    SELECT layer, neuron, n_facts, n_relations, n_langs, langs, score, model, run_id,
+           (SELECT count(*) FROM known) AS total
+    FROM page JOIN counted USING (run_id, layer, neuron)
+    {order}
 """
+"""``known`` is cheap: counts per language. Facts and relations are counted only of neurons that
+may be on the page: to count facts, their languages must be told apart."""
+
+_NEURON_COLUMNS = ("layer", "neuron", "n_facts", "n_relations", "n_langs", "langs", "score")
+_MOST_FACTS_FIRST = "model, run_id, n_facts DESC, score DESC NULLS LAST, layer, neuron"
+_BY_PLACE = "run_id, layer, neuron"
+
+_LIKELIEST = """
+    QUALIFY most >= coalesce(
+        nth_value(least, {last}) OVER (
+            PARTITION BY run_id ORDER BY least DESC
+            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+        ), 0)
+"""
+"""Neurons that can be among the first of their run. A neuron has at least as many facts as in its
+main language, and at most as many as in all languages together."""
 
 _SPOKEN = """
     SELECT word_attribution.*, prompt.fact_id, prompt.lang,
@@ -160,9 +206,26 @@ def knowledge_neurons(connection: duckdb.DuckDBPyConnection, question: Question)
     return _Asked(connection, question).rows(_ROWS)
 
 
-def neurons_used(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
+def neurons_used(
+    connection: duckdb.DuckDBPyConnection, question: Question, window: Window = ALL
+) -> Result:
     """The neurons with their numbers of facts; see ``kndb.query.Database.neurons``."""
-    return _Asked(connection, question).rows(_NEURONS)
+    window.check(_NEURON_COLUMNS)
+    counted = window.column in ("n_facts", "n_relations")
+    order = window.order(_MOST_FACTS_FIRST if counted or window.sort is None else _BY_PLACE)
+    candidates = page = last = ""
+    if window.sort is None:
+        page = f"{order} {window.cut()}"
+        if window.last is not None:
+            candidates = _LIKELIEST.format(last=window.last)
+    elif window.column == "n_facts":
+        page = f"{order} {window.cut()}"
+    elif window.column == "n_relations":
+        last = window.cut()
+    else:
+        candidates = f"{order} {window.cut()}"
+    sql = _NEURONS.format(candidates=candidates, page=page, order=f"{order} {last}")
+    return _Asked(connection, question).rows(sql, partial(read_window, window=window))
 
 
 def words_contributing(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
@@ -215,13 +278,15 @@ class _Asked:
             "runs": chosen_runs(connection, question.run, self._models),  # last: it may note
         }
 
-    def rows(self, sql: str) -> Result:
+    def rows(
+        self, sql: str, read: Callable[[duckdb.DuckDBPyConnection], Result] = Result.read
+    ) -> Result:
         """The answer of ``sql``, which selects from ``asked``.
 
         Raises:
             NotFound: it has no rows; the error says which runs have some, or what there is.
         """
-        found = Result.read(self._execute(sql, self._params))
+        found = read(self._execute(sql, self._params))
         if not found:
             raise self._elsewhere() or self._nothing()
         return found
@@ -237,7 +302,7 @@ class _Asked:
         sql = (
             _KNOWLEDGE.format(
                 source=source,
-                materialized="NOT MATERIALIZED" if source == STORED else "MATERIALIZED",
+                kept="NOT MATERIALIZED" if source == STORED else "MATERIALIZED",
                 knowledge=_where(_OF_FACTS, params),
                 asked=_where(_OF_NEURONS, params),
             )
@@ -361,11 +426,6 @@ def check_top(top: object) -> None:
     """
     if top is not None and not (is_whole(top) and top >= 1):
         raise UsageError(f"top is {top!r:.40}, but must be a whole number of at least 1.")
-
-
-def is_whole(value: object) -> TypeGuard[int]:
-    """Whether it is a whole number, NumPy's included; True and False are none."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _layers(asked: Layers) -> list[int]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import duckdb
 
 from kndb.errors import UsageError
-from kndb.store.knowledge import Question, is_whole, rows_of
+from kndb.plain import is_whole
+from kndb.store.knowledge import Question, rows_of
 from kndb.store.lookup import Names, find_facts
 from kndb.store.result import Result
 from kndb.store.runs import find_run, read_runs

@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import duckdb
 
 from kndb.errors import NotFound
 from kndb.store.knowledge import Layers, Question, fact_langs, find_facts_and_answers, lower_langs
 from kndb.store.lookup import Names, facts_by_words, find_relations
 from kndb.store.result import Result
+from kndb.store.window import ALL, Window, read_window
 
 _FACTS = """
-    SELECT fact_key, relation.label AS relation, lang, min(subject) AS subject,
-           min(answer) AS answer, count(*) AS prompts, dataset.name AS dataset
-    FROM prompt
-    JOIN fact USING (fact_id)
-    JOIN relation USING (relation_id)
-    JOIN dataset USING (dataset_id)
-    WHERE ($facts IS NULL OR list_contains($facts, fact_id))
-          AND ($relations IS NULL OR list_contains($relations, relation_id))
-          AND ($langs IS NULL OR list_contains($langs, lower(lang)))
-          {narrowed}
-    GROUP BY fact_key, fact_id, relation.label, lang, dataset.name
-    ORDER BY {order} fact_key, fact_id, lang
+    WITH wanted AS (
+        SELECT fact_id, fact_key, relation.label AS relation, dataset.name AS dataset, {place}
+        FROM fact {ranked}
+        JOIN relation USING (relation_id)
+        JOIN dataset USING (dataset_id)
+        WHERE $relations IS NULL OR list_contains($relations, relation_id)
+    ),
+    spoken AS MATERIALIZED (
+        SELECT fact_id, lang {summed}
+        FROM prompt SEMI JOIN wanted USING (fact_id)
+        WHERE ($langs IS NULL OR list_contains($langs, lower(lang))) {narrowed}
+        GROUP BY fact_id, lang
+    ),
+    page AS MATERIALIZED (FROM spoken JOIN wanted USING (fact_id) {order} {cut})
+    SELECT fact_key, relation, lang, subject, answer, prompts, dataset,
+           (SELECT count(*) FROM spoken) AS total
+    FROM page {prompts}
+    {order}
 """
+"""A page is chosen before its labels are read, unless it is chosen by them."""
+
+_SUMMED = "min(subject) AS subject, min(answer) AS answer, count(*) AS prompts"
+_OF_PAGE = f"""
+    JOIN (
+        SELECT fact_id, lang, {_SUMMED} FROM prompt SEMI JOIN page USING (fact_id, lang)
+        GROUP BY fact_id, lang
+    ) USING (fact_id, lang)
+"""
+_RANKED = """
+    JOIN (SELECT unnest($facts) AS fact_id, generate_subscripts($facts, 1) AS place)
+    USING (fact_id)
+"""
+_FACT_COLUMNS = ["fact_key", "relation", "lang", "subject", "answer", "prompts", "dataset"]
 
 _RELATIONS = """
-    SELECT relation_id, label, count(DISTINCT fact_id) AS facts, count(DISTINCT lang) AS langs
+    WITH counted AS (SELECT relation_id, count(*) AS facts FROM fact GROUP BY relation_id),
+    spoken AS (
+        SELECT relation_id, lang FROM prompt JOIN fact USING (fact_id) GROUP BY relation_id, lang
+    ),
+    langs AS (SELECT relation_id, count(*) AS langs FROM spoken GROUP BY relation_id)
+    SELECT relation_id, label, coalesce(facts, 0) AS facts, coalesce(langs, 0) AS langs
     FROM relation
-    LEFT JOIN fact USING (relation_id)
-    LEFT JOIN prompt USING (fact_id)
-    GROUP BY relation_id, label
+    LEFT JOIN counted USING (relation_id)
+    LEFT JOIN langs USING (relation_id)
     ORDER BY relation_id
 """
 
 _LANGUAGES = """
-    SELECT lang, count(DISTINCT fact_id) AS facts, count(DISTINCT relation_id) AS relations,
-           count(*) AS prompts
-    FROM prompt JOIN fact USING (fact_id)
+    WITH spoken AS (SELECT fact_id, lang, count(*) AS prompts FROM prompt GROUP BY fact_id, lang)
+    SELECT lang, count(*) AS facts, count(DISTINCT relation_id) AS relations,
+           CAST(sum(prompts) AS BIGINT) AS prompts
+    FROM spoken JOIN fact USING (fact_id)
     GROUP BY lang
     ORDER BY lang
 """
@@ -65,26 +93,37 @@ def list_facts(
     layer: Layers | None,
     model: Names | None,
     run: str | int | None,
+    window: Window = ALL,
 ) -> Result:
     """Facts in each of their languages; see ``kndb.query.Database.facts``."""
+    window.check(_FACT_COLUMNS)
     facts = find_facts_and_answers(connection, None, answer)
     ranked = None if words is None else facts_by_words(connection, words)
     if ranked is not None:
         facts = [fact for fact in ranked if facts is None or fact in {*facts}]
-    params = {
-        "facts": facts,
+    params: dict[str, Any] = {
         "relations": None if relation is None else find_relations(connection, relation),
         "langs": None if lang is None else lower_langs(lang),
     }
+    if facts is not None:
+        params["facts"] = facts
     narrowed = ""
     if layer is not None or model is not None or run is not None:
         using = Question(relation=relation, lang=lang, layer=layer, model=model, run=run)
         narrowed = "AND (fact_id, lang) IN (SELECT unnest($used_by), unnest($used_in))"
         used = fact_langs(connection, using).rows()
         params |= {"used_by": [fact for fact, _ in used], "used_in": [lang for _, lang in used]}
-    order = "" if ranked is None else "list_position($facts, fact_id),"
-    sql = _FACTS.format(narrowed=narrowed, order=order)
-    found = Result.read(connection.execute(sql, params))
+    by_label = window.column in ("subject", "answer", "prompts")
+    sql = _FACTS.format(
+        place="0 AS place" if ranked is None else "place",
+        ranked="" if facts is None else _RANKED,
+        narrowed=narrowed,
+        summed=f", {_SUMMED}" if by_label else "",
+        prompts="" if by_label else _OF_PAGE,
+        order=window.order("place, fact_key, fact_id, lang"),
+        cut=window.cut(),
+    )
+    found = read_window(connection.execute(sql, params), window)
     if not found:
         raise NotFound("No fact matches all of this; `kndb facts` lists them.")
     return found

@@ -36,6 +36,7 @@ class Result:
         types: DuckDB's type names, for example ``BIGINT``.
         models: names of the models whose neurons the rows hold, by the hash of their weights; empty
             if unknown.
+        total: how many rows there are altogether, where only some were asked for.
     """
 
     def __init__(
@@ -44,10 +45,12 @@ class Result:
         types: tuple[str, ...],
         rows: list[tuple[Any, ...]],
         models: Mapping[str, str] | None = None,
+        total: int | None = None,
     ) -> None:
         self.columns = columns
         self.types = types
         self.models = dict(models or {})
+        self.total = len(rows) if total is None else total
         self._rows = rows
 
     @classmethod
@@ -66,11 +69,11 @@ class Result:
 
     def head(self, count: int) -> Result:
         """The first rows, at most ``count``."""
-        return Result(self.columns, self.types, self._rows[:count], self.models)
+        return Result(self.columns, self.types, self._rows[:count], self.models, self.total)
 
     def of_models(self, models: Mapping[str, str]) -> Result:
         """The same rows, as neurons of these models; see ``models``."""
-        return Result(self.columns, self.types, self._rows, models)
+        return Result(self.columns, self.types, self._rows, models, self.total)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The rows, as dictionaries by column name."""

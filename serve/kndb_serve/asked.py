@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from kndb.errors import UsageError
+from kndb.store.window import Window
 
 MOST_ROWS = 1_000
 """The most rows of a table on a page; JSON and CSV have up to ``MOST_DATA``."""
@@ -98,6 +99,17 @@ class Asked:
         if self.form == "html":
             return self.whole("limit", short, 1, MOST_ROWS)
         return self.whole("limit", MOST_DATA, 1, MOST_DATA)
+
+    def window(self, table: str, short: int) -> Window:
+        """The rows of a table that are asked for, of which a page shows ``short`` by default.
+
+        Raises:
+            UsageError: a number is none.
+        """
+        after = self.of_table("after", table) or "0"
+        if not (after.isascii() and after.isdigit() and len(after) < 10):
+            raise UsageError(f"after is {after!r:.40}, but must be a table and a number of rows.")
+        return Window(self.limit(short), int(after), self.of_table("sort", table))
 
     def url(self, form: str | None = None, **changes: object) -> str:
         """The address of this page with other parameters; None takes one out."""

@@ -14,6 +14,9 @@ from markupsafe import Markup
 
 from kndb.store.result import Result
 
+SHORT = 50
+"""Rows of a table on a page unless it is asked for more."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -33,6 +36,7 @@ class Table:
         folded: shown only when opened.
         short: rows on the page unless it is asked for more.
         half: whether it needs only half of a wide page.
+        paged: whether ``rows`` are only those that the request asks for, from ``View.some``.
     """
 
     name: str
@@ -46,8 +50,9 @@ class Table:
     marks: str | None = None
     link: Callable[[dict[str, Any]], str | None] | None = None
     folded: bool = False
-    short: int = 50
+    short: int = SHORT
     half: bool = False
+    paged: bool = False
 
 
 @dataclass(frozen=True)

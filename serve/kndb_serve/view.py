@@ -12,7 +12,7 @@ from kndb.errors import NotFound, UsageError
 from kndb.store.result import Result
 from kndb.store.runs import StoredRun
 from kndb_serve.asked import Asked, address
-from kndb_serve.page import Choice, Slider
+from kndb_serve.page import SHORT, Choice, Slider
 from kndb_serve.reader import Reader
 
 T = TypeVar("T")
@@ -83,6 +83,11 @@ class View:
     def share(self) -> float | None:
         """The share of prompts that is asked for."""
         return self.asked.number("share")
+
+    def some(self, table: str, short: int = SHORT) -> dict[str, Any]:
+        """The rows of a table that are asked for, as the library's listings take them."""
+        window = self.asked.window(table, short)
+        return {"limit": window.limit, "offset": window.offset, "sort": window.sort}
 
     def asking(self, run: StoredRun) -> dict[str, Any]:
         """The run and the thresholds, as the library's functions take them."""

@@ -108,9 +108,11 @@ def choose(
 
 def emit(data: Rows, output: Output, layout: Layout | None = None) -> None:
     """Write the rows. ``layout`` draws the table, if not the usual one."""
-    count = len(data.rows())
-    if output.limit is not None and count > output.limit:
-        note(f"The first {output.limit:,} of {count:,} rows; --limit sets how many.", output.quiet)
+    if output.limit is not None and data.total > output.limit:
+        note(
+            f"The first {output.limit:,} of {data.total:,} rows; --limit sets how many.",
+            output.quiet,
+        )
         data = data.head(output.limit)
     if output.path is None:
         _write_out(data, output, layout)

@@ -17,6 +17,10 @@ class Rows(Protocol):
     def columns(self) -> Sequence[str]:
         """The columns' names."""
 
+    @property
+    def total(self) -> int:
+        """How many rows there are altogether, where only some were read."""
+
     def rows(self) -> Sequence[tuple[Any, ...]]:
         """The rows, each as long as ``columns``."""
 
@@ -33,6 +37,11 @@ class Listing:
 
     columns: Sequence[str]
     values: Sequence[tuple[Any, ...]]
+
+    @property
+    def total(self) -> int:
+        """How many rows there are."""
+        return len(self.values)
 
     def rows(self) -> Sequence[tuple[Any, ...]]:
         """The rows, each as long as ``columns``."""

@@ -9,6 +9,7 @@ from kndb.store.result import Result
 from kndb.store.runs import StoredRun
 from kndb_serve.charts.strip import layer_strip
 from kndb_serve.page import Chart, Form, Page, Part, Table
+from kndb_serve.pages.groups import drawn_groups
 from kndb_serve.view import View, found_or
 
 _FEW = 6
@@ -38,8 +39,8 @@ def fact(view: View, key: str) -> Page:
         _neurons(neurons, why),
         *_layers(view, key, run),
         _answers(view, key, run),
+        *_degenerate(view, key, run),
         *_shared(view, key, run),
-        _degenerate(view, key, run),
         _edits(view, key),
     ]
     links = {"Graph": view.link("graph", fact=key)} if neurons else {}
@@ -156,9 +157,9 @@ def _shared(view: View, key: str, run: StoredRun) -> list[Part]:
     ]
 
 
-def _degenerate(view: View, key: str, run: StoredRun) -> Table:
+def _degenerate(view: View, key: str, run: StoredRun) -> list[Part]:
     rows, why = found_or(lambda: view.db.degenerate(fact=key, run=run.run_id))
-    return Table(
+    table = Table(
         "degenerate",
         "Degenerate sets",
         rows,
@@ -170,6 +171,10 @@ def _degenerate(view: View, key: str, run: StoredRun) -> Table:
         short=12,
         half=True,
     )
+    if not rows:
+        return [table]
+    groups, _ = found_or(lambda: view.db.groups(fact=key, run=run.run_id))
+    return [table, *drawn_groups(view, groups, rows)]
 
 
 def _edits(view: View, key: str) -> Table:

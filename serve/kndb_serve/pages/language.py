@@ -18,10 +18,13 @@ def language(view: View, key: str) -> Page:
     lang = next((one for one in known if one.lower() == key.lower()), None)
     if lang is None:
         raise NotFound(f"There is no language {key!r:.40}.", known, "Languages")
-    facts = view.remember(("facts", lang, None), lambda: view.db.facts(lang=lang))
+    some = view.some("facts")
+    facts = view.remember(
+        ("facts", lang, None, *some.values()), lambda: view.db.facts(lang=lang, **some)
+    )
     parts = [
         Form([view.run_choice(), *view.sliders(view.run)], live=True),
         *summary(view, lang=lang),
-        Table("facts", "Facts", facts, hidden=["lang"]),
+        Table("facts", "Facts", facts, hidden=["lang"], paged=True),
     ]
-    return Page(lang, "language", parts, facts={"facts": len(facts), "model": view.run.model})
+    return Page(lang, "language", parts, facts={"facts": facts.total, "model": view.run.model})

@@ -10,19 +10,23 @@ from kndb_serve.view import View
 def facts(view: View) -> Page:
     """All facts in one of their languages, or in all."""
     lang, relation = view.asked.text("lang"), view.asked.text("relation")
+    some = view.some("facts")
     listed = view.remember(
-        ("facts", lang, relation), lambda: view.db.facts(lang=lang, relation=relation)
+        ("facts", lang, relation, *some.values()),
+        lambda: view.db.facts(lang=lang, relation=relation, **some),
     )
     form = Form([relation_choice(view), lang_choice(view)])
-    return Page("Facts", "list", [form, Table("facts", "Facts", listed)])
+    return Page("Facts", "list", [form, Table("facts", "Facts", listed, paged=True)])
 
 
 def neurons(view: View) -> Page:
     """Knowledge neurons of a run, those of the most facts first."""
     asked = view.asked
     layer = asked.whole("layer", -1, 0, 10_000)
+    some = view.some("neurons")
     key = (
         "neurons",
+        *some.values(),
         asked.text("run"),
         view.tau,
         view.share,
@@ -39,6 +43,7 @@ def neurons(view: View) -> Page:
             run=view.run.run_id,
             tau=view.tau,
             share=view.share,
+            **some,
         ),
     )
     fields: list[Choice | Slider] = [
@@ -48,7 +53,12 @@ def neurons(view: View) -> Page:
         *view.sliders(view.run),
     ]
     table = Table(
-        "neurons", "Knowledge neurons", listed, hidden=("model", "run_id"), bars=("n_facts",)
+        "neurons",
+        "Knowledge neurons",
+        listed,
+        hidden=("model", "run_id"),
+        bars=("n_facts",),
+        paged=True,
     )
     return Page("Neurons", "list", [Form(fields, live=True), table])
 

@@ -9,6 +9,7 @@ from kndb.neurons import Neuron
 from kndb.store.result import Result
 from kndb.store.runs import StoredRun
 from kndb_serve.page import Form, Page, Part, Table
+from kndb_serve.pages.groups import drawn_groups
 from kndb_serve.view import View, found_or
 
 
@@ -43,6 +44,7 @@ def neuron(view: View, key: str) -> Page:
         ),
         Table("relations", "Relations", relations, empty=why, bars=["facts"], half=True, short=12),
         Table("languages", "Languages", langs, empty=why, bars=["facts"], half=True, short=12),
+        *_partners(view, at, run),
         Table(
             "neighbours",
             "Neighbours",
@@ -54,7 +56,6 @@ def neuron(view: View, key: str) -> Page:
             half=True,
             short=12,
         ),
-        _partners(view, at, run),
     ]
     links = {"Graph": view.link("graph", neuron=at)} if facts else {}
     return Page(str(at), "neuron", parts, _specific(len(facts), relations), about, links)
@@ -88,16 +89,16 @@ def _specific(n_facts: int, relations: Result) -> str:
     return f"{count / n_facts:.0%} of its {n_facts:,} facts are of {most}, its main relation."
 
 
-def _partners(view: View, at: Neuron, run: StoredRun) -> Table:
-    """The degenerate sets that hold the neuron."""
+def _partners(view: View, at: Neuron, run: StoredRun) -> list[Part]:
+    """The degenerate sets that hold the neuron, and its groups."""
     rows, why = view.remember(
         ("degenerate", run.run_id), lambda: found_or(lambda: view.db.degenerate(run=run.run_id))
     )
-    own = [row for row in rows.to_dicts() if str(at) in row["neurons"].split(",")]
-    return Table(
+    own = _holding(rows, at)
+    table = Table(
         "partners",
         "Degenerate partners",
-        Result(rows.columns, rows.types, [tuple(row.values()) for row in own]),
+        own,
         "Sets of neurons that stand in for each other, this one among them.",
         empty=why or "It is in no degenerate set.",
         hidden=("size", "max_subset_drop", "p_before", "p_after"),
@@ -105,3 +106,16 @@ def _partners(view: View, at: Neuron, run: StoredRun) -> Table:
         short=12,
         half=True,
     )
+    if not own:
+        return [table]
+    groups, _ = view.remember(
+        ("groups", run.run_id), lambda: found_or(lambda: view.db.groups(run=run.run_id))
+    )
+    return [table, *drawn_groups(view, _holding(groups, at), rows, str(at), "partners")]
+
+
+def _holding(listed: Result, at: Neuron) -> Result:
+    """The rows whose ``neurons`` hold this one."""
+    place = listed.columns.index("neurons") if listed else 0
+    rows = [row for row in listed if str(at) in row[place].split(",")]
+    return Result(listed.columns, listed.types, rows)

@@ -15,12 +15,18 @@ def relation(view: View, key: str) -> Page:
         NotFound: there is none.
     """
     lang = view.asked.text("lang")
-    facts = view.remember(("facts", lang, key), lambda: view.db.facts(relation=key, lang=lang))
+    some = view.some("facts")
+    facts = view.remember(
+        ("facts", lang, key, *some.values()),
+        lambda: view.db.facts(relation=key, lang=lang, **some),
+    )
     parts = [
         Form([view.run_choice(), lang_choice(view), *view.sliders(view.run)], live=True),
         *summary(view, relation=key),
-        Table("facts", "Facts", facts, hidden=["relation"]),
+        Table("facts", "Facts", facts, hidden=["relation"], paged=True),
     ]
     label = facts.to_dicts()[0]["relation"]
-    about = {"facts": len({row["fact_key"] for row in facts.to_dicts()}), "model": view.run.model}
+    counts = view.remember("relations", view.db.relations).to_dicts()
+    n_facts = sum(row["facts"] for row in counts if row["label"] == label)
+    about = {"facts": n_facts, "model": view.run.model}
     return Page(label, "relation", parts, "", about, {"Graph": view.link("graph", relation=key)})

@@ -34,13 +34,13 @@ def _found(view: View, asked: str) -> Page:
     relations = _matching(view.remember("relations", view.db.relations), asked, (0, 1))
     languages = _matching(view.remember("languages", view.db.languages), asked, (0,), whole=True)
     try:
-        facts = view.db.facts(asked)
+        facts = view.db.facts(asked, **view.some("facts"))
     except (NotFound, UsageError):
         if not (len(relations) or len(languages)):
             raise
         facts = NOTHING
     tables = [
-        Table("facts", "Facts", facts),
+        Table("facts", "Facts", facts, paged=True),
         Table("relations", "Relations", relations),
         Table("languages", "Languages", languages),
     ]
@@ -80,10 +80,11 @@ def _front(view: View) -> Page:
 
 
 def _counts(view: View) -> dict[str, int]:
+    relations = view.remember("relations", view.db.relations)
     return {
-        "facts": sum(row["facts"] for row in view.db.relations().to_dicts()),
-        "relations": len(view.db.relations()),
-        "languages": len(view.db.languages()),
+        "facts": sum(row["facts"] for row in relations.to_dicts()),
+        "relations": len(relations),
+        "languages": len(view.remember("languages", view.db.languages)),
         "models": len(view.db.models()),
         "runs": len(view.runs),
         "edits": len(view.db.edits()),
@@ -102,13 +103,11 @@ def _cards(view: View) -> Iterator[Card]:
             f"{row['n_langs']} languages, more than any other fact."
         )
         yield Card(row["subject"], text, view.link("fact", row["fact_key"]))
-    used, _ = found_or(lambda: view.db.neurons(run=run))
-    if used:
-        best = max(used.to_dicts(), key=lambda row: (row["n_relations"], row["n_facts"]))
-        name = f"{best['layer']}:{best['neuron']}"
+    used, _ = found_or(lambda: view.db.neurons(run=run, limit=1))
+    for row in used.to_dicts():
+        name = f"{row['layer']}:{row['neuron']}"
         text = (
-            f"the neuron of the most relations, {best['n_relations']}, with {best['n_facts']:,} "
-            "facts."
+            f"the neuron of the most facts, {row['n_facts']:,}, of {row['n_relations']} relations."
         )
         yield Card(name, text, view.link("neuron", name))
     for searched in reversed(view.db.searches().to_dicts()):

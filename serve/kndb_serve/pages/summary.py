@@ -16,6 +16,9 @@ _OVERLAP = (
     "is the measured share, the dashed line what chance would give."
 )
 
+_NEURONS = 12
+"""Neurons that are shown at first."""
+
 _FEW = 6
 """Languages whose matrix fits half of a wide page."""
 
@@ -29,8 +32,10 @@ def summary(view: View, relation: str | None = None, lang: str | None = None) ->
         ("accuracy", *state), lambda: view.db.accuracy(view.run.run_id, relation, lang)
     )
     layers, _ = view.remember(("layers", *state), lambda: found_or(lambda: view.db.layers(**asked)))
+    some = view.some("neurons", _NEURONS)
     neurons, why = view.remember(
-        ("neurons", *state), lambda: found_or(lambda: view.db.neurons(**asked))
+        ("neurons", *state, *some.values()),
+        lambda: found_or(lambda: view.db.neurons(**asked, **some)),
     )
     own = (*(name for name, value in of.items() if value), "relation_id" if relation else "")
     known = Table(
@@ -59,8 +64,9 @@ def summary(view: View, relation: str | None = None, lang: str | None = None) ->
             empty=why,
             hidden=("model", "run_id", "n_relations" if relation else "langs", "n_langs"),
             bars=["n_facts"],
-            short=12,
+            short=_NEURONS,
             half=True,
+            paged=True,
         ),
         overlap,
         Table("layers", "Neurons by layer", layers, empty=why, folded=True, half=True),

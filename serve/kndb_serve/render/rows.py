@@ -42,9 +42,12 @@ def shown(table: Table, asked: Asked) -> Shown:
     Raises:
         UsageError: it sorts by a column that is not there, or its numbers are none.
     """
+    window = asked.window(table.name, table.short)
+    column = window.column
+    descending = (window.sort or "").startswith("-")
+    if table.paged:
+        return Shown(table.rows, window.offset, table.rows.total, column, descending)
     rows = list(table.rows)
-    sort = asked.of_table("sort", table.name) or ""
-    column, descending = sort.removeprefix("-"), sort.startswith("-")
     if column:
         if column not in table.rows.columns:
             known = ", ".join(table.rows.columns)
@@ -52,13 +55,9 @@ def shown(table: Table, asked: Asked) -> Shown:
                 f"The table {table.name} has no column {column!r:.40}; it has {known}."
             )
         rows = _sorted(rows, table.rows.columns.index(column), descending)
-    after = asked.of_table("after", table.name) or "0"
-    if not (after.isascii() and after.isdigit() and len(after) < 10):
-        raise UsageError(f"after is {after!r:.40}, but must be a table and a number of rows.")
-    first = int(after)
-    some = rows[first : first + asked.limit(table.short)]
+    some = rows[window.offset : window.last]
     result = Result(table.rows.columns, table.rows.types, some)
-    return Shown(result, first, len(rows), column or None, descending)
+    return Shown(result, window.offset, len(rows), column, descending)
 
 
 def _sorted(rows: list[tuple[Any, ...]], at: int, descending: bool) -> list[tuple[Any, ...]]:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     )
 
 # `make test-browser` installs the extra; without it, the other tests still run.
-collect_ignore_glob = [] if find_spec("playwright") else ["test_*.py"]
+_NEEDED = ("playwright", "axe_playwright_python")
+collect_ignore_glob = [] if all(map(find_spec, _NEEDED)) else ["test_*.py"]
 
 _FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),

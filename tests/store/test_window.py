@@ -1,0 +1,77 @@
+"""Some rows of a listing are the same as those rows of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import kndb
+from kndb.errors import NotFound, UsageError
+from small_store import finished_run
+
+LISTINGS = {
+    "facts": (None, "subject", "-lang", "-prompts", "relation"),
+    "neurons": (None, "-n_facts", "n_facts", "-n_relations", "-score", "neuron", "langs"),
+}
+CASES = [(name, sort) for name, sorts in LISTINGS.items() for sort in sorts]
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kndb.Database]:
+    path = tmp_path_factory.mktemp("window") / "small.duckdb"
+    finished_run(path)
+    with kndb.open(path) as database:
+        yield database
+
+
+@pytest.mark.parametrize("thresholds", [{}, {"tau": 0.1, "share": 0.2}])
+@pytest.mark.parametrize(("name", "sort"), CASES)
+def test_pages_are_the_parts_of_the_whole(
+    db: kndb.Database, name: str, sort: str | None, thresholds: dict[str, float]
+) -> None:
+    asked: dict[str, Any] = thresholds if name == "neurons" else {}
+    listing = getattr(db, name)
+    whole = listing(sort=sort, **asked)
+    assert whole.total == len(whole) > 3
+    paged = []
+    for offset in range(0, len(whole), 2):
+        page = listing(limit=2, offset=offset, sort=sort, **asked)
+        assert page.total == len(whole)
+        paged += page.rows()
+    assert paged == whole.rows()
+
+
+@pytest.mark.parametrize(("name", "sort"), [case for case in CASES if case[1]])
+def test_the_whole_is_sorted(db: kndb.Database, name: str, sort: str) -> None:
+    column, down = sort.removeprefix("-"), sort.startswith("-")
+    values = [row[column] for row in getattr(db, name)(sort=sort).to_dicts()]
+    assert values == sorted(values, reverse=down)
+    assert len(set(values)) > 1 or column == "n_relations"
+
+
+def test_the_first_neurons_have_the_most_facts_in_any_language(db: kndb.Database) -> None:
+    facts: dict[tuple[int, int], set[str]] = {}
+    for row in db.query().to_dicts():
+        facts.setdefault((row["layer"], row["neuron"]), set()).add(row["fact_key"])
+    (first,) = db.neurons(limit=1).to_dicts()
+    assert first["n_facts"] == max(map(len, facts.values()))
+    assert len(facts[first["layer"], first["neuron"]]) == first["n_facts"]
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ({"limit": 0}, UsageError),
+        ({"offset": -1}, UsageError),
+        ({"sort": "lang; DROP TABLE fact"}, UsageError),
+        ({"limit": 2, "offset": 1000}, NotFound),
+    ],
+)
+def test_what_is_not_there_is_refused(
+    db: kndb.Database, name: str, asked: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        getattr(db, name)(**asked)
