@@ -36,6 +36,7 @@ PLACES = {
     ),
     "imported": ("/", "/fact/P36:u1", "/neuron/10:188", "/relation/P36", "/layers", "/graph"),
     "languages": ("/", "/fact/P36:Q962", "/facts", "/graph?fact=P36:Q962"),
+    "files": ("/", "/fact/P36-Q142.html", "/graph/fact-P36-Q142.html", "/layers.html"),
     "evil": (
         "/",
         "/facts",
