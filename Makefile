@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-real test test-real test-long test-browser fuzz coverage check format docs transcripts notebooks lock demo-models wheel clean
+.PHONY: demo demo-real test test-real test-long test-browser fuzz coverage check format docs transcripts screenshots notebooks lock demo-models wheel clean
 
 # Everything is installed from pinned versions. The stamp remembers which extras are there.
 .venv/run: pyproject.toml constraints.txt
@@ -97,6 +97,10 @@ docs: .venv/docs
 # Runs the commands of the tutorial and the README, and writes into both what is printed now.
 transcripts: .venv/all
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/transcripts.py docs/tutorial.md README.md
+
+# Takes the README's picture of `kndb serve`; needs Chromium.
+screenshots: .venv/all
+	OMP_NUM_THREADS=1 $(BIN)/python docs/generate/screenshots.py docs/pictures/fact-page.png
 
 # Runs the notebooks, and stores in them what their cells show now.
 notebooks: .venv/all

@@ -24,6 +24,7 @@ from kndb.analyses import Analyses
 from kndb.store.answers import accuracies, answers_to
 from kndb.store.database import connect
 from kndb.store.describe import SchemaRow, schema_of
+from kndb.store.directions import directions_of
 from kndb.store.knowledge import (
     Layers,
     Neurons,
@@ -176,6 +177,8 @@ class Database(Analyses):
         limit: int | None = None,
         offset: int = 0,
         sort: str | None = None,
+        *,
+        directions: bool = False,
     ) -> Result:
         """Knowledge neurons with their numbers of facts, those with the most facts first.
 
@@ -183,6 +186,8 @@ class Database(Analyses):
             layer: only neurons of this layer, or of these.
             fact, relation, answer, lang, model, run, tau, share: as in ``query``.
             limit, offset, sort: as in ``facts``.
+            directions: with columns ``promotes, suppresses`` before ``model``, the tokens of
+                ``directions`` in one text; empty where none are stored.
 
         Returns:
             Columns ``layer, neuron, n_facts, n_relations, n_langs, langs, score, model, run_id``.
@@ -203,8 +208,31 @@ class Database(Analyses):
             share=share,
         )
         with reading(self._connection):
-            found = neurons_used(self._connection, asked, Window(limit, offset, sort))
+            window = Window(limit, offset, sort)
+            found = neurons_used(self._connection, asked, window, directions=directions)
             return with_models(self._connection, found)
+
+    def directions(
+        self, neuron: Neurons, model: Names | None = None, run: str | int | None = None
+    ) -> Result:
+        """The tokens that neurons push up and down most, where ``ingest --directions`` stored them.
+
+        A neuron's row of the down projection, times the output embedding, is what one unit of its
+        activation adds to each token's logit (Geva et al. 2022); see ``kndb.models.vocabulary``.
+
+        Args:
+            neuron, model: as in ``query``.
+            run: of this run's model.
+
+        Returns:
+            Columns ``layer, neuron, rank, token, logit, model``: from rank 1, pushed up most, and
+            from rank -1, pushed down most.
+
+        Raises:
+            NotFound: none are stored of these neurons.
+        """
+        with reading(self._connection):
+            return directions_of(self._connection, neuron, model, run)
 
     def words(
         self,

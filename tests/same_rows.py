@@ -36,6 +36,7 @@ KEYS = {
     "prediction": ("run_id", "prompt_id"),
     "attribution": ("run_id", "prompt_id", "layer", "neuron"),
     "word_attribution": ("run_id", "prompt_id", "position"),
+    "neuron_direction": ("model_id", "layer", "neuron", "rank"),
     "knowledge_neuron": ("run_id", "fact_id", "lang", "layer", "neuron"),
     "degenerate_search": ("search_id",),
     "degenerate_fact": ("search_id", "fact_id", "lang"),

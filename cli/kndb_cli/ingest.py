@@ -132,6 +132,16 @@ def ingest(
             rich_help_panel=_METHOD,
         ),
     ] = False,
+    directions: Annotated[
+        bool,
+        typer.Option(
+            "--directions",
+            metavar="",
+            help="Store the tokens that each knowledge neuron pushes up and down most, too; "
+            "`kndb neurons --directions` shows them. Also for a finished run.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = False,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -202,6 +212,7 @@ def ingest(
         max_nodes=max_nodes,
         known=known,
         words=words,
+        directions=directions,
         shard=shard,
         devices=options.listed(devices),
         cluster=engine_options.chosen_cluster(engine, ray_address, workers, gpus_per_worker),

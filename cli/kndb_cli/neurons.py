@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,15 @@ def neurons(
     run: options.RunId = None,
     tau: options.Tau = None,
     share: options.Share = None,
+    directions: Annotated[
+        bool,
+        typer.Option(
+            "--directions",
+            metavar="",
+            help="With the tokens that they push up and down most, where `ingest --directions` "
+            "stored them.",
+        ),
+    ] = False,
     db: options.Database = options.DATABASE,
     format: options.FormatOption = None,
     json: options.Json = False,
@@ -52,6 +61,7 @@ def neurons(
             model=options.listed(model) or None,
             run=run,
             limit=limit,
+            directions=directions,
             tau=tau,
             share=share,
         )

@@ -36,12 +36,18 @@ BOXES = {
     "attribution": Box("kndb.attribution", "a score for every neuron", 240, 190, 450),
     "store": Box("kndb.store", "rows in one DuckDB file", 240, 280, 450),
     "query": Box("kndb.query", "neurons, facts, SQL", 90, 370, 145),
+    "serve": Box("kndb_serve", "pages, in a browser", 90, 460, 145),
     "graph": Box("kndb.graph", "overlap, groups", 240, 370, 145),
     "work": Box("kndb.edit", "degenerate, factcheck", 390, 370, 145),
     "plotting": Box("kndb.plotting", "pictures", 240, 460, 145),
     "evaluation": Box("kndb.evaluation", "tables and a report", 390, 460, 145),
     "people": Box(
-        "kndb_cli, import kndb", "tables, JSON, CSV, Parquet, pictures", 240, 550, 450, DATA
+        "kndb_cli, import kndb, a browser",
+        "tables, JSON, CSV, Parquet, pictures",
+        240,
+        550,
+        450,
+        DATA,
     ),
 }
 
@@ -56,7 +62,8 @@ ARROWS = [
     ("store", "work"),
     ("graph", "plotting"),
     ("work", "evaluation"),
-    ("query", "people"),
+    ("query", "serve"),
+    ("serve", "people"),
     ("plotting", "people"),
     ("evaluation", "people"),
 ]
@@ -77,8 +84,8 @@ STYLE = """\
 TEXT = (
     "Data flow: fact sets become prompts, models are loaded behind one interface, attribution "
     "gives every neuron a score, and the store keeps rows in DuckDB. Queries, graphs, degenerate "
-    "search, edits and fact checks read them; evaluation and pictures build on those; the command "
-    "line and Python show the results."
+    "search, edits and fact checks read them; pages, evaluation and pictures build on those; the "
+    "command line, Python and a browser show the results."
 )
 
 

@@ -59,14 +59,14 @@ class Here:
     def __init__(self, model: LanguageModel[Any], request: IngestRequest) -> None:
         self.info = model.info
         self.adapter = model.adapter
-        self._model = model
+        self.model = model
         self._request = request
 
     def rows(self, prompts: Mapping[int, Prompt], settings: Settings) -> Iterator[Rows]:
         """Run prompts, as ``Engine`` says; yield each one's rows."""
         asked = self._request
         found = find_outcomes(
-            self._model, prompts, settings, asked.model.memory, asked.known, words=asked.words
+            self.model, prompts, settings, asked.model.memory, asked.known, words=asked.words
         )
         return (Rows.of([outcome]) for outcome in found)
 

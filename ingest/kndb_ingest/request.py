@@ -80,6 +80,8 @@ class IngestRequest:
         known: attribute only prompts whose answer is among this many of the model's likeliest;
             all when None.
         words: store what each word of a prompt contributes, too. The run is then another one.
+        directions: store the tokens that each knowledge neuron pushes up and down most, too. The
+            run stays the same.
         shard: the part of the facts to work on, such as ``1/4``; all when None. Shards can be
             ingested apart, and merged (:func:`kndb.store.merging.merge`).
         devices: a process for each of them runs the model: ``auto`` for all GPUs, or ``0``, ``1``
@@ -102,6 +104,7 @@ class IngestRequest:
     max_nodes: int | None = None
     known: int | None = None
     words: bool = False
+    directions: bool = False
     shard: str | None = None
     devices: Names = ()
     cluster: RayCluster | None = None
@@ -167,6 +170,11 @@ class IngestRequest:
                     "amig or amig-paper."
                 )
         _ = self.part
+        if self.directions and self.cluster is not None:
+            raise UsageError(
+                "--directions needs the model in this process; run the same command once more "
+                "with --directions and without --engine ray when the run has finished."
+            )
         if self.cluster is not None:
             self.cluster.check()
         self._check_devices()

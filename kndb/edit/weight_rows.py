@@ -10,19 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kndb.errors import UsageError
 from kndb.models import LanguageModel
+from kndb.models.projections import neuron_rows
 from kndb.neurons import Neuron
 
 
 def projection_rows(model: LanguageModel[Any], layer: int) -> Tensor:
     """The weight of a layer's output projection as ``(n_neurons, width)``, sharing its memory."""
-    down = model.down[layer]
-    weight = down.weight
-    assert isinstance(weight, Tensor)
-    return weight.detach().T if isinstance(down, nn.Linear) else weight.detach()
+    return neuron_rows(model.down[layer])
 
 
 def typical_length(model: LanguageModel[Any], layer: int) -> float:

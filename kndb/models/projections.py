@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from kndb.errors import ModelError
@@ -70,6 +70,16 @@ def find_down(hf: Any, name: str) -> list[nn.Module]:
 def count_neurons(down: Any) -> int:
     """How many neurons a down projection takes."""
     return int(down.in_features if isinstance(down, nn.Linear) else down.weight.shape[0])
+
+
+def neuron_rows(down: nn.Module) -> Tensor:
+    """A down projection's weight with a row per neuron, ``(n_neurons, width)``, sharing its memory.
+
+    A Linear keeps ``(width, n_neurons)``, GPT-2's Conv1D ``(n_neurons, width)``.
+    """
+    weight = down.weight
+    assert isinstance(weight, Tensor)
+    return weight.detach().T if isinstance(down, nn.Linear) else weight.detach()
 
 
 def _is_down(module: Any, width: int) -> bool:

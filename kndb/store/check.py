@@ -38,6 +38,7 @@ _KEYS = {
     "prediction": "run_id, prompt_id",
     "attribution": "run_id, prompt_id, layer, neuron",
     "word_attribution": "run_id, prompt_id, position",
+    "neuron_direction": "model_id, layer, neuron, rank",
     "knowledge_neuron": "run_id, fact_id, lang, layer, neuron",
     "degenerate_search": "search_id",
     "degenerate_fact": "search_id, fact_id, lang",
@@ -53,6 +54,7 @@ _REFERENCES = """
     prediction.run_id run | prediction.prompt_id prompt
     attribution.run_id,prompt_id prediction
     word_attribution.run_id,prompt_id prediction
+    neuron_direction.model_id model
     knowledge_neuron.run_id run | knowledge_neuron.fact_id fact | neuron_overlap.run_id run
     degenerate_search.run_id run | degenerate_fact.search_id degenerate_search
     degenerate_fact.fact_id fact | degenerate_set.search_id,fact_id,lang degenerate_fact
@@ -110,6 +112,8 @@ _RULES = (
         "NOT abs(contribution - list_sum(by_layer)) "
         "<= 1e-6 * list_sum(list_transform(by_layer, lambda x: abs(x)))",
     ),
+    _Rule("neuron_direction", _LACKS, _OUTSIDE, "JOIN model USING (model_id)"),
+    _Rule("neuron_direction", "have a logit that is not finite", "NOT isfinite(logit)"),
     _Rule("knowledge_neuron", _LACKS, _OUTSIDE, _OF_RUN),
     _Rule("knowledge_neuron", "have a support outside 0 to 1", "NOT support BETWEEN 0 AND 1"),
     _Rule(

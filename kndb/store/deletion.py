@@ -22,6 +22,11 @@ _DATA = (
 )
 _FACTS = f"(SELECT fact_id FROM fact WHERE {_DATA})"
 
+_MODEL = (
+    "model_id IN (SELECT model_id FROM run WHERE run_id = $run) "
+    "AND model_id NOT IN (SELECT model_id FROM run WHERE run_id <> $run)"
+)
+
 _OWN = {
     "attribution": "run_id = $run",
     "word_attribution": "run_id = $run",
@@ -46,8 +51,8 @@ _OWN = {
     f"AND relation_id NOT IN (SELECT relation_id FROM fact WHERE fact_id NOT IN {_FACTS})",
     "fact": f"fact_id IN {_FACTS}",
     "dataset": _DATA,
-    "model": "model_id IN (SELECT model_id FROM run WHERE run_id = $run) "
-    "AND model_id NOT IN (SELECT model_id FROM run WHERE run_id <> $run)",
+    "neuron_direction": _MODEL,
+    "model": _MODEL,
     "run": "run_id = $run",
 }
 """What belongs to a run, in an order in which nothing is deleted that a later condition needs.

@@ -130,7 +130,7 @@ _NEURONS = """
         GROUP BY run_id, layer, neuron
     ),
     page AS MATERIALIZED (
-        SELECT candidate.*, n_facts, model.name AS model
+        SELECT candidate.*, n_facts, model_id, model.name AS model
         FROM used
         JOIN candidate USING (run_id, layer, neuron)
         JOIN run USING (run_id)
@@ -145,14 +145,23 @@ _NEURONS = """
         SELECT run_id, layer, neuron, count(*) AS n_relations
         FROM related GROUP BY run_id, layer, neuron
     )
-    SELECT layer, neuron, n_facts, n_relations, n_langs, langs, score, model, run_id,
+    SELECT layer, neuron, n_facts, n_relations, n_langs, langs, score, {tokens} model, run_id,
            (SELECT count(*) FROM known) AS total
-    FROM page JOIN counted USING (run_id, layer, neuron)
+    FROM page JOIN counted USING (run_id, layer, neuron) {directions}
     {order}
 """
 """``known`` is cheap: counts per language. Facts and relations are counted only of neurons that
 may be on the page: to count facts, their languages must be told apart."""
 
+_DIRECTIONS = """
+    LEFT JOIN (
+        SELECT model_id, layer, neuron,
+               array_to_string(list(token ORDER BY rank) FILTER (rank > 0), ' · ') AS promotes,
+               array_to_string(list(token ORDER BY -rank) FILTER (rank < 0), ' · ') AS suppresses
+        FROM neuron_direction SEMI JOIN page USING (model_id, layer, neuron)
+        GROUP BY model_id, layer, neuron
+    ) USING (model_id, layer, neuron)
+"""
 _NEURON_COLUMNS = ("layer", "neuron", "n_facts", "n_relations", "n_langs", "langs", "score")
 _MOST_FACTS_FIRST = "model, run_id, n_facts DESC, score DESC NULLS LAST, layer, neuron"
 _BY_PLACE = "run_id, layer, neuron"
@@ -207,7 +216,11 @@ def knowledge_neurons(connection: duckdb.DuckDBPyConnection, question: Question)
 
 
 def neurons_used(
-    connection: duckdb.DuckDBPyConnection, question: Question, window: Window = ALL
+    connection: duckdb.DuckDBPyConnection,
+    question: Question,
+    window: Window = ALL,
+    *,
+    directions: bool = False,
 ) -> Result:
     """The neurons with their numbers of facts; see ``kndb.query.Database.neurons``."""
     window.check(_NEURON_COLUMNS)
@@ -224,7 +237,13 @@ def neurons_used(
         last = window.cut()
     else:
         candidates = f"{order} {window.cut()}"
-    sql = _NEURONS.format(candidates=candidates, page=page, order=f"{order} {last}")
+    sql = _NEURONS.format(
+        candidates=candidates,
+        page=page,
+        order=f"{order} {last}",
+        tokens="promotes, suppresses," if directions else "",
+        directions=_DIRECTIONS if directions else "",
+    )
     return _Asked(connection, question).rows(sql, partial(read_window, window=window))
 
 
@@ -271,7 +290,7 @@ class _Asked:
             "relations": None if relations is None else find_relations(connection, relations),
             "langs": None if question.lang is None else lower_langs(question.lang),
             "layers": None if question.layer is None else _layers(question.layer),
-            "neurons": None if neurons is None else _neurons(neurons),
+            "neurons": None if neurons is None else parse_neurons(neurons),
             "tau": question.tau,
             "share": question.share,
             "top": question.top,
@@ -437,7 +456,12 @@ def _layers(asked: Layers) -> list[int]:
     return list(map(int, every))
 
 
-def _neurons(asked: Neurons) -> list[str]:
+def parse_neurons(asked: Neurons) -> list[str]:
+    """Neurons as ``LAYER:INDEX``.
+
+    Raises:
+        UsageError: one is none.
+    """
     many = isinstance(asked, Iterable) and not isinstance(asked, str)
     every: list[Any] = [*asked] if many else [asked]  # type: ignore[misc]
     for one in every:

@@ -178,6 +178,23 @@ word_attribution = Table(
     comment="What each word of a prompt contributes, if the run was asked to store it.",
 )
 
+neuron_direction = Table(
+    "neuron_direction",
+    metadata,
+    _column("model_id", BigInteger, "The model."),
+    _column("layer", SmallInteger, "Layer, from 0."),
+    _column("neuron", Integer, "Neuron in the layer, from 0."),
+    _column("rank", SmallInteger, "1 is the token pushed up most, -1 the one pushed down most."),
+    _column("token", Text, "The token."),
+    _column(
+        "logit",
+        Double,
+        "What one unit of activation adds to the token's logit, by the output embedding alone.",
+    ),
+    comment="The tokens that a neuron's output direction pushes up and down most, if a run was "
+    "asked to store them.",
+)
+
 knowledge_neuron = Table(
     "knowledge_neuron",
     metadata,

@@ -6,15 +6,28 @@ importing Alembic (0.3 s). ``upgrade`` is in ``kndb_migrations.upgrade``.
 To add a migration:
 
 1. change ``kndb/store/schema.py``;
-2. write ``versions/v0012_what_it_does.py`` with ``revision = "0012"``, ``down_revision = "0011"``
+2. write ``versions/v0013_what_it_does.py`` with ``revision = "0013"``, ``down_revision = "0012"``
    and an ``upgrade()`` that uses Alembic operations or ``op.execute``;
-3. append ``"0012"`` to ``REVISIONS``.
+3. append ``"0013"`` to ``REVISIONS``.
 
 ``tests/store/test_migrations.py`` fails until the three agree. Comments are taken from
 ``kndb/store/schema.py`` at every upgrade; a changed one needs no migration.
 """
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+)
 """All revisions known to this version of kndb, oldest first."""
 
 HEAD = REVISIONS[-1]

@@ -19,6 +19,9 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+DIRECTION = "INSERT INTO neuron_direction SELECT model_id, "
+
+
 def change(path: Path, sql: str) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute(sql)
@@ -53,6 +56,16 @@ def test_what_kndb_wrote_is_sound(path: Path) -> None:
         ("UPDATE word_attribution SET by_layer = [9]", "word_attribution", "2 rows do not have"),
         ("DELETE FROM prediction", "word_attribution", "2 rows belong to no prediction"),
         ("INSERT INTO word_attribution FROM word_attribution", "word_attribution", "repeat run_id"),
+        (
+            f"{DIRECTION} 9, 0, 1, 'a', 1 FROM model",
+            "neuron_direction",
+            "1 rows name a neuron the model",
+        ),
+        (
+            f"{DIRECTION} 0, 0, 1, 'a', 'inf' FROM model",
+            "neuron_direction",
+            "1 rows have a logit that is",
+        ),
         ("INSERT INTO run FROM run", "run", "1 rows repeat run_id"),
         ("DELETE FROM knowledge_neuron WHERE lang = 'zh'", "knowledge_neuron", "2 rows differ"),
         ("UPDATE knowledge_neuron SET score = 9", "knowledge_neuron", "8 rows differ from what"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import kndb
@@ -13,6 +14,7 @@ from kndb.store.check import check_database
 from kndb.store.database import connect, transaction
 from kndb.store.deletion import delete_run, rows_of_run
 from kndb.store.describe import database_status
+from kndb.store.directions import add_directions
 from kndb.store.rewriting import compact
 from kndb.store.writer import Writer
 from small_store import Model, attributions, begin, finished_run, predictions
@@ -45,6 +47,18 @@ def test_one_run_goes_and_the_other_stays(tmp_path: Path) -> None:
     assert check_database(path) == []
     assert database_status(path).rows["prompt"] == 8
     assert os.listdir(tmp_path) == ["k.duckdb"]
+
+
+def test_directions_go_with_the_last_run_of_their_model(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    first, second = finished_run(path), finished_run(path, seed=1)
+    rows = [{"layer": 0, "neuron": 1, "rank": 1, "token": "a", "logit": 0.5}]
+    add_directions(path, first, pa.Table.from_pylist(rows))
+    assert "neuron_direction" not in rows_of_run(path, first)
+    delete_run(path, first)
+    assert rows_of_run(path, second)["neuron_direction"] == 1
+    delete_run(path, second)
+    assert not database_status(path).rows["neuron_direction"]
 
 
 def test_with_the_last_run_its_data_go(tmp_path: Path) -> None:

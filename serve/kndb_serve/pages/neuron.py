@@ -44,6 +44,7 @@ def neuron(view: View, key: str) -> Page:
         ),
         Table("relations", "Relations", relations, empty=why, bars=["facts"], half=True, short=12),
         Table("languages", "Languages", langs, empty=why, bars=["facts"], half=True, short=12),
+        *_tokens(view, at, run),
         *_partners(view, at, run),
         Table(
             "neighbours",
@@ -59,6 +60,23 @@ def neuron(view: View, key: str) -> Page:
     ]
     links = {"Graph": view.link("graph", neuron=at)} if facts else {}
     return Page(str(at), "neuron", parts, _specific(len(facts), relations), about, links)
+
+
+def _tokens(view: View, at: Neuron, run: StoredRun) -> list[Table]:
+    """What its output direction pushes up and down."""
+    rows, why = found_or(lambda: view.db.directions(str(at), run=run.run_id))
+    about = (
+        "Tokens whose logits its output direction moves most, by the output embedding alone; the "
+        "logit is what one unit of activation adds."
+    )
+    tables = []
+    for name, title, sign in (("promotes", "Pushes up", 1), ("suppresses", "Pushes down", -1)):
+        shown = [(row[3], row[4]) for row in rows if row[2] * sign > 0]
+        tokens = Result(("token", "logit"), ("VARCHAR", "DOUBLE"), shown)
+        tables.append(
+            Table(name, title, tokens, about, empty=why, bars=["logit"], half=True, short=10)
+        )
+    return tables if rows else tables[:1]
 
 
 def _check(at: Neuron, run: StoredRun) -> None:
