@@ -72,8 +72,9 @@ def test_a_page_shuts_nobody_out(site: str, place: str, status: int, visit: Visi
     page.set_viewport_size({"width": 1280, "height": 900})
     page.evaluate(AXE)
     assert not page.evaluate(BARRIERS, None)
-    page.emulate_media(color_scheme="dark")  # changes nothing but colours
-    assert not page.evaluate(BARRIERS, ["color-contrast"])
+    if site == "small":  # the other sites' pages have the same colours
+        page.emulate_media(color_scheme="dark")
+        assert not page.evaluate(BARRIERS, ["color-contrast"])
     assert page.evaluate("document.images.length") == 0
     assert all("/static/" in src for src in page.evaluate("[...document.scripts].map(s => s.src)"))
 
