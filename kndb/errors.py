@@ -87,6 +87,8 @@ class NotFound(KndbError):
         super().__init__(message)
         self.nearest = tuple(nearest)
         self.heading = heading
+        if nearest:  # a traceback shows it
+            self.add_note(f"{heading}: {', '.join(nearest)}")
 
     @classmethod
     def among(

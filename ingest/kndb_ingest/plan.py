@@ -221,7 +221,7 @@ def _attribute(
             rows.append(len(raw_scores(found.scores)[0]) if found.reason is None else 0)
         seconds.append((time.monotonic() - began) / len(batch))
         done += len(batch)
-        progress(done, MOST_BATCHES * BATCH)
+        progress(done, min(len(prompts), MOST_BATCHES * BATCH))
     return _Sample(done, seconds, fmean(rows or [0]), fmean(words or [0]))
 
 

@@ -107,8 +107,8 @@ def edit(
     )
     check_run(db, run, fact, relation)
     request = EditRequest(db, choice, run, dry_run)
-    if auto and (file is not None or strength is not None or settings.mode != "update"):
-        raise UsageError("--auto searches --lambda for one edit of --mode update; give neither.")
+    if auto and (problem := _not_for_auto(file, strength, mode, target)):
+        raise UsageError(f"--auto searches --lambda for one edit to a new answer; {problem}.")
     if file is not None:
         _many(request, read_edits(file, settings, rewriting), count_edits(file), where)
         return
@@ -118,6 +118,19 @@ def edit(
         raise UsageError(f"--lambda is for --mode update; {settings.mode} has none.")
     assert fact is not None
     _one(request, Job(fact, settings, relation), where, auto)
+
+
+def _not_for_auto(
+    file: object, strength: float | None, mode: str | None, target: str | None
+) -> str | None:
+    """What there is to change in a command with ``--auto``; None if nothing."""
+    if file is not None:
+        return "leave out --file"
+    if strength is not None:
+        return "leave out --lambda"
+    if mode not in (None, "update"):
+        return f"--mode {mode} has none"
+    return "name the answer with --target" if target is None else None
 
 
 def _labels(texts: list[str]) -> dict[str, str]:

@@ -87,7 +87,8 @@ def _headline(done: IngestSummary) -> str:
         return f"Nothing to do: {done.model} on {done.dataset} was already finished."
     speed = rate(done.new_prompts / max(done.seconds, 1e-9), "prompts")
     return (
-        f"{done.model} on {done.dataset}: {done.new_prompts:,} prompts in "
+        f"{done.model} on {done.dataset}: {done.new_prompts:,} "
+        f"{'prompt' if done.new_prompts == 1 else 'prompts'} in "
         f"{done.seconds:.1f} s ({speed})."
     )
 

@@ -168,6 +168,9 @@ def test_lambda_is_searched(kndb):
     for more in (("--lambda", "2"), ("--mode", "fit")):
         code, _, err = kndb(*UPDATE[:-2], "--auto", *more)
         assert (code, "--auto searches" in err, "Loading" in err) == (2, True, False)
+    code, _, err = kndb("--model", "model", "--fact", "P36:Q142", "--auto")
+    assert code == 2
+    assert err.endswith("name the answer with --target.\n")
 
 
 FIT = (*UPDATE[:-2], "--mode", "fit", "--neurons", "knowledge")
