@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-real test test-real test-long fuzz coverage check format docs transcripts screenshots notebooks lock demo-models wheel clean
+.PHONY: demo demo-real test test-real test-long test-browser fuzz coverage check format docs transcripts screenshots notebooks lock demo-models wheel clean
 
 # Everything is installed from pinned versions. The stamp remembers which extras are there.
 .venv/run: pyproject.toml constraints.txt
@@ -44,11 +44,19 @@ test: .venv/all
 	touch $@
 
 test-long: .venv/long
-	$(PYTEST) -m "not real"
+	$(PYTEST) -m "not real and not browser"
 
 # Golden tests on SmolLM2.
 test-real: .venv/all .venv/real
 	$(BIN)/python -m pytest -m real tests/real
+
+# The pages of kndb serve in a headless Chromium, which .ci/browser installs on Debian.
+.venv/browser: .venv/all
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
+	touch $@
+
+test-browser: .venv/browser
+	$(BIN)/python -m pytest -m browser -rs tests/serve/browser
 
 # A million inputs for each entry point, some hours: make fuzz ENTRIES="delta sql" RUNS=10000
 ENTRIES = $(shell sed -n 's/^    "\([a-z-]*\)": EntryPoint.*/\1/p' tests/fuzz/entry_points.py)
@@ -91,8 +99,8 @@ transcripts: .venv/all
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/transcripts.py docs/tutorial.md README.md
 
 # Takes the README's picture of `kndb serve`; needs Chromium.
-screenshots: .venv/all
-	OMP_NUM_THREADS=1 $(BIN)/python docs/generate/screenshots.py docs/pictures/fact-page.png
+screenshots: .venv/all demo
+	$(BIN)/python docs/generate/screenshots.py demo.duckdb docs/pictures/fact-page.png
 
 # Runs the notebooks, and stores in them what their cells show now.
 notebooks: .venv/all
@@ -108,7 +116,7 @@ lock:
 	cp constraints.txt build/lock/before.txt
 	test -z "$(upgrade)" || grep '^torch==' constraints.txt > build/lock/before.txt
 	build/lock/bin/python -m pip install --quiet --constraint build/lock/before.txt \
-	    '.[pandas,plot,demo,test,dev,docs,notebooks]'
+	    '.[pandas,plot,demo,test,dev,docs,notebooks,browser]'
 	build/lock/bin/python -m pip freeze --exclude kndb --exclude pip --exclude setuptools \
 	    | sed 's/+cpu$$//' | grep -v -e '^nvidia-' -e '^cuda-' -e '^triton==' > build/lock/after.txt
 	cp build/lock/after.txt constraints.txt

@@ -13,11 +13,13 @@ is a process of its own, the best of ``--repeats``. A file that exists is not ma
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import shlex
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,7 +161,8 @@ def subjects(path: Path) -> dict[str, str]:
 
 def table(paths: list[tuple[str, Path]], repeats: int) -> None:
     """Print what each question costs, a column for each file."""
-    names = {path: subjects(path) for _, path in paths}
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:  # this stays small
+        names = {path: pool.submit(subjects, path).result() for _, path in paths}
     print("| | " + " | ".join(f"{label}, s (cpu, MiB)" for label, _ in paths) + " |")
     print("|---" * (len(paths) + 1) + "|")
     for label, command in QUESTIONS.items():

@@ -20,7 +20,7 @@ VARIABLE = "_KNDB_COMPLETE"
 Named = tuple[str, str]
 """A name, and what it is, which zsh and fish show beside it."""
 
-_PLAIN = re.compile(r"[\w.:/@+-]+")
+_PLAIN = re.compile(r"[\w.:/@+-]+( [\w.:/@+-]+)*")
 _OTHER = re.compile(r"[^\w .,:/@+-]")
 _PLAIN_QUERY = re.compile(r"[\w .,:/@+*=<>()-]*")
 """Characters that no shell obeys. The scripts of bash and zsh expand or evaluate what they get, and
@@ -75,7 +75,7 @@ def searches(context: typer.Context, incomplete: str) -> list[Named]:
 
 
 def relations(context: typer.Context, incomplete: str) -> list[Named]:
-    """Relations by their ids, and by labels of one word; several with commas."""
+    """Relations by their ids, and by labels without a comma; several with commas."""
     return _listed(incomplete, _names(context, "relations"))
 
 
@@ -97,9 +97,17 @@ def last_table(context: typer.Context, incomplete: str) -> list[Named]:
     return [(f"{before}{space}{name}", what) for name, what in tables(context, last)]
 
 
-def _starting(incomplete: str, names: Sequence[Named]) -> list[Named]:
-    """The names that begin so, each once."""
-    return [(name, what) for name, what in dict(names).items() if name.startswith(incomplete)]
+def _starting(incomplete: str, names: Sequence[Named], before: str = "") -> list[Named]:
+    """The names that begin so, each once, as the shell inserts them after what is before.
+
+    zsh and fish quote what they insert, and bash does not, so that spaces need a backslash. (What
+    is typed beyond a space is not completed in bash: Typer compares it without the backslash.)
+    """
+    in_bash = os.environ.get(VARIABLE) == "complete_bash"
+    found = [
+        (before + name, what) for name, what in dict(names).items() if name.startswith(incomplete)
+    ]
+    return [(name.replace(" ", "\\ ") if in_bash else name, what) for name, what in found]
 
 
 def _listed(incomplete: str, names: Sequence[Named]) -> list[Named]:
@@ -111,4 +119,4 @@ def _listed(incomplete: str, names: Sequence[Named]) -> list[Named]:
     before, comma, last = incomplete.rpartition(",")
     given = before.split(",")
     rest = [(name, what) for name, what in names if name not in given]
-    return [(f"{before}{comma}{name}", what) for name, what in _starting(last, rest)]
+    return _starting(last, rest, before + comma)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Any, TextIO
@@ -27,8 +27,8 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 @contextmanager
-def resumable(told: str, quiet: bool) -> Iterator[None]:
-    """On Ctrl-C, print what is kept of the block's work.
+def resumable(told: str | Callable[[], str], quiet: bool) -> Iterator[None]:
+    """On Ctrl-C, print what is kept of the block's work, which may only be known then.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, even if it came as another error.
@@ -38,7 +38,7 @@ def resumable(told: str, quiet: bool) -> Iterator[None]:
     except (KeyboardInterrupt, RuntimeError) as error:
         if not is_interrupt(error):
             raise
-        note(told, quiet)
+        note(told if isinstance(told, str) else told(), quiet)
         raise KeyboardInterrupt from error
 
 

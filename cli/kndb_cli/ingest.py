@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kndb.errors import UsageError
 from kndb_cli import completion, options
 from kndb_cli.errors import resumable
 from kndb_cli.options import engine as engine_options
@@ -157,10 +158,19 @@ def ingest(
             help="Try a small sample, show what the whole would cost, and store nothing.",
         ),
     ] = False,
+    price: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            min=0.0,
+            help="What an hour of a machine like this costs, for --plan.",
+        ),
+    ] = None,
     device: model_options.Device = "auto",
     dtype: model_options.Dtype = "float32",
     revision: model_options.Revision = None,
     memory: model_options.Memory = None,
+    devices: engine_options.Devices = None,
     engine: engine_options.Engine = "local",
     ray_address: engine_options.RayAddress = None,
     workers: engine_options.Workers = None,
@@ -204,13 +214,16 @@ def ingest(
         words=words,
         directions=directions,
         shard=shard,
+        devices=options.listed(devices),
         cluster=engine_options.chosen_cluster(engine, ray_address, workers, gpus_per_worker),
     )
     if name is not None:
         check_name(name)
     request.check()
+    if price is not None and not plan:
+        raise UsageError("--price goes with --plan; add that, or leave it out.")
     if plan:
-        show_plan(request, quiet)
+        show_plan(request, quiet, price)
         return
     model_options.loading(choice, quiet)
     done = run(request, quiet)
@@ -219,7 +232,7 @@ def ingest(
         name_run(db, done.run_id, name)
 
 
-def show_plan(request: IngestRequest, quiet: bool) -> None:
+def show_plan(request: IngestRequest, quiet: bool, price: float | None = None) -> None:
     """Print what an ingestion would cost."""
     model_options.loading(request.model, quiet)
     # Here, because this imports torch.
@@ -227,13 +240,28 @@ def show_plan(request: IngestRequest, quiet: bool) -> None:
 
     with reporting(request.model.label, "prompts", quiet) as report:
         found = plan(request, report)
-    print(visible(planned(found)))
+    workers = request.cluster.workers if request.cluster else len(request.devices) or None
+    print(visible(planned(found, workers, price)))
 
 
 def run(request: IngestRequest, quiet: bool) -> IngestSummary:
     """Ingest with a progress bar on stderr."""
     from kndb_ingest import pipeline
 
-    kept = "Finished work is stored; run the same command again to continue."
+    first: tuple[int, int] | None = None
+    stored = False
+
+    def kept() -> str:
+        if stored:
+            return "Finished work is stored; run the same command again to continue."
+        return "No prompt was finished, and nothing was stored; the same command starts again."
+
     with resumable(kept, quiet), reporting(request.model.label, "prompts", quiet) as report:
-        return pipeline.ingest(request, report)
+
+        def counted(done: int, total: int) -> None:
+            nonlocal first, stored
+            first = first or (done, total)
+            stored = stored or done > 0 or (done, total) != first
+            report(done, total)
+
+        return pipeline.ingest(request, counted)

@@ -8,8 +8,13 @@ group.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -17,7 +22,9 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from kndb.errors import UsageError
 
-NAMES = frozenset({"--fact", "--lang", "--model", "--neuron", "--relation", "--run", "--search"})
+NAMES = frozenset(
+    {"--db", "--fact", "--lang", "--model", "--neuron", "--relation", "--run", "--search"}
+)
 
 _OTHER_WORDS = {
     "ls": ("facts", "runs"),
@@ -111,7 +118,54 @@ def _prepared(params: list[Any], ctx: Any) -> list[Any]:
             # A name is being completed: values stay as they were typed. To convert them Typer
             # imports pydantic, which takes 0.1 s, and callbacks may read the database.
             param.process_value = _as_typed
+        else:
+            param.get_runtime_param = partial(_Values, param, param.get_runtime_param)
     return params
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Turns what was typed for a parameter into its values; stands in for Typer's class.
+
+    Typer imports pydantic for this, which takes half as long as DuckDB, even for an option that
+    was not given. Here it is asked only about values that may be wrong, or need more than a look.
+
+    Attributes:
+        param: the parameter.
+        typers: Typer's own class for it.
+    """
+
+    param: Any
+    typers: Callable[[], Any]
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value of the parameter's type; errors are Typer's."""
+        several = param.multiple or param.nargs == -1
+        if value is None:
+            return () if several else None
+        if several and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+            if param.type_descriptor.annotation == list[str]:
+                return list(value)
+        elif value is param.default and type(value) is param.type_descriptor.annotation:
+            return value
+        elif isinstance(value, str) and (quick := self._quickly(value)) is not None:
+            return quick
+        return self.typers().coerce(value, param=param, ctx=ctx)
+
+    def _quickly(self, text: str) -> Any:
+        """The value of a text that cannot be wrong; None for others."""
+        kind = self.param.type_descriptor
+        if kind.annotation is str or (kind.choices and text in kind.choices):
+            return text
+        info = kind.parameter_info
+        if kind.annotation is Path and not (info.exists or info.resolve_path):
+            return Path(text)
+        if kind.annotation is int and info.max is None and _NATURAL.fullmatch(text):
+            return int(text) if int(text) >= (info.min or 0) else None
+        return None
+
+
+_NATURAL = re.compile(r"[1-9][0-9]{0,17}|0")
 
 
 def _as_typed(ctx: Any, value: Any) -> Any:

@@ -9,6 +9,8 @@ import typer
 
 from kndb.errors import UsageError
 from kndb_cli import options
+from kndb_cli.completion import loadable
+from kndb_cli.options.model import Device, Dtype, chosen, loading
 from kndb_cli.output.terminal import note
 
 app = typer.Typer()
@@ -44,22 +46,37 @@ def serve(
     sql: Annotated[
         bool, typer.Option("--sql/--no-sql", help="Whether there is a page for queries in SQL.")
     ] = True,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Load this model, and have a page that checks claims with it.",
+            autocompletion=loadable,
+        ),
+    ] = None,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
     open: Annotated[bool, typer.Option("--open", metavar="", help="Open it in a browser.")] = False,
 ) -> None:
     """See the database in a browser: search, facts, neurons, relations, languages, edits.
 
     kndb serve
     kndb serve --port 9000 --open
+    kndb serve --model demo-masked
 
     It only reads, and lets other commands write meanwhile. Each page is also data: add .json or
     .csv to its address. Ctrl-C ends it.
     """
     serve = _extra()
+    choice = None if model is None else chosen(model, device, dtype, None, quiet=False)
     # Deferred: --help needs no database.
     from kndb_cli.database import opened
 
     with opened(db):
         pass  # what is wrong with the file is said here, not by the first page
+
+    if choice is not None:
+        loading(choice, quiet=False)
 
     def ready(address: str) -> None:
         note(f"{db} is at {address}; Ctrl-C ends it.")
@@ -68,7 +85,7 @@ def serve(
 
             webbrowser.open(address + (f"?token={token}" if token else ""))
 
-    serve(db, host, port, token, ready, sql=sql)
+    serve(db, host, port, token, ready, sql=sql, model=choice)
 
 
 def _extra() -> Callable[..., None]:

@@ -1,10 +1,11 @@
-"""What runs the model over prompts: this process, or the workers of a cluster."""
+"""What runs the model over prompts: this process, several, or the workers of a cluster."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, Protocol
 
 from kndb.attribution import Settings
@@ -79,10 +80,21 @@ def started(request: IngestRequest) -> AbstractContextManager[Engine]:
         KndbError: the workers died.
     """
     if request.cluster is None:
-        return nullcontext(Here(request.model.load(), request))
+        return _on_this_machine(request)
     for setting, value in RAY_SETTINGS.items():
         os.environ.setdefault(setting, value)
     # Here, because Ray is an extra, and reads its settings when it is imported.
     from kndb_ingest.ray_engine import on_ray
 
     return on_ray(request, request.cluster)
+
+
+def _on_this_machine(request: IngestRequest) -> AbstractContextManager[Engine]:
+    # Here, because it imports this machine's devices with torch.
+    from kndb_ingest.processes import devices_of, in_processes
+
+    devices = devices_of(request.devices)
+    if len(devices) > 1:
+        return in_processes(request, devices)
+    choice = replace(request.model, device=devices[0]) if devices else request.model
+    return nullcontext(Here(choice.load(), request))

@@ -74,6 +74,7 @@ class Plan:
         seconds: time, without loading the model.
         memory: most bytes of memory used so far, model included; None where it is not known.
         disk: bytes that would be added to the database.
+        prompt_seconds: time of one usable prompt, whether it is attributed or only asked.
     """
 
     model: str
@@ -91,6 +92,7 @@ class Plan:
     seconds: Estimate
     memory: int | None
     disk: int
+    prompt_seconds: float
 
 
 class _Sample(NamedTuple):
@@ -128,6 +130,7 @@ def plan(request: IngestRequest, progress: Report = silent) -> Plan:
     share = len(known) / asked if asked else 1.0
     attributed = round(share * len(usable))
     rows = round(sample.rows * attributed)
+    each = fmean(sample.seconds or [0.0])
     return Plan(
         model=model.info.name,
         adapter=model.adapter,
@@ -145,6 +148,7 @@ def plan(request: IngestRequest, progress: Report = silent) -> Plan:
         memory=_memory(model),
         disk=_disk(request, rows, len(left))
         + round(attributed * sample.words * 8 * (model.info.n_layers + WORD_NUMBERS)),
+        prompt_seconds=asking + share * each,
     )
 
 

@@ -6,6 +6,10 @@ found by the model's adapter.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
+from kndb.errors import DatasetError
 from kndb.facts import MASK_PLACEHOLDER, OBJECT_PLACEHOLDER, SUBJECT_PLACEHOLDER, Prompt
 
 
@@ -27,6 +31,26 @@ def prompt_problem(prompt: Prompt) -> str | None:
     if not prompt.answer.strip():
         return "answer missing"
     return subject_problem(prompt)
+
+
+def check_usable(name: str, prompts: Iterable[Prompt]) -> None:
+    """Refuse a data set of which no model can use a single prompt.
+
+    Raises:
+        DatasetError: there is none; it says what they lack.
+    """
+    problems = Counter[str]()
+    for prompt in prompts:
+        problem = prompt_problem(prompt)
+        if problem is None:
+            return
+        problems[problem] += 1
+    if problems:
+        lack = ", ".join(f"{n:,} {problem}" for problem, n in problems.most_common())
+        raise DatasetError(
+            f"No prompt of {name} can be used ({lack}); a template has [X] for the subject and [Y] "
+            "for the answer, such as 'The capital of [X] is [Y].'"
+        )
 
 
 def subject_problem(prompt: Prompt) -> str | None:

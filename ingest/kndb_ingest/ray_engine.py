@@ -22,16 +22,15 @@ from ray.exceptions import RayError, RayTaskError
 
 from kndb.attribution import Settings
 from kndb.errors import ModelError, UsageError, first_line, one_line
-from kndb.facts import Prompt
 from kndb.models import ModelChoice
-from kndb.models.base import ModelInfo
 from kndb.models.loading import weights_hash
 from kndb.models.places import EMBEDDED_MODELS
 from kndb.progress import say
+from kndb_ingest.crewed import Crewed, Loaded
 from kndb_ingest.outcomes import find_outcomes
 from kndb_ingest.request import IngestRequest, RayCluster
 from kndb_ingest.rows import Rows
-from kndb_ingest.scheduling import Crew, Died, Done, Node, Part, Ready, cut, divide
+from kndb_ingest.scheduling import Died, Done, Node, Part, Ready, divide
 
 CONNECT_SECONDS = 10.0
 """How long the head of a cluster may take to answer."""
@@ -46,15 +45,6 @@ class Identity:
 
     kndb: str
     weights_sha256: str
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A worker that has loaded the model."""
-
-    name: str
-    info: ModelInfo
-    adapter: str
 
 
 class Worker:
@@ -97,12 +87,7 @@ class Worker:
 
 
 class Actors:
-    """The pool of a crew (``scheduling.Pool``): workers, and the calls whose results are awaited.
-
-    Attributes:
-        loaded: the workers that were ready at some time.
-        prompts: how many each has handled, by its name.
-    """
+    """The pool of a crew (``crewed.ModelPool``): workers, and calls whose results are awaited."""
 
     def __init__(
         self, choice: ModelChoice, known: int | None, words: bool, needs: Mapping[str, float]
@@ -178,27 +163,8 @@ def _reason(error: RayError) -> str:
     return text.splitlines()[-1] if "creation task" in text else first_line(error)[:200]
 
 
-class OnRay:
-    """An engine (``engines.Engine``) whose model runs in a crew of actors."""
-
-    def __init__(self, actors: Actors, size: int) -> None:
-        self._actors = actors
-        self._size = size
-        self._crew = Crew[Rows](actors, size)
-        self._crew.wait_for_one()
-        first = next(iter(actors.loaded.values()))
-        self.info = first.info
-        self.adapter = first.adapter
-        self.workers: Mapping[str, int] = actors.prompts
-
-    def rows(self, prompts: Mapping[int, Prompt], settings: Settings) -> Iterator[Rows]:
-        """Run prompts, as ``Engine`` says; yield the rows of a part at a time."""
-        self._actors.settings = settings
-        return self._crew.results(cut(prompts, self._size))
-
-
 @contextmanager
-def on_ray(request: IngestRequest, cluster: RayCluster) -> Iterator[OnRay]:
+def on_ray(request: IngestRequest, cluster: RayCluster) -> Iterator[Crewed]:
     """An engine on a cluster, with one worker ready at least.
 
     Raises:
@@ -212,7 +178,7 @@ def on_ray(request: IngestRequest, cluster: RayCluster) -> Iterator[OnRay]:
         needs = {"num_cpus": cpus, "num_gpus": gpus}
         actors = Actors(_as_seen_there(request.model), request.known, request.words, needs)
         try:
-            yield OnRay(actors, size)
+            yield Crewed(actors, size)
         finally:
             actors.close()
 

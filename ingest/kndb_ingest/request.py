@@ -12,12 +12,14 @@ from typing import Any
 from kndb.attribution.settings import Settings, preset
 from kndb.errors import UsageError
 from kndb.models.choice import ModelChoice
+from kndb.models.devices import check_names
 from kndb.store.database import check_creatable
 from kndb.store.lookup import Names, several
 from kndb.store.refine import DEFAULT_SHARE, DEFAULT_TAU, check_thresholds
 from kndb.store.shards import Shard
 from kndb_ingest.datasets import Dataset, read_dataset
 from kndb_ingest.demo import facts_path
+from kndb_ingest.prompts import check_usable
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ class IngestRequest:
             run stays the same.
         shard: the part of the facts to work on, such as ``1/4``; all when None. Shards can be
             ingested apart, and merged (:func:`kndb.store.merging.merge`).
-        cluster: where the model runs; in this process when None.
+        devices: a process for each of them runs the model: ``auto`` for all GPUs, or ``0``, ``1``
+            and so on, or names such as ``cuda:0`` and ``cpu``; the model's own device when empty.
+        cluster: where the model runs; on this machine when None.
     """
 
     database: Path
@@ -102,6 +106,7 @@ class IngestRequest:
     words: bool = False
     directions: bool = False
     shard: str | None = None
+    devices: Names = ()
     cluster: RayCluster | None = None
 
     @cached_property
@@ -121,6 +126,8 @@ class IngestRequest:
         """
         given = {"database": Path(self.database), "langs": tuple(several(self.langs))}
         given["relations"] = tuple(several(self.relations))
+        one = isinstance(self.devices, str)
+        given["devices"] = (self.devices,) if one else tuple(self.devices)  # may repeat
         if isinstance(self.model, str):
             given["model"] = ModelChoice(self.model)
         for name, value in given.items():
@@ -148,7 +155,7 @@ class IngestRequest:
 
         Raises:
             DatabaseError: the database cannot be made, or is something else.
-            DatasetError: the data cannot be read.
+            DatasetError: the data cannot be read, or no prompt of them can be used.
             ModelError: there is no such folder or file.
             UsageError: an option is wrong.
         """
@@ -170,9 +177,21 @@ class IngestRequest:
             )
         if self.cluster is not None:
             self.cluster.check()
+        self._check_devices()
         self.model.check()
         check_creatable(self.database)
-        _ = self.data
+        check_usable(self.data.name, self.data.prompts)
+
+    def _check_devices(self) -> None:
+        """Refuse devices that cannot be meant; whether they are there is seen later."""
+        if self.devices and self.cluster is not None:
+            raise UsageError("--devices are of this machine; with --engine ray leave them out.")
+        if self.devices and self.model.device != "auto":
+            raise UsageError("--device and --devices were given; leave one of them out.")
+        for name in self.devices:
+            if name == "auto" and len(self.devices) > 1:
+                raise UsageError("--devices auto means all GPUs; name no others beside it.")
+            check_names(f"cuda:{name}" if name.isdecimal() else name, self.model.dtype)
 
     def settings(self, family: str) -> Settings:
         """The engine's settings for a family of models.

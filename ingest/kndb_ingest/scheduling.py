@@ -200,8 +200,8 @@ class Crew(Generic[ResultT]):
             say(f"{reason}; this is the third such start, and the work goes on with the others.")
         else:
             raise KndbError(
-                f"{reason}, as {MOST_DEATHS - 1} others before they were ready; the logs of the "
-                "cluster should say why."
+                f"{reason}, as {MOST_DEATHS - 1} others before they were ready; what they printed, "
+                "or the logs of the cluster, should say why."
             )
 
 

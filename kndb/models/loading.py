@@ -43,7 +43,7 @@ def load_model(
     Args:
         model: a folder, a GGUF file, a hub identifier such as ``bert-base-multilingual-cased``,
             or ``demo-masked`` or ``demo-causal``.
-        device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda`` or ``mps``.
+        device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         revision: branch, tag or commit on the hub.
 
@@ -213,7 +213,9 @@ def pick_device(device: str) -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         return torch.device(next((name for name, found in there.items() if found), "cpu"))
-    if not there.get(device, True):
+    number = int(device.partition(":")[2] or 0)
+    lacks = device.startswith("cuda:") and number >= torch.cuda.device_count()
+    if lacks or not there.get(device, True):
         raise UsageError(
             f"The device {device} was requested, but torch finds none on this machine."
         )

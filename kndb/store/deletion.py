@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import duckdb
 
-from kndb.errors import DatabaseError, UsageError
+from kndb.errors import UsageError
 from kndb.store.database import connect, transaction
 from kndb.store.processes import is_gone
+from kndb.store.rewriting import compact
 
 _SEARCHES = "search_id IN (SELECT search_id FROM degenerate_search WHERE run_id = $run)"
 _CALIBRATIONS = (
@@ -105,45 +104,3 @@ _PROCESSES = """
     UNION ALL
     SELECT process FROM degenerate_search WHERE run_id = $run AND status = 'running'
 """
-
-
-def compact(path: str | Path) -> bool:
-    """Rewrite the file without its free space, if nothing else needs it meanwhile.
-
-    DuckDB uses free space again, but only gives back what is at the end of a file. The new file
-    takes the old one's place while a reader's lock still keeps writers from the old one.
-
-    Returns:
-        Whether it was done: the file may be in use, and the disk may lack room for a copy.
-    """
-    place = Path(os.path.realpath(path))
-    fresh = place.with_name(f".kndb-{os.urandom(8).hex()}.part")
-    try:
-        connect(fresh, write=True, create=True).close()  # with tables, views and comments
-        with duckdb.connect() as connection:
-            connection.execute(f"ATTACH {_quoted(place)} AS old (READ_ONLY)")
-            if place.with_name(place.name + ".wal").exists():  # it belongs to the old file
-                return False
-            connection.execute(f"ATTACH {_quoted(fresh)} AS fresh")
-            for (table,) in connection.execute(_TABLES).fetchall():
-                connection.execute(f"INSERT INTO fresh.{table} BY NAME FROM old.{table}")
-            connection.execute("CHECKPOINT fresh")
-            connection.execute("DETACH fresh")
-            shutil.copymode(place, fresh)
-            fresh.replace(place)
-        return True
-    except (duckdb.Error, DatabaseError, OSError):
-        return False
-    finally:
-        for end in ("", ".wal"):
-            fresh.with_name(fresh.name + end).unlink(missing_ok=True)
-
-
-_TABLES = """
-    SELECT table_name FROM duckdb_tables()
-    WHERE database_name = 'old' AND table_name <> 'alembic_version' ORDER BY table_oid
-"""
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

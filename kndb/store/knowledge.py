@@ -60,7 +60,10 @@ _KNOWLEDGE = """
     ),
     asked AS NOT MATERIALIZED (SELECT * FROM knowledge {asked})
 """
-"""``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant."""
+"""``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant.
+
+Stored neurons are read wherever one of the two is used, with its conditions; refining is done once.
+"""
 
 # Joins, because DuckDB skips what they cannot match in sorted tables, and list_contains reads all.
 _OF_FACTS = {
@@ -77,31 +80,32 @@ _OF_NEURONS = {
 
 # Lists, because string_agg takes seconds for hundreds of thousands of neurons.
 _ROWS = """
-    , shared AS (
+    , meant AS MATERIALIZED (FROM asked),
+    shared AS (
         SELECT run_id, fact_id, layer, neuron, count(*) AS n_langs,
                array_to_string(list_sort(list(lang)), ',') AS langs
-        FROM knowledge SEMI JOIN asked USING (run_id, fact_id)
+        FROM knowledge SEMI JOIN meant USING (run_id, fact_id)
         GROUP BY run_id, fact_id, layer, neuron
     ),
     label AS (
         SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer
-        FROM prompt SEMI JOIN asked USING (fact_id, lang)
+        FROM prompt SEMI JOIN meant USING (fact_id, lang)
         GROUP BY fact_id, lang
     )
-    SELECT fact_key, relation.label AS relation, asked.lang, label.subject, label.answer,
+    SELECT fact_key, relation.label AS relation, meant.lang, label.subject, label.answer,
            layer, neuron, score, support, n_langs, langs, model.name AS model, run_id
-    FROM asked
+    FROM meant
     JOIN shared USING (run_id, fact_id, layer, neuron)
     JOIN fact USING (fact_id)
-    JOIN relation ON relation.relation_id = asked.relation_id
-    JOIN label ON label.fact_id = asked.fact_id AND label.lang = asked.lang
+    JOIN relation ON relation.relation_id = meant.relation_id
+    JOIN label ON label.fact_id = meant.fact_id AND label.lang = meant.lang
     JOIN run USING (run_id)
     JOIN model USING (model_id)
     QUALIFY $top IS NULL OR $top >= row_number() OVER (
-        PARTITION BY run_id, asked.fact_id, asked.lang
+        PARTITION BY run_id, meant.fact_id, meant.lang
         ORDER BY score DESC NULLS LAST, layer, neuron
     )
-    ORDER BY fact_key, asked.fact_id, asked.lang, model, run_id,
+    ORDER BY fact_key, meant.fact_id, meant.lang, model, run_id,
              score DESC NULLS LAST, layer, neuron
 """
 

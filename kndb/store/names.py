@@ -33,7 +33,7 @@ _NAMES: Mapping[str, str] = {
     """,
     "relations": r"""
         SELECT relation_id, label FROM relation
-        UNION ALL SELECT label, relation_id FROM relation WHERE NOT regexp_matches(label, '[\s,]')
+        UNION ALL SELECT label, relation_id FROM relation WHERE NOT contains(label, ',')
     """,
     "languages": """
         SELECT lang, count(DISTINCT fact_id) || ' facts' FROM prompt GROUP BY lang ORDER BY lang

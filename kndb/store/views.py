@@ -80,29 +80,33 @@ RUNS = View(
         "name": "Name that a user gave it; empty if it has none.",
     },
     """
+    WITH tolerated AS (
+        SELECT run_id, TRY_CAST(json_extract_string(settings, 'tolerance') AS REAL) AS tolerance
+        FROM run
+    ),
+    counted AS (
+        SELECT run_id, count(DISTINCT prompt.fact_id) FILTER (status = 'done') AS facts,
+               count(*) FILTER (status = 'done') AS done,
+               count(*) FILTER (status = 'skipped') AS skipped,
+               count(*) FILTER (status = 'unknown') AS unknown,
+               count(*) FILTER (status = 'failed') AS failed,
+               avg(CAST(rank = 1 AS INTEGER)) FILTER (rank IS NOT NULL) AS accuracy,
+               max(completeness) AS completeness, max(score_error) AS score_error,
+               count(*) FILTER (greatest(completeness, score_error) > tolerance) AS inexact
+        FROM prediction
+        JOIN tolerated USING (run_id)
+        LEFT JOIN prompt ON prompt.prompt_id = prediction.prompt_id
+        GROUP BY run_id
+    )
     SELECT run.run_id, model.name AS model, dataset.name AS dataset, run.preset, run.status,
-           count(DISTINCT prompt.fact_id) FILTER (prediction.status = 'done') AS facts,
-           count(*) FILTER (prediction.status = 'done') AS done,
-           count(*) FILTER (prediction.status = 'skipped') AS skipped,
-           count(*) FILTER (prediction.status = 'unknown') AS unknown,
-           count(*) FILTER (prediction.status = 'failed') AS failed,
-           avg(CAST(prediction.rank = 1 AS INTEGER)) FILTER (prediction.rank IS NOT NULL)
-               AS accuracy,
-           max(prediction.completeness) AS completeness,
-           max(prediction.score_error) AS score_error,
-           count(*) FILTER (
-               greatest(prediction.completeness, prediction.score_error)
-               > TRY_CAST(json_extract_string(run.settings, 'tolerance') AS REAL)
-           ) AS inexact,
+           coalesce(facts, 0) AS facts, coalesce(done, 0) AS done, coalesce(skipped, 0) AS skipped,
+           coalesce(unknown, 0) AS unknown, coalesce(failed, 0) AS failed, accuracy, completeness,
+           score_error, coalesce(inexact, 0) AS inexact,
            run.tau, run.share, run.started_at, run.finished_at, run.kndb_version, run.name
     FROM run
     JOIN model USING (model_id)
     JOIN dataset USING (dataset_id)
-    LEFT JOIN prediction ON prediction.run_id = run.run_id
-    LEFT JOIN prompt ON prompt.prompt_id = prediction.prompt_id
-    GROUP BY run.run_id, model.name, dataset.name, run.preset, run.status,
-             run.settings, run.tau, run.share, run.started_at, run.finished_at, run.kndb_version,
-             run.name
+    LEFT JOIN counted USING (run_id)
     """,
 )
 

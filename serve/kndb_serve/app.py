@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 import anyio
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -23,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from kndb.errors import DatabaseLocked, KndbError, NotFound, UsageError
 from kndb_serve.asked import Asked
+from kndb_serve.judge import Busy, Judge
 from kndb_serve.page import Page
 from kndb_serve.pages import Made, pages
 from kndb_serve.reader import Reader
@@ -58,6 +60,7 @@ def application(
     token: str | None = None,
     seconds: float = SECONDS,
     sql: bool = True,
+    judge: Judge | None = None,
 ) -> Starlette:
     """The application for the database at ``path``.
 
@@ -67,8 +70,9 @@ def application(
         token: what requests must know.
         seconds: time for one page.
         sql: whether there is a page for queries in SQL.
+        judge: what checks claims; without it, there is no page for them.
     """
-    site = _Site(Reader(path), seconds, pages(sql))
+    site = _Site(Reader(path), seconds, pages(sql, judge))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -82,6 +86,7 @@ def application(
         ],
         lifespan=lifespan,
     )
+    app.add_middleware(GZipMiddleware, minimum_size=1_000)
     app.add_middleware(Guard, host=host, token=token)
     return app
 
@@ -152,6 +157,7 @@ _STATUS: dict[type[KndbError], int] = {
     NotFound: 404,
     UsageError: 400,
     DatabaseLocked: 503,
+    Busy: 503,
     TooMany: 503,
     TooLong: 503,
 }

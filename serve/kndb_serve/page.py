@@ -129,7 +129,24 @@ class Text:
     most: int
 
 
-Field = Choice | Slider | Text
+@dataclass(frozen=True)
+class Line:
+    """A field of a form: a sentence.
+
+    Attributes:
+        name: the parameter.
+        label: what people read.
+        value: the sentence.
+        example: shown while there is none.
+    """
+
+    name: str
+    label: str
+    value: str
+    example: str
+
+
+Field = Choice | Slider | Text | Line
 
 
 @dataclass(frozen=True)
@@ -198,8 +215,11 @@ class Page:
         parts: from top to bottom. The first table is the page's CSV.
         lead: a sentence below the title.
         facts: names with short values, below it.
+        links: other pages about the same, with their addresses.
         aside: parts beside the others, where there is room.
         status: of HTTP.
+        scripts: files that improve it, below ``static``.
+        graph: makes its graph as GraphML.
     """
 
     title: str
@@ -207,8 +227,11 @@ class Page:
     parts: Sequence[Part] = ()
     lead: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     aside: Sequence[Part] = ()
     status: int = 200
+    scripts: Sequence[str] = ()
+    graph: Callable[[], bytes] | None = None
 
     @property
     def tables(self) -> dict[str, Result]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import uvicorn
 
 from kndb.errors import UsageError
+from kndb.models.choice import ModelChoice
 from kndb_serve.app import application
+from kndb_serve.judge import Judge
 from kndb_serve.security import check_binding
 
 PORT = 8765
@@ -23,6 +25,7 @@ def serve(
     token: str | None = None,
     ready: Callable[[str], None] = print,
     sql: bool = True,
+    model: ModelChoice | None = None,
 ) -> None:
     """Serve the database until Ctrl-C.
 
@@ -33,13 +36,16 @@ def serve(
         token: what requests must know.
         ready: called with the address once requests are accepted.
         sql: whether there is a page for queries in SQL.
+        model: checks claims.
 
     Raises:
+        ModelError: the model cannot be loaded.
         UsageError: others could reach the server without a token, or the port is taken.
     """
     check_binding(host, token)
     listening = _bound(host, port)
-    app = application(path, host, token, sql=sql)
+    judge = None if model is None else Judge(path, model.load(), model.memory)
+    app = application(path, host, token, sql=sql, judge=judge)
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
     name = f"[{host}]" if ":" in host else host
     ready(f"http://{name}:{listening.getsockname()[1]}/")
@@ -48,16 +54,21 @@ def serve(
 
 def _bound(host: str, port: int | None) -> socket.socket:
     try:
-        return _listening(host, PORT if port is None else port)
+        return listen(host, PORT if port is None else port)
     except OSError as error:
         if port is not None:
             raise UsageError(
                 f"{host} port {port} cannot be used: {error.strerror}; give another --port."
             ) from error
-    return _listening(host, 0)
+    return listen(host, 0)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections from now on.
+
+    Raises:
+        OSError: the port is taken, or is not ours to take.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     made = socket.socket(family, kind, protocol)
     try:

@@ -56,6 +56,15 @@ class View:
             if not runs:
                 raise NotFound("The database has no run yet; `kndb ingest` makes one.")
             return runs[0]
+        return self.run_named(asked)
+
+    def run_named(self, asked: str) -> StoredRun:
+        """The run of an id, its first digits, or a name.
+
+        Raises:
+            NotFound: there is none.
+            UsageError: several begin with these digits.
+        """
         named = [run for run in self.runs if asked in (str(run.run_id), run.name)]
         found = named or [run for run in self.runs if str(run.run_id).startswith(asked)]
         if not found:

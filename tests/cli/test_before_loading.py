@@ -39,6 +39,7 @@ WRONG = [
     (["--model", "nowhere.gguf"], 1, "no GGUF file nowhere.gguf"),
     (["--model", "facts.csv"], 1, "facts.csv is a file, but not a GGUF file"),
     (["--known", "0"], 2, "--known counts ranks from 1"),
+    (["--price", "2"], 2, "--price goes with --plan"),
 ]
 
 

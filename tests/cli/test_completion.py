@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,9 +12,10 @@ from typing import Any
 
 import duckdb
 import pytest
+from typer._completion_shared import get_completion_script
 from typer.main import get_command
 
-from kndb_cli.completion import _listed
+from kndb_cli.completion import VARIABLE, _listed
 from kndb_cli.main import application, main
 
 HEAVY = ("torch", "transformers", "pyarrow", "pandas", "numpy", "sqlalchemy", "rich", "pydantic")
@@ -91,6 +93,49 @@ def test_a_table_completes_a_query(complete: Complete) -> None:
         '''_arguments '*: :(("FROM knowledge_neuron":"table"''',
         """"FROM knowledge_neurons":"view"))\'""",
     ]
+
+
+@pytest.fixture
+def spaced(database: Path, tmp_path: Path) -> Path:
+    """A database with a label of two words."""
+    path = tmp_path / "spaced.duckdb"
+    path.write_bytes(database.read_bytes())
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("INSERT INTO relation VALUES ('P37', 'official language')")
+        connection.execute("INSERT INTO relation VALUES ('P1412', 'spoken, written or signed')")
+    return path
+
+
+def test_labels_with_spaces_are_one_word_for_the_shell(spaced: Path, complete: Complete) -> None:
+    line = "kndb query --relation"
+    assert complete("bash", f"{line} off", spaced)[0] == r"official\ language"
+    assert complete("bash", f"{line} capital,off", spaced)[0] == r"capital,official\ language"
+    assert complete("fish", f"{line} off", spaced)[0] == "official language\tP37"
+    assert complete("zsh", f"{line} off", spaced)[0] == (
+        """_arguments '*: :(("official language":"P37"))'"""
+    )
+    assert complete("bash", f"{line} spo", spaced)[0] == ""  # a comma separates names
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_bash_itself_takes_it_as_one_word(spaced: Path, tmp_path: Path) -> None:
+    program = tmp_path / "kndb"
+    python = f"{sys.executable} -c 'from kndb_cli.main import main; main([])'"
+    program.write_text(f"#!/bin/sh\nexec {python}\n")
+    program.chmod(0o755)
+    script = get_completion_script(prog_name="kndb", complete_var=VARIABLE, shell="bash")
+    typed = r"COMP_WORDS=(kndb query --relation off); COMP_CWORD=3"
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f'{script}\n{typed}\n_kndb_completion {program}\nprintf "<%s>" "${{COMPREPLY[@]}}"',
+        ],
+        env={**os.environ, "KNDB_DB": str(spaced)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == (r"<official\ language>", "")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

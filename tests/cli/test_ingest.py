@@ -5,6 +5,7 @@ import json
 import pytest
 
 from kndb_cli.main import main
+from kndb_ingest import pipeline
 from saved_models import saved
 
 FACTS = [
@@ -51,6 +52,39 @@ def test_it_sums_up_and_the_second_time_does_nothing(ingest, tmp_path):
     code, out, err = ingest()
     assert (code, out) == (0, "")
     assert "Nothing to do: tiny-bert on facts was already finished." in err
+
+
+def test_facts_without_a_place_for_the_answer_are_refused(ingest, tmp_path):
+    row = {"relation": "P36", **dict(zip(COLUMNS, FACTS[0], strict=True))}
+    lines = [row | {"template": "The capital of [X] is it."}, row | {"answer": ""}]
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    code, out, err = ingest("--dataset", str(wrong))
+    assert (code, out) == (1, "")
+    assert "No prompt of wrong can be used (1 answer missing, 1 no [Y] placeholder)" in err
+    assert "Loading" not in err
+    assert not (tmp_path / "a.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("finished", "says"),
+    [(0, "nothing was stored; the same command starts again"), (1, "Finished work is stored")],
+)
+def test_ctrl_c_says_what_is_kept(ingest, monkeypatch, finished, says):
+    found = pipeline._store
+
+    def interrupted(writer, run, rows, left, progress):
+        def report(done, total):
+            progress(done, total)
+            if done == finished:
+                raise KeyboardInterrupt
+
+        return found(writer, run, rows, left, report)
+
+    monkeypatch.setattr(pipeline, "_store", interrupted)
+    code, _, err = ingest()
+    assert code == 130
+    assert says in err
 
 
 def test_quiet_says_nothing(ingest):

@@ -31,11 +31,19 @@ def test_help_lists_every_command_and_imports_no_model_library(process):
         assert f" {command} " in text
 
 
-@pytest.mark.parametrize("args", [("query", "--fact", "France"), ("sql", "SELECT 1"), ("runs",)])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("query", "--fact", "France", "--lang", "en,zh", "--top", "3", "--format", "csv"),
+        ("sql", "SELECT 1", "--rows", "5"),
+        ("runs",),
+        ("facts", "France", "--limit", "1"),
+    ],
+)
 def test_queries_import_nothing_heavy(process, args):
     modules, text = imported(process, *args)
     assert ("duckdb" in modules) == (args[0] != "sql")  # it queries in a separate process
-    assert not modules & (HEAVY | {"rich", "numpy"})
+    assert not modules & (HEAVY | {"rich", "numpy", "pydantic", "pydantic_core"})
     assert text.count("\n") > 1
 
 
@@ -191,11 +199,15 @@ def test_a_closed_pipe_is_quiet(process):
     ("line", "code"),
     [
         ("edit --help", 0),  # drawn by Rich
-        ("ingest --model demo-masked --dataset demo --limit 1 --langs en 2>&1", 0),  # notes
+        (
+            "ingest --model demo-masked --dataset demo --limit 1 --langs en --db $NEW 2>&1",
+            0,
+        ),  # notes
         ("query --fact Nobody 2>&1", 4),
     ],
 )
-def test_nobody_need_read_to_the_end(process, line, code):
+def test_nobody_need_read_to_the_end(process, tmp_path, line, code):
+    line = line.replace("$NEW", str(tmp_path / "new.duckdb"))
     shell = process.shell(f'"$PYTHON" -c "$KNDB" {line} | true; echo ${{PIPESTATUS[0]}}')
     assert (shell.stdout, shell.stderr) == (f"{code}\n".encode(), b"")
 

@@ -43,6 +43,7 @@ def test_the_same_options_in_a_graph(kndb):
         ("query", "--run", "1", "--run", "2"),
         ("graph", "groups", "--model", "a", "--model", "b"),
         ("edit", "--model", "m", "--fact", "a", "--fact", "b"),
+        ("runs", "--db", "a.duckdb", "--db", "b.duckdb"),
     ],
 )
 def test_a_second_name_is_refused_where_one_is_taken(kndb, args):

@@ -39,6 +39,15 @@ def test_backup(kndb, own, tmp_path):
     assert kndb("db", "backup", str(copy), "--db", str(own))[0] == 2
 
 
+def test_optimize(kndb, own):
+    before = kndb("query", "--db", str(own), "--json")[1]
+    code, out, err = kndb("db", "optimize", "--db", str(own))
+    assert (code, out) == (0, "")
+    assert f"Sorted {own}: " in err
+    assert kndb("query", "--db", str(own), "--json")[1] == before
+    assert kndb("db", "check", "--db", str(own))[0] == 0
+
+
 def run_ids(kndb, own):
     return [row["run_id"] for row in json.loads(kndb("runs", "--db", str(own), "--json")[1])]
 

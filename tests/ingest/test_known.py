@@ -127,7 +127,9 @@ def test_a_plan_without_spread_says_from_how_many_prompts() -> None:
         Estimate(12.0, 12.0, 12.0),
         None,
         1000,
+        6.0,
     )
+    assert "a million     such prompts: about 1666 h 40 min" in planned(plan)
     assert "about 12 s (from 2 prompts)" in planned(plan)
     wide = replace(plan, seconds=Estimate(12.0, 10.0, 14.0))
     assert "about 12 s (10 s to 14 s)" in planned(wide)
@@ -144,6 +146,8 @@ def test_a_plan_stores_nothing_and_counts_what_a_run_does(facts: Path, tmp_path:
     with kndb.open(request.database) as db:
         ((rows,),) = db.sql("SELECT count(*) FROM attribution").rows()
     assert estimated.rows == pytest.approx(rows, rel=0.2)
+    every = estimated.prompt_seconds * estimated.attributed
+    assert every == pytest.approx(estimated.seconds.value)
     assert 0 < estimated.seconds.low <= estimated.seconds.value <= estimated.seconds.high
     again = plan(request)
     assert (again.stored, again.attributed, again.rows) == (len(request.data.prompts), 0, 0)

@@ -157,7 +157,7 @@ FIXED = "ig-zero"
 
 
 def killed(broken: Path, model: Path, facts: Path) -> None:
-    """A process that ingests, killed without warning once eight prompts are done."""
+    """A process that ingests, killed without warning once two prompts are attributed."""
     code = f"""
 from kndb.models import ModelChoice
 from kndb.progress import silent
@@ -166,7 +166,7 @@ pipeline.COMMIT_PROMPTS = 1
 request = pipeline.IngestRequest(
     {str(broken)!r}, ModelChoice({str(model)!r}), {str(facts)!r}, preset={FIXED!r}
 )
-pipeline.ingest(request, pausing(silent, 8))
+pipeline.ingest(request, pausing(silent, 2))
 """
     with paused(code, broken.with_name("some-are-stored")) as child:
         child.kill()

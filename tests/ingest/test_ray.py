@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 import kndb
+from crews import FIXED, PROMPTS, TABLES, wait_for_both, when_some_are_done
 from dying import Dying
 from kndb.errors import KndbError, ModelError, UsageError
 from kndb.models import ModelChoice
@@ -32,12 +32,7 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
 ]
 
-TABLES = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
-FIXED = "ig-zero"
-"""No path is refined, so that rounding in batches of another size decides nothing."""
-
 ROOT = Path(__file__).parents[2]
-PROMPTS = 96
 
 
 class Nodes:
@@ -69,33 +64,9 @@ def nodes() -> Iterator[Nodes]:
         found.cluster.shutdown()
 
 
-@pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "facts.jsonl"
-    places = ["France", "Japan", "Spain", "Germany"]
-    rows = [
-        {
-            **{"relation": "P36", "subject_id": f"Q{n}", "object_id": "Q90", "lang": "en"},
-            **{"template": "The capital of [X] is [Y] .", "answer": "Paris"},
-            "subject": " ".join(places[n // 4**digit % 4] for digit in range(4)),
-        }
-        for n in range(PROMPTS)
-    ]
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def local(facts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of a run in this process."""
-    path = tmp_path_factory.mktemp("local") / "local.duckdb"
-    ingest(IngestRequest(path, ModelChoice(str(saved("tiny-bert"))), str(facts), preset=FIXED))
-    return path
-
-
 @pytest.fixture
 def request_of(
-    nodes: Nodes, facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nodes: Nodes, many_facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., IngestRequest]:
     monkeypatch.setattr(scheduling, "PART_PROMPTS", 4)
     monkeypatch.setattr(scheduling.Crew, "wait_for_one", wait_for_both)
@@ -104,15 +75,9 @@ def request_of(
         model = kind(str(saved("tiny-bert")))
         cluster = RayCluster(nodes.address, **options)
         database = tmp_path / "ray.duckdb"
-        return IngestRequest(database, model, str(facts), preset=FIXED, cluster=cluster)
+        return IngestRequest(database, model, str(many_facts), preset=FIXED, cluster=cluster)
 
     return made
-
-
-def wait_for_both(crew: scheduling.Crew[Any]) -> None:
-    """Both workers have work from the start, so that neither is killed in vain."""
-    while len(crew._has) < 2:
-        crew._next()
 
 
 def workers() -> list[int]:
@@ -133,19 +98,6 @@ def workers() -> list[int]:
 def _ancestors(pid: int, parents: dict[int, int]) -> Iterator[int]:
     while pid := parents.get(pid, 0):
         yield pid
-
-
-def when_some_are_done(act: Callable[[], None]) -> Callable[[int, int], None]:
-    """A report of progress that acts once, when the first prompts are done and others are not."""
-    acted = False
-
-    def report(done: int, total: int) -> None:
-        nonlocal acted
-        if not acted and 0 < done < total:
-            acted = True
-            act()
-
-    return report
 
 
 def test_it_stores_what_a_local_run_does(
@@ -198,7 +150,7 @@ def test_a_killed_node_is_done_without(
 
 
 def test_a_killed_driver_goes_on(
-    request_of: Callable[..., IngestRequest], local: Path, facts: Path
+    request_of: Callable[..., IngestRequest], local: Path, many_facts: Path
 ) -> None:
     request = request_of()
     code = f"""
@@ -208,7 +160,7 @@ from kndb.models import ModelChoice
 from kndb.progress import silent
 pipeline.COMMIT_PROMPTS, scheduling.PART_PROMPTS = 1, 4
 request = IngestRequest(
-    {str(request.database)!r}, ModelChoice({request.model.name!r}), {str(facts)!r},
+    {str(request.database)!r}, ModelChoice({request.model.name!r}), {str(many_facts)!r},
     preset={FIXED!r}, cluster=RayCluster({request.cluster and request.cluster.address!r}),
 )
 pipeline.ingest(request, pausing(silent, 8))
@@ -268,9 +220,9 @@ def test_other_workers_are_refused(
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:x", "auto:0"])
 def test_an_address_where_nothing_is_is_one_sentence(
-    address: str, facts: Path, tmp_path: Path
+    address: str, many_facts: Path, tmp_path: Path
 ) -> None:
     model = ModelChoice(str(saved("tiny-bert")))
-    request = IngestRequest(tmp_path / "k", model, str(facts), cluster=RayCluster(address))
+    request = IngestRequest(tmp_path / "k", model, str(many_facts), cluster=RayCluster(address))
     with pytest.raises(UsageError, match=f"^No Ray cluster at {address} can be reached: .*head"):
         ingest(request)

@@ -36,6 +36,13 @@ PLACES = (
     "/layers?colour=relations&lang=en",
     "/edits",
     "/runs",
+    "/compare",
+    "/graph",
+    "/graph?fact=P36:Q142",
+    "/graph?relation=P36",
+    "/graph?neuron=0:2",
+    "/sql",
+    "/sql?q=FROM+prompt",
 )
 
 

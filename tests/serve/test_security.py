@@ -9,13 +9,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from kndb.errors import UsageError
-from kndb.facts import Fact, Prompt, Relation
-from kndb.store import ids
-from kndb.store.writer import Writer
 from kndb_serve.asked import address
 from kndb_serve.security import check_binding
+from odd_labels import EVIL, evil_database
 from serving import client_of
-from small_store import Dataset, Model, attributions, predictions, start_from_empty
 
 TOKEN = "0123456789abcdef"
 
@@ -113,27 +110,10 @@ def test_other_machines_need_a_token(host: str) -> None:
         check_binding(host, TOKEN[:-1])
 
 
-EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>\u202e\x1b[31m'
-
-
 @pytest.fixture(scope="module")
 def evil(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
-    """A database with markup and control characters in every label."""
     path = tmp_path_factory.mktemp("evil") / "evil.duckdb"
-    start_from_empty(path)
-    relation = Relation(f"R{EVIL}", f"relation{EVIL}")
-    fact = Fact(relation.relation_id, f"S{EVIL}", f"O{EVIL}")
-    prompts = [
-        Prompt(fact, lang, f"[X] {EVIL} [Y].", f"subject{EVIL}", f"answer{EVIL}")
-        for lang in ("en", f"l{EVIL}".lower())
-    ]
-    data, model = Dataset(name=f"data{EVIL}"), Model(name=f"model{EVIL}")
-    writer = Writer(path)
-    run = writer.begin(model, data, [relation], [fact], prompts, f"preset{EVIL}", {"note": EVIL})
-    keys = [ids.prompt_id(ids.dataset_id(data.sha256), prompt) for prompt in prompts]
-    scores = [(key, 0, 1, 1.0) for key in keys]
-    writer.append(run.run_id, predictions(keys), attributions(scores))
-    writer.finish(run.run_id, 0.2, 0.5)
+    evil_database(path)
     return client_of(path)
 
 

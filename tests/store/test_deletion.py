@@ -12,9 +12,10 @@ import kndb
 from kndb.errors import UsageError
 from kndb.store.check import check_database
 from kndb.store.database import connect, transaction
-from kndb.store.deletion import compact, delete_run, rows_of_run
+from kndb.store.deletion import delete_run, rows_of_run
 from kndb.store.describe import database_status
 from kndb.store.directions import add_directions
+from kndb.store.rewriting import compact
 from kndb.store.writer import Writer
 from small_store import Model, attributions, begin, finished_run, predictions
 

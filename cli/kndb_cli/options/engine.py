@@ -21,6 +21,14 @@ Engine = Annotated[
         rich_help_panel=_WHERE,
     ),
 ]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="D,D",
+        help="A process for each of these: GPUs by number (0,1), or auto for all GPUs.",
+        rich_help_panel=_WHERE,
+    ),
+]
 RayAddress = Annotated[
     str | None,
     typer.Option(

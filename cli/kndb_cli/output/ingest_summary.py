@@ -23,10 +23,37 @@ def summary(done: IngestSummary) -> str:
     return "\n".join([_headline(done), *(f"  {name:<13} {text}" for name, text in _lines(done))])
 
 
-def planned(plan: Plan) -> str:
-    """The figures of a plan, one per line."""
+MILLION = 1_000_000
+
+
+def planned(plan: Plan, workers: int | None = None, price: float | None = None) -> str:
+    """The figures of a plan, one per line.
+
+    Args:
+        plan: the plan, measured on one machine.
+        workers: how many machines like it would work.
+        price: of one such machine for an hour.
+    """
     head = f"{plan.model} on {plan.dataset}, estimated from {plan.sampled:,} prompts:"
-    return "\n".join([head, *(f"  {name:<13} {text}" for name, text in _estimates(plan))])
+    lines = [*_estimates(plan), ("a million", _million(plan.prompt_seconds, workers, price))]
+    return "\n".join([head, *(f"  {name:<13} {text}" for name, text in lines)])
+
+
+def _million(prompt_seconds: float, workers: int | None, price: float | None) -> str:
+    """What a million prompts like these would cost.
+
+    >>> _million(0.36, None, None)
+    'such prompts: about 100 h 0 min'
+    >>> _million(0.36, 8, 2.5)
+    'such prompts: about 12 h 30 min with 8 workers like this, 250 at 2.5 an hour'
+    """
+    seconds = MILLION * prompt_seconds
+    text = f"such prompts: about {left(seconds / (workers or 1))}"
+    if workers is not None:
+        text += f" with {workers:,} workers like this"
+    if price is not None:
+        text += f", {price * seconds / 3600:,.4g} at {price:g} an hour"
+    return text
 
 
 def _estimates(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -116,7 +116,7 @@ def _in_lines(label: str, unit: str) -> Report:
             start = now
         if now - last >= LINE_EVERY:
             last = now
-            speed = (done - stored) / (now - start)
+            speed = (done - stored) / (now - start) if now > start else 0.0
             parts = [f"{label}: {done} of {total} {unit}"]
             if speed:
                 parts += [rate(speed, unit), f"{left((total - done) / speed)} left"]

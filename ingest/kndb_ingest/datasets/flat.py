@@ -85,12 +85,13 @@ def records(file: DataFile) -> Iterable[Record]:
 
 
 def csv_records(file: DataFile) -> Iterator[Record]:
-    """The rows of a CSV file with a header.
+    """The rows of a CSV file with a header; its columns may also be parted by semicolons or tabs.
 
     Raises:
         DatasetError: a row is longer or shorter than the header, or wrongly quoted.
     """
-    rows = csv.reader(io.StringIO(file.text(), newline=""), strict=True)
+    text = file.text()
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:
         header = [name.strip() for name in next(rows, [])]
         if any(header):
@@ -103,6 +104,13 @@ def csv_records(file: DataFile) -> Iterator[Record]:
                 yield Record(dict(zip(header, row, strict=True)), place)
     except csv.Error as error:
         raise malformed(file.line(rows.line_num), f"not CSV ({error})") from error
+
+
+def _delimiter(text: str) -> str:
+    """The mark that parts the header into the most known columns."""
+    header = text.partition("\n")[0].replace('"', "")
+    parts = {mark: {name.strip() for name in header.split(mark)} for mark in ",;\t"}
+    return max(parts, key=lambda mark: len(parts[mark].intersection(COLUMNS)))
 
 
 def parquet_records(file: DataFile) -> Iterator[Record]:

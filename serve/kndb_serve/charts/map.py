@@ -37,7 +37,7 @@ def neuron_map(cells: Result, run: StoredRun, colour: str, asked_run: str | None
     high = min(30, max(10, 300 // run.n_layers))
     label = f"Knowledge neurons of {run.model} in {run.n_layers} layers"
     parts = _parts(cells.to_dicts(), run, colour, asked_run, high)
-    return drawing(_LEFT + _WIDE + 4, _TOP + high * run.n_layers + 54, label, parts)
+    return drawing(_LEFT + _WIDE + 4, _TOP + high * run.n_layers + 54, label, parts, role="group")
 
 
 def _parts(

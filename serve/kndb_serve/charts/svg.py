@@ -22,17 +22,28 @@ def element(tag: str, content: Markup | str = "", **attributes: object) -> Marku
     return Markup("<{}{}>{}</{}>").format(Markup(tag), inside, _seen(content), Markup(tag))
 
 
-def drawing(width: float, height: float, label: str, parts: Iterable[Markup]) -> Markup:
-    """An image of these parts that scales with the page, with a text for who does not see it."""
+def drawing(
+    width: float,
+    height: float,
+    label: str,
+    parts: Iterable[Markup],
+    role: str = "img",
+    class_: str = "",
+) -> Markup:
+    """An image of these parts that scales with the page, with a text for who does not see it.
+
+    With links that the keyboard reaches, its ``role`` is ``group``.
+    """
+    size = "chart wide" if width > 800 else "chart"
     return element(
         "svg",
         Markup("").join(parts),
         viewBox=f"0 0 {_number(width)} {_number(height)}",
         width=width,
         height=height,
-        role="img",
+        role=role,
         aria_label=label,
-        class_="chart wide" if width > 800 else "chart",
+        class_=f"{size} {class_}".strip(),
     )
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from kndb_serve.asked import LONGEST
+from kndb_serve.judge import Judge
 from kndb_serve.page import Page
+from kndb_serve.pages.claims import claims
+from kndb_serve.pages.compare import compare
 from kndb_serve.pages.edits import edit, edits
 from kndb_serve.pages.fact import fact
+from kndb_serve.pages.graph import graph
 from kndb_serve.pages.language import language
 from kndb_serve.pages.layers import layers
 from kndb_serve.pages.lists import facts, languages, neurons, relations, run, runs
@@ -47,6 +52,8 @@ PAGES: dict[str, Made] = {
     "languages": Made(languages),
     "language": Made(language, ("run", "tau", "share"), keyed=True),
     "layers": Made(layers, ("run", "relation", "lang", "colour")),
+    "graph": Made(graph, ("fact", "relation", "neuron", "run")),
+    "compare": Made(compare, ("a", "b")),
     "edits": Made(edits, ("run",)),
     "edit": Made(edit, ("run",), keyed=True),
     "runs": Made(runs, ("run",)),
@@ -55,10 +62,16 @@ PAGES: dict[str, Made] = {
 """The pages by the first part of their address."""
 
 
-def pages(sql: bool = True) -> dict[str, Made]:
+def pages(sql: bool = True, judge: Judge | None = None) -> dict[str, Made]:
     """The pages of a site by the first part of their address.
 
     Args:
         sql: whether it has one for queries in SQL.
+        judge: what checks claims; without it, there is no page for them.
     """
-    return PAGES | ({"sql": Made(sql_page, ("q",), longest=MOST_SQL)} if sql else {})
+    found = dict(PAGES)
+    if judge is not None:
+        found["claims"] = Made(partial(claims, judge), ("claim", "lang"))
+    if sql:
+        found["sql"] = Made(sql_page, ("q",), longest=MOST_SQL)
+    return found

@@ -43,7 +43,8 @@ def fact(view: View, key: str) -> Page:
         *_shared(view, key, run),
         _edits(view, key),
     ]
-    return Page(title, "fact", parts, _lead(view, key, run, neurons), about)
+    links = {"Graph": view.link("graph", fact=key)} if neurons else {}
+    return Page(title, "fact", parts, _lead(view, key, run, neurons), about, links)
 
 
 def _runs(view: View, datasets: set[str]) -> list[StoredRun]:

@@ -58,7 +58,8 @@ def neuron(view: View, key: str) -> Page:
             short=12,
         ),
     ]
-    return Page(str(at), "neuron", parts, _specific(len(facts), relations), about)
+    links = {"Graph": view.link("graph", neuron=at)} if facts else {}
+    return Page(str(at), "neuron", parts, _specific(len(facts), relations), about, links)
 
 
 def _tokens(view: View, at: Neuron, run: StoredRun) -> list[Table]:

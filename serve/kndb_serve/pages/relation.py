@@ -29,4 +29,4 @@ def relation(view: View, key: str) -> Page:
     counts = view.remember("relations", view.db.relations).to_dicts()
     n_facts = sum(row["facts"] for row in counts if row["label"] == label)
     about = {"facts": n_facts, "model": view.run.model}
-    return Page(label, "relation", parts, facts=about)
+    return Page(label, "relation", parts, "", about, {"Graph": view.link("graph", relation=key)})

@@ -66,7 +66,16 @@ def _answer(view: View, asked: str, most: int) -> list[Part]:
     found = answer.result
     rows = Result(tuple(unique(found.columns)), found.types, found.rows())
     about = f"The answer has more rows; these are the first {most:,}." if answer.cut else ""
-    return [Table("answer", "Answer", rows, about, "The query has no rows.")]
+    return [
+        Table(
+            "answer",
+            "Answer",
+            rows,
+            about,
+            "The query has no rows.",
+            heads={name: name for name in rows.columns},
+        )
+    ]
 
 
 def _examples(view: View) -> Cards:

@@ -9,7 +9,14 @@ from starlette.responses import Response
 
 from kndb_serve.asked import Asked
 from kndb_serve.page import Page
-from kndb_serve.render.data import csv_failure, csv_page, json_failure, json_page, parquet_page
+from kndb_serve.render.data import (
+    csv_failure,
+    csv_page,
+    graphml_page,
+    json_failure,
+    json_page,
+    parquet_page,
+)
 from kndb_serve.render.failure import Failure
 from kndb_serve.render.html import html_failure, html_page
 
@@ -28,6 +35,7 @@ FORMS = {
     "json": _Form("application/json", json_page, json_failure),
     "csv": _Form("text/csv", csv_page, csv_failure),
     "parquet": _Form("application/vnd.apache.parquet", parquet_page, csv_failure),
+    "graphml": _Form("application/graphml+xml", graphml_page, csv_failure),
 }
 """The forms of a page, by the ending of its address; HTML needs none."""
 

@@ -228,9 +228,13 @@ def own(text: object, lang: object = None) -> Markup:
     Markup('<bdi lang="zh">巴黎</bdi>')
     """
     seen = visible(str(text))
-    if lang is None:
-        return Markup("<bdi>{}</bdi>").format(seen)
-    return Markup('<bdi lang="{}">{}</bdi>').format(visible(str(lang)), seen)
+    if _LANGUAGE.fullmatch(str(lang or "")):
+        return Markup('<bdi lang="{}">{}</bdi>').format(lang, seen)
+    return Markup("<bdi>{}</bdi>").format(seen)
+
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
+"""What browsers and screen readers take for a language's code."""
 
 
 def sentence(text: object) -> Markup:

@@ -61,6 +61,17 @@ def parquet_page(page: Page, asked: Asked) -> bytes:
     return stream.getvalue()
 
 
+def graphml_page(page: Page, asked: Asked) -> bytes:
+    """The page's graph.
+
+    Raises:
+        NotFound: it has none.
+    """
+    if page.graph is None:
+        raise NotFound(f"{asked.path} has no graph; the pages below /graph have one.")
+    return page.graph()
+
+
 def _one_table(page: Page, asked: Asked) -> Result:
     tables = [part for part in page.parts if isinstance(part, Table)]
     name = asked.text("table") or (tables[0].name if tables else "")

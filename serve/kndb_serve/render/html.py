@@ -21,6 +21,8 @@ NAVIGATION = (
     ("layers", "Layers"),
     ("edits", "Edits"),
     ("runs", "Runs"),
+    ("compare", "Compare"),
+    ("claims", "Claims"),
     ("sql", "SQL"),
 )
 """The pages in the header, with their names."""
@@ -37,8 +39,13 @@ def html_page(page: Page, asked: Asked) -> str:
             kept=_kept(page, asked),
             forms=[
                 (name, asked.url(form))
-                for form, name in (("json", "JSON"), ("csv", "CSV"), ("parquet", "Parquet"))
-                if form == "json" or page.tables
+                for form, name, there in (
+                    ("json", "JSON", True),
+                    ("csv", "CSV", page.tables),
+                    ("parquet", "Parquet", page.tables),
+                    ("graphml", "GraphML", page.graph),
+                )
+                if there
             ],
         )
     )

@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from kndb_cli.output.progress import rate
+from kndb_cli.output import progress
+from kndb_cli.output.progress import rate, reporting
 
 
 def screen(code: str) -> str:
@@ -67,3 +68,15 @@ def test_slow_rates_have_digits() -> None:
     assert rate(0.0312, "facts") == "32.1 s/fact"
     assert rate(12.345, "facts") == "12.3 facts/s"
     assert rate(None, "facts") == ""
+
+
+def test_a_line_before_the_first_item_has_no_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)
+    with reporting("demo", "claims", quiet=False) as report:
+        report(0, 2)
+        report(1, 2)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "demo: 0 of 2 claims"
+    assert second.startswith("demo: 1 of 2 claims, ")

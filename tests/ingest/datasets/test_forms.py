@@ -339,6 +339,18 @@ def test_byte_order_mark_line_ends_and_blank_lines_are_no_content(tmp_path):
     assert read_dataset(windows).prompts == read_dataset(plain).prompts
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_csv_with_other_marks(tmp_path, mark):
+    path = write_rows(tmp_path / "facts.csv")
+    expected = read_dataset(path)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    other = tmp_path / "other.csv"
+    with other.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=mark, quoting=csv.QUOTE_ALL).writerows(rows)
+    assert read_dataset(other).prompts == expected.prompts
+
+
 def test_csv_with_byte_order_mark_and_windows_line_ends(tmp_path):
     path = write_rows(tmp_path / "facts.csv")
     expected = read_dataset(path).prompts

@@ -12,44 +12,17 @@ import kndb
 from kndb.errors import DatasetError, NotFound, UsageError
 from kndb.graph.overlap import overlap
 from kndb_ingest.published.importer import import_published
-
-FACTS = {
-    "P36": [("u1", "France", "Paris"), ("u2", "China", "Beijing")],
-    "P38": [("u3", "France", "euro")],
-}
-NEURONS = {
-    "a.json": {"u1": [[10, 188], [11, 500]], "u2": []},
-    "b.json": {"u3": [[10, 188]]},
-}
+from published_lists import write_facts, write_neurons
 
 
 @pytest.fixture
 def pararel(tmp_path: Path) -> Path:
-    root = tmp_path / "pararel"
-    for folder in ("pattern_data/graphs_json", "trex_lms_vocab"):
-        (root / folder).mkdir(parents=True)
-    for relation, facts in FACTS.items():
-        patterns = [{"pattern": "[X] has [Y] ."}, {"pattern": "[Y] is of [X] ."}]
-        _lines(root / "pattern_data/graphs_json" / f"{relation}.jsonl", patterns)
-        records = [
-            {"uuid": uuid, "sub_label": subject, "obj_label": answer}
-            for uuid, subject, answer in facts
-        ]
-        _lines(root / "trex_lms_vocab" / f"{relation}.jsonl", records)
-    return root
-
-
-def _lines(path: Path, records: list[dict[str, str]]) -> None:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return write_facts(tmp_path)
 
 
 @pytest.fixture
 def neurons(tmp_path: Path) -> Path:
-    root = tmp_path / "neurons"
-    root.mkdir()
-    for name, lists in NEURONS.items():
-        (root / name).write_text(json.dumps(lists))
-    return root
+    return write_neurons(tmp_path)
 
 
 def test_an_imported_run_answers_queries(tmp_path: Path, pararel: Path, neurons: Path) -> None:

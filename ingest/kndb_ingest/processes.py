@@ -1,0 +1,160 @@
+"""Runs a model in several processes of this machine, one for each device. Writes no database.
+
+Every process loads the model once, and turns prompts into Arrow tables. One that dies is replaced
+by a new one on the same device.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import torch
+
+from kndb.attribution import Settings
+from kndb.errors import KndbError
+from kndb.models import ModelChoice
+from kndb_ingest.crewed import Crewed, Loaded
+from kndb_ingest.outcomes import find_outcomes
+from kndb_ingest.request import IngestRequest
+from kndb_ingest.rows import Rows
+from kndb_ingest.scheduling import Died, Done, Part, Ready
+
+
+def devices_of(names: Sequence[str]) -> list[str]:
+    """Devices by the names that users give: ``0`` is ``cuda:0``, ``auto`` all GPUs.
+
+    >>> devices_of(["0", "cuda:1", "cpu"])
+    ['cuda:0', 'cuda:1', 'cpu']
+    """
+    if [*names] == ["auto"]:
+        gpus = torch.cuda.device_count()
+        return [f"cuda:{number}" for number in range(gpus)] or ["cpu"]
+    return [f"cuda:{name}" if name.isdecimal() else name for name in names]
+
+
+@dataclass
+class _Worker:
+    device: str
+    process: BaseProcess
+    pipe: Connection
+    sender: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    """Sends in the background: a worker reads only when it is idle, and may be sending itself."""
+
+    def send(self, message: object) -> Future[None]:
+        return self.sender.submit(self.pipe.send, message)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+        self.sender.shutdown(cancel_futures=True)
+
+
+class Processes:
+    """The pool of a crew (``crewed.ModelPool``): a process for each device."""
+
+    def __init__(
+        self, choice: ModelChoice, devices: Sequence[str], known: int | None, words: bool
+    ) -> None:
+        self.loaded: dict[int, Loaded] = {}
+        self.prompts = Counter[str]()
+        self.settings: Settings | None = None
+        self._choice = choice
+        self._run = known, words
+        self._free = deque(devices)
+        self._threads = max(1, (os.cpu_count() or 1) // len(devices))
+        self._workers: dict[int, _Worker] = {}
+        self._context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+
+    def start(self, worker: int) -> None:
+        """Start a process on a device that has none; it loads the model."""
+        device = self._free.popleft()
+        ours, theirs = self._context.Pipe()
+        choice = replace(self._choice, device=device)
+        arguments = theirs, choice, *self._run, self._threads
+        process = self._context.Process(target=_work, args=arguments, daemon=True)
+        process.start()
+        theirs.close()
+        self._workers[worker] = _Worker(device, process, ours)
+
+    def give(self, worker: int, number: int, part: Part) -> None:
+        """Send a part to a process; if it has died, ``wait`` says so."""
+        self._workers[worker].send((number, part, self.settings))
+
+    def wait(self) -> Ready | Done[Rows] | Died:
+        """The first message, or the first death."""
+        by_pipe = {each.pipe: number for number, each in self._workers.items()}
+        pipe: Any = wait(list(by_pipe))[0]
+        worker = by_pipe[pipe]
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            return self._died(worker)
+        if isinstance(message, KndbError):
+            raise message
+        if isinstance(message, Loaded):
+            self.loaded[worker] = message
+            return Ready(worker)
+        number, rows = message
+        self.prompts[self.loaded[worker].name] += len(rows)
+        return Done(worker, number, rows)
+
+    def _died(self, worker: int) -> Died:
+        gone = self._workers.pop(worker)
+        gone.process.join()
+        code = gone.process.exitcode
+        gone.close()
+        self._free.append(gone.device)
+        ended = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return Died(worker, f"The process on {gone.device} was lost ({ended})")
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self._workers.values():
+            worker.close()
+
+
+def _work(
+    pipe: Connection, choice: ModelChoice, known: int | None, words: bool, threads: int
+) -> None:
+    """What a process does: load the model, and run parts until nobody sends any."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    if choice.device == "cpu":
+        torch.set_num_threads(threads)
+    try:
+        model = choice.load()
+        pipe.send(Loaded(choice.device, model.info, model.adapter))
+        while True:
+            number, part, settings = pipe.recv()
+            found = find_outcomes(model, part, settings, choice.memory, known, words=words)
+            pipe.send((number, Rows.joined([Rows.of([outcome]) for outcome in found])))
+    except EOFError:
+        return
+    except KndbError as error:
+        pipe.send(error)
+
+
+@contextmanager
+def in_processes(request: IngestRequest, devices: Sequence[str]) -> Iterator[Crewed]:
+    """An engine in processes, with one ready at least.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        UsageError: this machine lacks a device.
+        KndbError: the processes died.
+    """
+    pool = Processes(request.model, devices, request.known, request.words)
+    try:
+        yield Crewed(pool, len(devices))
+    finally:
+        pool.close()

@@ -1,0 +1,49 @@
+"""What tests of several workers share: facts that cut into many parts, and waiting for workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kndb_ingest import scheduling
+
+TABLES = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
+FIXED = "ig-zero"
+"""No path is refined, so that rounding in batches of another size decides nothing."""
+
+PROMPTS = 96
+
+
+def write_facts(path: Path) -> None:
+    """A prompt for each of ``PROMPTS`` facts, all of one relation, language and length."""
+    places = ["France", "Japan", "Spain", "Germany"]
+    rows = [
+        {
+            **{"relation": "P36", "subject_id": f"Q{n}", "object_id": "Q90", "lang": "en"},
+            **{"template": "The capital of [X] is [Y] .", "answer": "Paris"},
+            "subject": " ".join(places[n // 4**digit % 4] for digit in range(4)),
+        }
+        for n in range(PROMPTS)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+
+def wait_for_both(crew: scheduling.Crew[Any]) -> None:
+    """Both workers have work from the start, so that neither is killed in vain."""
+    while len(crew._has) < 2:
+        crew._next()
+
+
+def when_some_are_done(act: Callable[[], None]) -> Callable[[int, int], None]:
+    """A report of progress that acts once, when the first prompts are done and others are not."""
+    acted = False
+
+    def report(done: int, total: int) -> None:
+        nonlocal acted
+        if not acted and 0 < done < total:
+            acted = True
+            act()
+
+    return report

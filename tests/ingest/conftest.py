@@ -1,0 +1,28 @@
+"""Fixtures of the tests with several workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crews import FIXED, write_facts
+from kndb.models import ModelChoice
+from kndb_ingest.pipeline import ingest
+from kndb_ingest.request import IngestRequest
+from saved_models import saved
+
+
+@pytest.fixture(scope="session")
+def many_facts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "facts.jsonl"
+    write_facts(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def local(many_facts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a run in this process."""
+    path = tmp_path_factory.mktemp("local") / "local.duckdb"
+    ingest(IngestRequest(path, ModelChoice(str(saved("tiny-bert"))), str(many_facts), preset=FIXED))
+    return path

@@ -1,0 +1,81 @@
+"""Sorting a file: no row changes, and rows that a query needs lie together."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from kndb.errors import KndbError
+from kndb.store.database import connect, transaction
+from kndb.store.rewriting import SORTED, optimize
+from small_store import finished_run
+
+
+def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    with connect(path) as connection:
+        tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        return {
+            table: connection.execute(f"FROM {table} ORDER BY ALL").fetchall()
+            for (table,) in tables
+        }
+
+
+def shuffled(path: Path) -> None:
+    """The tables in an order that no writer makes."""
+    with duckdb.connect(str(path)) as connection:
+        for table in SORTED:
+            connection.execute(f"CREATE TEMP TABLE old_{table} AS FROM {table}")
+            connection.execute(f"TRUNCATE {table}")
+            connection.execute(
+                f"INSERT INTO {table} BY NAME FROM old_{table} ORDER BY hash(old_{table})"
+            )
+
+
+def test_every_table_is_sorted_and_no_row_changed(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    shuffled(path)
+    before = rows(path)
+    sizes = optimize(path)
+    assert sizes[1] == path.stat().st_size
+    assert rows(path) == before
+    with connect(path) as connection:
+        for table, order in SORTED.items():
+            ordered = connection.execute(f"FROM {table} ORDER BY {order}").fetchall()
+            assert connection.execute(f"FROM {table}").fetchall() == ordered, table
+    assert [file.name for file in tmp_path.iterdir()] == ["k.duckdb"]
+
+
+def test_progress_counts_rows(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    told: list[tuple[int, int]] = []
+    optimize(path, report=lambda done, total: told.append((done, total)))
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1][0] == told[-1][1] > 0
+
+
+def test_a_file_in_use_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    inode = path.stat().st_ino
+    with transaction(path), pytest.raises(KndbError):
+        optimize(path, wait=0.0)
+    assert path.stat().st_ino == inode
+
+
+def test_a_disk_without_room_leaves_the_file_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    inode = path.stat().st_ino
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("kndb.store.rewriting.shutil.copymode", full)
+    with pytest.raises(KndbError, match="cannot be written: No space left on device"):
+        optimize(path)
+    assert path.stat().st_ino == inode
+    assert [file.name for file in tmp_path.iterdir()] == ["k.duckdb"]
