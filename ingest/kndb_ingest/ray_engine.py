@@ -33,7 +33,13 @@ from kndb_ingest.rows import Rows
 from kndb_ingest.scheduling import Died, Done, Node, Part, Ready, divide
 
 CONNECT_SECONDS = 10.0
-"""How long the head of a cluster may take to answer."""
+"""How long the head of a cluster may take to accept a connection, and again to answer."""
+
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""What a client of gRPC says first: the preface of HTTP/2 and empty settings (RFC 9113, 3.4)."""
+
+FRAME_HEADER = 9
+"""Bytes: length (3), type, flags, stream (4); the first frame of a server has type 4, SETTINGS."""
 
 PATIENCE = 30.0
 """Seconds without a worker after which a note says so, and again."""
@@ -216,6 +222,26 @@ def _connected(address: str | None) -> Iterator[None]:
 
 
 def _knock(address: str) -> None:
-    """Refuse an address at which nothing answers: Ray itself tries for minutes."""
+    """Refuse an address at which Ray would try for minutes.
+
+    Raises:
+        OSError: nothing answers there, or what answers speaks no gRPC, as Ray does.
+        ValueError: the address has no port.
+    """
     host, _, port = address.rpartition("://")[2].rpartition(":")
-    socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    place = host.strip("[]"), int(port)
+    with socket.create_connection(place, CONNECT_SECONDS) as connection:
+        if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+            return  # it expects certificates, which Ray itself presents
+        if not _speaks_grpc(connection):
+            raise ConnectionError("what listens there is not Ray")
+
+
+def _speaks_grpc(connection: socket.socket) -> bool:
+    try:
+        connection.sendall(GREETING)
+        with connection.makefile("rb") as answer:
+            header = answer.read(FRAME_HEADER)
+    except OSError:  # it says nothing, or hangs up
+        return False
+    return len(header) == FRAME_HEADER and header[3] == 4

@@ -72,7 +72,7 @@ def application(
         sql: whether there is a page for queries in SQL.
         judge: what checks claims; without it, there is no page for them.
     """
-    site = _Site(Reader(path), seconds, pages(sql, judge))
+    site = Site(Reader(path), seconds, pages(sql, judge))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -91,17 +91,19 @@ def application(
     return app
 
 
-class _Site:
+class Site:
+    """Finds and makes the pages of a database."""
+
     def __init__(self, reader: Reader, seconds: float, pages: Mapping[str, Made]) -> None:
         self.reader = reader
         self._seconds = seconds
-        self._pages = pages
+        self.pages = pages
         self._waiting = 0
         self._turns: anyio.CapacityLimiter | None = None
 
     async def answer(self, request: Request) -> Response:
         """The page of a request, or a sentence on why there is none."""
-        asked = _parse(request, self._pages)
+        asked = _parse(request, self.pages)
         if self._waiting >= WAITING:
             busy = TooMany("Too many requests wait for an answer; try again in a moment.")
             return _failed(asked, busy)
@@ -109,11 +111,12 @@ class _Site:
             self._turns = anyio.CapacityLimiter(AT_ONCE)
         self._waiting += 1
         try:
-            return await run_sync(self._answered, asked, limiter=self._turns)
+            return await run_sync(self.answered, asked, limiter=self._turns)
         finally:
             self._waiting -= 1
 
-    def _answered(self, asked: Asked) -> Response:
+    def answered(self, asked: Asked) -> Response:
+        """The page that is asked for, or a sentence on why there is none."""
         try:
             page = self._page(asked)
             return render(page, asked)
@@ -125,9 +128,9 @@ class _Site:
             return render_failure(Failure(500, sentence), asked)
 
     def _page(self, asked: Asked) -> Page:
-        made = self._pages.get(asked.kind)
+        made = self.pages.get(asked.kind)
         if made is None or bool(asked.key) != made.keyed:
-            raise NotFound("There is no such page.", [f"/{name}" for name in self._pages], "Pages")
+            raise NotFound("There is no such page.", [f"/{name}" for name in self.pages], "Pages")
         asked.check(made.params, made.longest)
         late = Event()
         with self.reader.lend() as database:
@@ -174,13 +177,21 @@ def _failed(asked: Asked, error: KndbError) -> Response:
 
 
 def _parse(request: Request, offered: Collection[str]) -> Asked:
-    """The request's page, key and parameters. Keys may have any character, so raw bytes count."""
+    """What a request asks. Keys may have any character, so raw bytes count."""
     raw = request.scope.get("raw_path") or request.url.path.encode()
     path = raw.decode("latin-1").partition("?")[0]
+    return parsed(path, request.scope["query_string"].decode("latin-1"), offered)
+
+
+def parsed(path: str, query: str, offered: Collection[str]) -> Asked:
+    """The page, key and parameters of an address.
+
+    >>> parsed("/fact/P36%3AQ142.json", "run=5", ()).key
+    'P36:Q142'
+    """
     form = next((form for form in FORMS if path.endswith(f".{form}")), "html")
     if form != "html":
         path = path.removesuffix(f".{form}")
     kind, _, key = path.strip("/").partition("/")
-    query = request.scope["query_string"].decode("latin-1")
     params = dict(parse_qsl(query, keep_blank_values=True))
     return Asked(unquote(kind) or "search", unquote(key), params, form, offered)

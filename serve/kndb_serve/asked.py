@@ -14,6 +14,9 @@ MOST_ROWS = 1_000
 
 MOST_DATA = 100_000
 
+STATIC_ROWS = 500
+"""Rows of a table in a file, where nobody can ask for more."""
+
 COMMON = ("limit", "sort", "after", "table", "token")
 """Parameters of every page."""
 
@@ -31,6 +34,7 @@ class Asked:
         params: the parameters of its URL.
         form: ``html``, ``json``, ``csv`` or ``parquet``.
         offered: the names of the pages that there are.
+        static: whether the page becomes a file, which no server answers for.
     """
 
     kind: str
@@ -38,6 +42,7 @@ class Asked:
     params: Mapping[str, str]
     form: str = "html"
     offered: Collection[str] = ()
+    static: bool = False
 
     def text(self, name: str) -> str | None:
         """The parameter, or None where it is missing or empty."""
@@ -89,6 +94,8 @@ class Asked:
 
     def limit(self, short: int) -> int:
         """Rows of a table of which a page shows ``short`` without being asked for more."""
+        if self.static:
+            return STATIC_ROWS
         if self.form == "html":
             return self.whole("limit", short, 1, MOST_ROWS)
         return self.whole("limit", MOST_DATA, 1, MOST_DATA)

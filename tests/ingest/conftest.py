@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,3 +27,9 @@ def local(many_facts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("local") / "local.duckdb"
     ingest(IngestRequest(path, ModelChoice(str(saved("tiny-bert"))), str(many_facts), preset=FIXED))
     return path
+
+
+def pytest_exception_interact(call: pytest.CallInfo[Any]) -> None:
+    """End the run when SIGTERM does: Ray makes it a ``SystemExit``, for pytest one failed test."""
+    if call.excinfo and call.excinfo.errisinstance(SystemExit):
+        pytest.exit("The process was told to end.", returncode=1)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -226,3 +230,38 @@ def test_an_address_where_nothing_is_is_one_sentence(
     request = IngestRequest(tmp_path / "k", model, str(many_facts), cluster=RayCluster(address))
     with pytest.raises(UsageError, match=f"^No Ray cluster at {address} can be reached: .*head"):
         ingest(request)
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """A port where connections are accepted, and nothing is said."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@contextmanager
+def web_server() -> Iterator[int]:
+    """A port where HTTP/1 is spoken."""
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("server", [silent_server, web_server])
+def test_a_server_that_is_not_ray_is_one_sentence(
+    server: Callable[[], AbstractContextManager[int]],
+    many_facts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kndb_ingest.ray_engine.CONNECT_SECONDS", 1.0)
+    monkeypatch.delattr("ray.init")  # it would try for minutes
+    with server() as port:
+        cluster = RayCluster(f"127.0.0.1:{port}")
+        model = ModelChoice(str(saved("tiny-bert")))
+        request = IngestRequest(tmp_path / "k", model, str(many_facts), cluster=cluster)
+        with pytest.raises(UsageError, match=f"^No Ray cluster at .*:{port} .*: .* is not Ray;"):
+            ingest(request)

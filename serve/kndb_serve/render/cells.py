@@ -227,10 +227,11 @@ def own(text: object, lang: object = None) -> Markup:
     >>> own("巴黎", "zh")
     Markup('<bdi lang="zh">巴黎</bdi>')
     """
-    seen = visible(str(text))
+    # By hand: Markup.format would take a third of a page's time.
+    seen = escape(visible(str(text)))
     if _LANGUAGE.fullmatch(str(lang or "")):
-        return Markup('<bdi lang="{}">{}</bdi>').format(lang, seen)
-    return Markup("<bdi>{}</bdi>").format(seen)
+        return Markup(f'<bdi lang="{lang}">{seen}</bdi>')
+    return Markup(f"<bdi>{seen}</bdi>")
 
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
@@ -255,7 +256,7 @@ def head_of(name: str) -> str:
 
 
 def _link(href: str, content: Markup) -> Markup:
-    return Markup('<a href="{}">{}</a>').format(href, content)
+    return Markup(f'<a href="{escape(href)}">{escape(content)}</a>')
 
 
 def _barred(length: float, number: Markup) -> Markup:

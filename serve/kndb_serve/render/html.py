@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from kndb.cells import column_texts, is_numeric, visible
 from kndb_serve.asked import Asked, address
 from kndb_serve.page import Form, Page
+from kndb_serve.policy import POLICY
 from kndb_serve.render.cells import grid, head_of, own, sentence
 from kndb_serve.render.failure import Failure
 
@@ -86,6 +87,7 @@ def _environment() -> Environment:
         "address": address,
         "grid": grid,
         "navigation": NAVIGATION,
+        "policy": POLICY,
         "version": version("kndb"),
         "kind_of": _kind_of,
     }

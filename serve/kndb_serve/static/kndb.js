@@ -58,19 +58,33 @@ function suggestions(form) {
   }
   function go(item) { location.href = item.dataset.href; }
   function href(row) {
+    if (row.href) return row.href;
     const name = encodeURIComponent(row.name).replaceAll(".", "%2E");
     if (row.kind === "relation") return `/relation/${name}`;
     if (row.kind === "fact") return `/fact/${name}`;
     return `/?q=${encodeURIComponent(row.name)}`;
   }
+  // Pages that are files have an index of names with their pages, instead of a server.
+  let index = null;
+  async function indexed(typed) {
+    const url = new URL(form.dataset.index, location.href);
+    index ||= fetch(url).then((answer) => answer.json());
+    const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+    const words = plain(typed);
+    const found = (await index).filter(([name]) => plain(name).includes(words));
+    const begins = (row) => !plain(row[0]).startsWith(words);
+    found.sort((a, b) => begins(a) - begins(b) || a[0].length - b[0].length);
+    return found.slice(0, 8).map(([name, kind, file]) => ({ name, kind, href: new URL(file, url).href }));
+  }
+  async function suggested(typed) {
+    const answer = await fetch(`/suggest.json?q=${encodeURIComponent(typed)}`);
+    return (await answer.json()).tables.suggestions.rows;
+  }
   async function ask() {
     const number = ++latest;
     if (!box.value.trim()) { show(false); return; }
     let rows;
-    try {
-      const answer = await fetch(`/suggest.json?q=${encodeURIComponent(box.value)}`);
-      rows = (await answer.json()).tables.suggestions.rows;
-    } catch { rows = []; }
+    try { rows = await (form.dataset.index ? indexed : suggested)(box.value); } catch { rows = []; }
     if (number !== latest) return;
     list.replaceChildren(...rows.map((row, i) => {
       const item = document.createElement("li");
@@ -88,6 +102,13 @@ function suggestions(form) {
   }
   box.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 120); });
   box.addEventListener("blur", () => show(false));
+  if (form.dataset.index) {
+    form.hidden = false;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (!list.hidden) go(list.firstElementChild);
+    });
+  }
   box.addEventListener("keydown", (event) => {
     if (list.hidden) return;
     if (event.key === "ArrowDown") { event.preventDefault(); choose(chosen + 1); }

@@ -7,14 +7,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import uvicorn
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from kndb_ingest.published.importer import import_published
 from kndb_serve.app import application
+from kndb_serve.export import export_site
 from kndb_serve.server import listen
 from odd_labels import evil_database, languages_database
 from published_lists import write_facts, write_neurons
@@ -55,10 +57,11 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def _served(path: Path) -> Iterator[str]:
-    """The address of the database's site."""
+def _served(app: ASGIApp) -> Iterator[str]:
+    """The address of a site."""
     listening = listen("127.0.0.1", 0)
-    config = uvicorn.Config(application(path), log_level="warning", access_log=False)
+    lifespan: Literal["on", "off"] = "off" if isinstance(app, StaticFiles) else "on"
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan=lifespan)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -80,11 +83,12 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     languages_database(folder / "languages.duckdb")
     facts, neurons = write_facts(folder), write_neurons(folder)
     import_published(folder / "imported.duckdb", [neurons], facts, "bert-base-uncased")
+    export_site(small, folder / "files")
+    names = ("small", "evil", "languages", "imported")
+    apps: dict[str, ASGIApp] = {name: application(folder / f"{name}.duckdb") for name in names}
+    apps["files"] = StaticFiles(directory=folder / "files", html=True)
     with ExitStack() as stack:
-        yield {
-            name: stack.enter_context(_served(folder / f"{name}.duckdb"))
-            for name in ("small", "evil", "languages", "imported")
-        }
+        yield {name: stack.enter_context(_served(app)) for name, app in apps.items()}
 
 
 class Watch:

@@ -36,6 +36,7 @@ PLACES = {
     ),
     "imported": ("/", "/fact/P36:u1", "/neuron/10:188", "/relation/P36", "/layers", "/graph"),
     "languages": ("/", "/fact/P36:Q962", "/facts", "/graph?fact=P36:Q962"),
+    "files": ("/", "/fact/P36-Q142.html", "/graph/fact-P36-Q142.html", "/layers.html"),
     "evil": (
         "/",
         "/facts",
@@ -71,8 +72,9 @@ def test_a_page_shuts_nobody_out(site: str, place: str, status: int, visit: Visi
     page.set_viewport_size({"width": 1280, "height": 900})
     page.evaluate(AXE)
     assert not page.evaluate(BARRIERS, None)
-    page.emulate_media(color_scheme="dark")  # changes nothing but colours
-    assert not page.evaluate(BARRIERS, ["color-contrast"])
+    if site == "small":  # the other sites' pages have the same colours
+        page.emulate_media(color_scheme="dark")
+        assert not page.evaluate(BARRIERS, ["color-contrast"])
     assert page.evaluate("document.images.length") == 0
     assert all("/static/" in src for src in page.evaluate("[...document.scripts].map(s => s.src)"))
 

@@ -87,6 +87,21 @@ def test_a_query_runs_and_its_link_is_shared(visit: Visit) -> None:
     expect(other.locator("#answer tbody tr")).to_have_text("42<b>")
 
 
+def test_a_site_of_files_is_searched_and_walked(visit: Visit) -> None:
+    page = visit("/fact/P36-Q983.html", "files")
+    page.keyboard.press("/")
+    page.keyboard.type("paris")
+    option = page.get_by_role("option", name="France → Paris")
+    expect(option).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/fact/P36-Q142.html")
+    page.get_by_role("link", name="Graph").click()
+    page.wait_for_url("**/graph/fact-P36-Q142.html")
+    page.get_by_label("Languages").uncheck()
+    expect(page.locator(".node.language").first).to_be_hidden()
+
+
 def test_the_theme_is_remembered(visit: Visit) -> None:
     page = visit("/")
     page.get_by_role("button", name="Use the dark theme").click()
