@@ -99,8 +99,8 @@ transcripts: .venv/all
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python tests/transcripts.py docs/tutorial.md README.md
 
 # Takes the README's picture of `kndb serve`; needs Chromium.
-screenshots: .venv/all
-	OMP_NUM_THREADS=1 $(BIN)/python docs/generate/screenshots.py docs/pictures/fact-page.png
+screenshots: .venv/all demo
+	$(BIN)/python docs/generate/screenshots.py demo.duckdb docs/pictures/fact-page.png
 
 # Runs the notebooks, and stores in them what their cells show now.
 notebooks: .venv/all

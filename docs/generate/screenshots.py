@@ -1,6 +1,6 @@
 """Takes the README's picture of ``kndb serve``: the page of a fact of the demo, in light colours.
 
-``python docs/generate/screenshots.py docs/pictures/fact-page.png`` needs Chromium.
+``python docs/generate/screenshots.py demo.duckdb docs/pictures/fact-page.png`` needs Chromium.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 KNDB = (sys.executable, "-c", "from kndb_cli.main import main; raise SystemExit(main())")
 
 
-def take(target: Path) -> None:
-    """Write the picture.
+def take(database: Path, target: Path) -> None:
+    """Write the picture of a database of the demo.
 
     Raises:
         SystemExit: there is no browser.
@@ -37,8 +37,7 @@ def take(target: Path) -> None:
     if browser is None:
         raise SystemExit("Screenshots need Chromium; on Debian: apt-get install chromium.")
     with tempfile.TemporaryDirectory() as folder:
-        database, raw = Path(folder, "demo.duckdb"), Path(folder, "raw.png")
-        subprocess.run([*KNDB, "demo", "--db", str(database)], check=True, cwd=folder)
+        raw = Path(folder, "raw.png")
         with _served(database) as address:
             subprocess.run(
                 [
@@ -73,4 +72,4 @@ def _served(database: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    take(Path(sys.argv[1]))
+    take(Path(sys.argv[1]), Path(sys.argv[2]))
