@@ -18,7 +18,8 @@ pytestmark = pytest.mark.browser
 
 def cells(page: Page, table: str, column: int = 1) -> list[str]:
     """The texts of a column."""
-    return page.locator(f"#{table} tbody td:nth-child({column})").all_inner_texts()
+    texts: list[str] = page.locator(f"#{table} tbody td:nth-child({column})").all_inner_texts()
+    return texts
 
 
 def test_search_needs_no_mouse(visit: Visit) -> None:
