@@ -56,6 +56,15 @@ def test_charts_show_every_layer(client: TestClient, two: tuple[Path, int, int])
     page = client.get(f"/compare?a={two[1]}&b={two[2]}").text
     assert page.count("<title>layer 0: ") == page.count("<title>layer 1: ") == 2
     assert "differ by up to 0.5 of a prompt" in page
+    assert "weights differ" not in page
+
+
+def test_other_weights_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    finished_run(path, Model("other", weights_sha256="12" * 32))
+    with client_of(path) as client:
+        assert "weights differ" in client.get("/compare").text
 
 
 def test_two_runs_of_one_size_are_taken_where_none_is_asked_for(

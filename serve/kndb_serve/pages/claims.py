@@ -15,6 +15,7 @@ from kndb_serve.view import NOTHING, View
 if TYPE_CHECKING:  # importing it for real would take seconds, torch included
     from kndb.factcheck import Verdict
 
+_F1 = "F1 is how good the method was on validation facts, with its 95 % interval."
 _COLUMNS = {
     "claim": "VARCHAR",
     "fact_key": "VARCHAR",
@@ -94,7 +95,7 @@ def _parts(verdict: Verdict, run: str | None) -> list[Part]:
             "verdict",
             "Verdict",
             Result(tuple(_COLUMNS), tuple(_COLUMNS.values()), [values]),
-            "F1 is how good the method was on validation facts, with its 95 % interval.",
+            _F1 if verdict.f1 is not None else "",
         ),
         Table(
             "neurons",

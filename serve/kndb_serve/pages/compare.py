@@ -103,6 +103,16 @@ def _difference(view: View, first: StoredRun, second: StoredRun, by: DiffBy) -> 
 
 
 def _lead(found: Difference) -> str:
+    said = _scores(found)
+    if found.one.model_id != found.other.model_id:
+        said += (
+            " The models' weights differ: a neuron of the same name is the same neuron only where "
+            "one model was made from the other, as by fine-tuning."
+        )
+    return said
+
+
+def _scores(found: Difference) -> str:
     scores = found.scores
     prompts = f"Both runs have done {scores.n_both:,} prompts"
     if not scores.n_both:
