@@ -74,7 +74,8 @@ _OF_NEURONS = {
     "langs": "list_contains($langs, lower(lang))",
     "layers": "list_contains($layers, layer)",
     "neurons": """(layer, neuron) IN (
-        SELECT CAST(split_part(name, ':', 1) AS SMALLINT), CAST(split_part(name, ':', 2) AS INTEGER)
+        SELECT TRY_CAST(split_part(name, ':', 1) AS BIGINT),
+               TRY_CAST(split_part(name, ':', 2) AS BIGINT)
         FROM (SELECT unnest($neurons) AS name))""",
 }
 

@@ -213,8 +213,12 @@ def test_facts_with_too_few_neurons_leave_nothing_to_search(search: Run, db: Pat
     assert (code, json.loads(out)) == (0, [])
 
 
-def test_a_database_that_is_not_there(search: Run, tmp_path: Path) -> None:
-    code, _, err = search("--db", str(tmp_path / "no.duckdb"), "--quiet")
+def test_a_database_that_is_not_there(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--model", str(model), "--db", str(tmp_path / "no.duckdb"), "--quiet")
+    code = main(["graph", "degenerate", *given])
+    err = capsys.readouterr().err
     assert code == 3
     assert "There is no database" in err
 
