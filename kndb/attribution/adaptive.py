@@ -291,12 +291,20 @@ class _Refinement:
         return total.view(-1, len(self.paths.answers))
 
     def to_refine(self, panels: Panels, sizes: Sizes) -> Tensor:
-        """Numbers of the panels that keep their path or target from being exact."""
+        """Numbers of the panels that keep their path or target from being exact.
+
+        Of a path that lacks nodes for all of its own, the worst are chosen.
+        """
         chosen = self._incomplete(panels) | self._inexact(panels, sizes.norms)
         chosen |= self._wrong_at_the_top(panels, sizes.tops)
-        next_nodes = torch.where(panels.full, 3, 2) * chosen
-        after = self.used + torch.zeros_like(self.used).index_add_(0, panels.path, next_nodes)
-        return (chosen & (after <= self.max_nodes)[panels.path]).nonzero()[:, 0]
+        numbers = chosen.nonzero()[:, 0]
+        numbers = numbers[panels.largest[numbers].argsort(descending=True, stable=True)]
+        numbers = numbers[panels.path[numbers].argsort(stable=True)]  # by path, the worst first
+        path, cost = panels.path[numbers], torch.where(panels.full[numbers], 3, 2)
+        every = torch.zeros_like(self.used).index_add_(0, path, cost)
+        before = (every.cumsum(0) - every)[path]  # of the paths before it
+        spent = cost.cumsum(0) - before
+        return numbers[self.used[path] + spent <= self.max_nodes]
 
     def _incomplete(self, panels: Panels) -> Tensor:
         """The larger residuals of paths whose residuals add up to more than the tolerance."""
