@@ -9,10 +9,10 @@ F is known at every node, so each panel has a completeness residual of its own, 
 miss the tolerance are refined. The error of a panel's scores is estimated as the difference between
 its better and its worse rule, times the factor by which the residuals fell from the worse to the
 better, over the panel and up to its inner nodes: as L2 over neurons, and as the largest of any
-neuron. Estimates are added within a layer,
-whose paths share their neurons; L2 errors of layers are orthogonal. The first is relative to the L2
-norm of a target's scores, the second to its top score, and both are held to the tolerance: a prompt
-whose scores spread over many neurons can be within it as a vector, and not at the top.
+neuron. Estimates are added within a layer, whose paths share their neurons; L2 errors of layers are
+orthogonal. The first is relative to the L2 norm of a target's scores, the second to its top score,
+and both are held to the tolerance: a prompt whose scores spread over many neurons can be within it
+as a vector, and not at the top.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ TWO = Rule([1, 3], _TWO, least_gain=0.05, inner_gain=(15.0, 2.0))
 FOUR = Rule([0, 1, 2, 3], _FOUR, least_gain=0.1, inner_gain=(6.0, 1.5))
 """Gains were fitted to 3,702 paths of Gemma 3 270M and SmolLM2 (21 prompts): with ``least_gain``
 alone, a neuron was wrong by 1.7 % of the top score in one prompt of 300; ``inner_gain`` halves the
-errors that go unnoticed for 5 to 10 % more nodes, a higher ``least_gain`` needs 20 % for that."""
+errors that go unnoticed, and costs 13 to 16 % more nodes (``benchmarks/RESULTS.md``)."""
 
 
 class Sizes(NamedTuple):
@@ -231,7 +231,7 @@ class _Refinement:
     def _compared(self, panels: Panels, better: Rule, worse: Rule) -> Panels:
         """The panels with their residuals and errors."""
         panels = panels[panels.path.argsort(stable=True)]
-        misses, lower = self._misses(panels, better), self._misses(panels, worse)
+        misses, lower = self._misses(panels, better, worse)
         certain = (misses.abs() - self.noise[panels.path, None]).clamp(min=0)
         gain = _gain(certain, lower.abs(), better)
         high, low = self._integral(panels, better), self._integral(panels, worse)
@@ -244,17 +244,21 @@ class _Refinement:
         )
         return replace(panels, residual=misses[:, 3], error=error, largest=largest)
 
-    def _misses(self, panels: Panels, rule: Rule) -> Tensor:
-        """Residuals from the panel's lower end to each node, ``(panels, 4)``.
+    def _misses(self, panels: Panels, better: Rule, worse: Rule) -> tuple[Tensor, Tensor]:
+        """Residuals of two rules from the panel's lower end to each node, ``(panels, 4)`` each.
 
-        They mean nothing at nodes that a panel lacks.
+        They mean nothing at nodes that a panel lacks. The better rule has the worse one's nodes.
         """
         span, width = self.spans[panels.path], panels.high - panels.low
         rates = torch.zeros(len(panels), 4, device=span.device)
-        for k in rule.nodes:
+        for k in better.nodes:
             rates[:, k] = (self.slopes[panels.nodes[:, k]] * span).sum(1)
-        sums = rates @ rule.integrals.to(rates.device).T * width[:, None]
-        return sums - (self.f[panels.nodes] - panels.f_low[:, None])
+        change = self.f[panels.nodes] - panels.f_low[:, None]
+        found, lower = (
+            rates @ rule.integrals.to(rates.device).T * width[:, None] - change
+            for rule in (better, worse)
+        )
+        return found, lower
 
     def _integral(self, panels: Panels, rule: Rule) -> Tensor:
         """Integrals of the gradient over the panels under one rule, ``(panels, size)``."""

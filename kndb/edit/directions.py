@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from kndb.edit.weight_rows import check_neurons, typical_length
-from kndb.errors import UsageError
 from kndb.models import LanguageModel
+from kndb.models.vocabulary import check_readable
 from kndb.neurons import Neuron
 
 Tokens = tuple[int, ...]
@@ -45,13 +45,10 @@ def direction(model: LanguageModel[Any], pairs: Sequence[tuple[Tokens, Tokens]])
     Raises:
         UsageError: the output embedding is not as wide as the residual stream (ALBERT, ELECTRA).
     """
-    wide = model.unembedding.weight.shape[1]
-    if wide != model.width:
-        raise UsageError(
-            f"The output embedding of the model {model.info.name} is {wide} wide and its residual "
-            f"stream {model.width}, so no direction towards an answer can be added to its neurons; "
-            "use the mode fit instead."
-        )
+    check_readable(
+        model,
+        "no direction towards an answer can be added to its neurons; use the mode fit instead",
+    )
     distinct = dict.fromkeys(pairs)
     if not distinct:
         return torch.zeros(model.width)

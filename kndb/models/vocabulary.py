@@ -45,8 +45,15 @@ class Promoted(NamedTuple):
     logit: float
 
 
-def check_readable(model: LanguageModel[Any]) -> None:
+def check_readable(
+    model: LanguageModel[Any],
+    otherwise: str = "its neurons' directions name no tokens; leave out --directions",
+) -> None:
     """Refuse a model whose neurons do not write into the space of its output embedding.
+
+    Args:
+        model: the model.
+        otherwise: what does not work then, and what to do.
 
     Raises:
         UsageError: the output embedding is not as wide as the residual stream (ALBERT, ELECTRA).
@@ -55,8 +62,7 @@ def check_readable(model: LanguageModel[Any]) -> None:
     if wide != model.width:
         raise UsageError(
             f"The output embedding of the model {model.info.name} is {wide} wide and its residual "
-            f"stream {model.width}, so its neurons' directions name no tokens; leave out "
-            "--directions."
+            f"stream {model.width}, so {otherwise}."
         )
 
 
