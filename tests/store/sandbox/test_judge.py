@@ -129,6 +129,7 @@ def test_functions_that_reach_out_are_refused(name: str) -> None:
         "  select 1 ; -- done",
         "PIVOT run ON preset USING count(*)",
         "PIVOT run ON preset IN ('amig') USING count(*)",
+        "PIVOT (SELECT preset AS née FROM run) ON née USING count(*);",
         "FROM run PIVOT (count(*) FOR preset IN ('amig'))",
         "UNPIVOT run ON preset INTO NAME n VALUE v",
         "SELECT * FROM range(3), generate_series(1, 2), unnest([1])",
