@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 import kndb
 from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
+from kndb.store.lookup import _nearest
 from kndb.store.writer import Writer
 from small_store import Model, finished_run, scored_run, start_from_empty
 
@@ -289,3 +291,20 @@ def test_only_what_is_near_is_called_so(
     with kndb.open(tmp_path / "own.duckdb") as db, pytest.raises(NotFound) as missing:
         db.query(**wanted)
     assert (missing.value.heading, missing.value.nearest) == (heading, listed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "known", "near"),
+    [
+        ("Viêt Nam", "Việt-Nam (!!!) [MASK] …", True),  # three bytes a letter, and signs
+        ("abcd", "ab", True),
+        ("abcd", "abcdefgh", True),
+        ("abcd", "abcdefghi", False),
+        ("abcde", "ab", False),
+        ("法國", "法国", True),
+    ],
+)
+def test_near_is_what_differs_in_half_of_its_letters(asked: str, known: str, near: bool) -> None:
+    with duckdb.connect() as connection:
+        found = _nearest(connection, f"SELECT '{known}' AS known", asked)
+    assert found == [known] * near

@@ -83,17 +83,19 @@ def _by_label(column: str, asked: str) -> str:
     return _BY_LABEL.format(column=column, matches=matches, **names)
 
 
-# damerau_levenshtein counts bytes, as strlen does. What is more than twice as long is not near;
-# much longer names, whatever their punctuation, are thrown out before the slow comparison.
+# damerau_levenshtein counts bytes, as strlen does, and is slow. What is more than twice as long is
+# not near; of names with too many letters for that, whatever their punctuation, not even the plain
+# form is made.
 _NEAREST = """
     WITH known AS (
-        SELECT known FROM ({known}) WHERE strlen(known) <= 4 * strlen($asked) + 20
+        SELECT known FROM ({known}) WHERE length(known) <= 2 * strlen({b}) + 20
     ),
     compared AS (SELECT known, {a} AS a, {b} AS b FROM known),
-    far AS (
-        SELECT known, damerau_levenshtein(a, b) / greatest(strlen(a), strlen(b), 1) AS far
-        FROM compared
-    )
+    alike AS (
+        SELECT known, a, b, greatest(strlen(a), strlen(b), 1) AS longer FROM compared
+        WHERE greatest(strlen(a), strlen(b)) <= 2 * least(strlen(a), strlen(b))
+    ),
+    far AS (SELECT known, damerau_levenshtein(a, b) / longer AS far FROM alike)
     SELECT known FROM far WHERE far <= {limit} ORDER BY far, known LIMIT {count}
 """
 _NEAR = 0.5
