@@ -2,9 +2,10 @@
 
 The lists of AMIG for bert-base-uncased have 304,711 neurons of 27,610 facts. This makes a fact set
 and lists of those sizes, imports them as ``kndb import`` does, and asks for each page in this
-process: processor time, of all threads, of the first request, which fills what the server
-remembers, and the median of five more. A database of any size, as ``benchmarks/rows.py`` makes it,
-can be given instead.
+process: processor time, of all threads, of the first request to a server that remembers nothing
+(cold), of the first to one that has made the pages which ``kndb serve`` makes when it starts, and
+the median of five more. A database of any size, as ``benchmarks/rows.py`` makes it, can be
+given instead.
 
     python benchmarks/serve.py --db index.duckdb
 """
@@ -23,7 +24,7 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from kndb_ingest.published.importer import import_published
-from kndb_serve.app import application
+from kndb_serve.app import WARMED, application
 
 FACTS, NEURONS = 27_610, 304_711
 RELATIONS, TEMPLATES = 34, 8
@@ -36,15 +37,30 @@ def main() -> None:
     path = parser.parse_args().db
     if not path.exists():
         make_index(path)
-    print("| page | first, ms | later, ms | kB |\n|---|---:|---:|---:|")
-    with TestClient(application(path), base_url="http://localhost") as client:
-        client.get("/runs")  # the imports
-        names = _names(client)
-        for place in (place.format(**names) for place in PLACES):
+    with _client(path) as client:
+        places = [place.format(**_names(client)) for place in PLACES]
+    cold = {place: _first(path, place) for place in places}
+    print("| page | cold, ms | first, ms | later, ms | kB |\n|---|---:|---:|---:|---:|")
+    for place in places:
+        with _client(path) as client:
+            for warmed in WARMED:
+                client.get(warmed)
             first, _ = _asked(client, place)
             later = [_asked(client, place) for _ in range(5)]
-            middle = statistics.median(ms for ms, _ in later)
-            print(f"| `{place}` | {first:.0f} | {middle:.0f} | {later[0][1] / 1000:.0f} |")
+        middle = statistics.median(ms for ms, _ in later)
+        kilobytes = later[0][1] / 1000
+        print(f"| `{place}` | {cold[place]:.0f} | {first:.0f} | {middle:.0f} | {kilobytes:.0f} |")
+
+
+def _client(path: Path) -> TestClient:
+    """A new server."""
+    return TestClient(application(path), base_url="http://localhost")
+
+
+def _first(path: Path, place: str) -> float:
+    """Milliseconds of the first request to a new server."""
+    with _client(path) as client:
+        return _asked(client, place)[0]
 
 
 PLACES = (

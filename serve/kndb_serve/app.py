@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event, Thread, Timer
 from urllib.parse import parse_qsl, unquote
 
 import anyio
@@ -41,6 +41,9 @@ AT_ONCE = 4
 WAITING = 64
 """Requests that may wait for their turn; more are turned away."""
 
+WARMED = ("/", "/layers", "/neurons", "/languages", "/facts")
+"""Pages made before anybody asks: they count what is in the whole file."""
+
 STATIC = Path(__file__).parent / "static"
 
 _LOGGER = logging.getLogger("kndb.serve")
@@ -61,6 +64,7 @@ def application(
     seconds: float = SECONDS,
     sql: bool = True,
     judge: Judge | None = None,
+    warm: bool = False,
 ) -> Starlette:
     """The application for the database at ``path``.
 
@@ -71,11 +75,14 @@ def application(
         seconds: time for one page.
         sql: whether there is a page for queries in SQL.
         judge: what checks claims; without it, there is no page for them.
+        warm: whether to make the slowest pages once it runs; see ``Site.warm``.
     """
     site = Site(Reader(path), seconds, pages(sql, judge))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if warm:
+            Thread(target=site.warm, daemon=True).start()
         yield
         site.reader.close()
 
@@ -100,6 +107,11 @@ class Site:
         self.pages = pages
         self._waiting = 0
         self._turns: anyio.CapacityLimiter | None = None
+
+    def warm(self) -> None:
+        """Make the slowest pages, so that what they count is remembered when somebody asks."""
+        for place in WARMED:
+            self.answered(parsed(place, "", ()))
 
     async def answer(self, request: Request) -> Response:
         """The page of a request, or a sentence on why there is none."""

@@ -45,7 +45,7 @@ def serve(
     check_binding(host, token)
     listening = _bound(host, port)
     judge = None if model is None else Judge(path, model.load(), model.memory)
-    app = application(path, host, token, sql=sql, judge=judge)
+    app = application(path, host, token, sql=sql, judge=judge, warm=True)
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
     name = f"[{host}]" if ":" in host else host
     ready(f"http://{name}:{listening.getsockname()[1]}/")
