@@ -24,7 +24,7 @@ import numpy as np
 from starlette.testclient import TestClient
 
 from kndb_ingest.published.importer import import_published
-from kndb_serve.app import WARMED, application
+from kndb_serve.app import application
 
 FACTS, NEURONS = 27_610, 304_711
 RELATIONS, TEMPLATES = 34, 8
@@ -42,9 +42,7 @@ def main() -> None:
     cold = {place: _first(path, place) for place in places}
     print("| page | cold, ms | first, ms | later, ms | kB |\n|---|---:|---:|---:|---:|")
     for place in places:
-        with _client(path) as client:
-            for warmed in WARMED:
-                client.get(warmed)
+        with _client(path, warm=True) as client:
             first, _ = _asked(client, place)
             later = [_asked(client, place) for _ in range(5)]
         middle = statistics.median(ms for ms, _ in later)
@@ -52,9 +50,12 @@ def main() -> None:
         print(f"| `{place}` | {cold[place]:.0f} | {first:.0f} | {middle:.0f} | {kilobytes:.0f} |")
 
 
-def _client(path: Path) -> TestClient:
+def _client(path: Path, warm: bool = False) -> TestClient:
     """A new server."""
-    return TestClient(application(path), base_url="http://localhost")
+    app = application(path)
+    if warm:
+        app.state.site.warm()
+    return TestClient(app, base_url="http://localhost")
 
 
 def _first(path: Path, place: str) -> float:

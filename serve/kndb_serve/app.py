@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread, Timer
 from urllib.parse import parse_qsl, unquote
@@ -93,6 +93,7 @@ def application(
         ],
         lifespan=lifespan,
     )
+    app.state.site = site
     app.add_middleware(GZipMiddleware, minimum_size=1_000)
     app.add_middleware(Guard, host=host, token=token)
     return app
@@ -110,8 +111,16 @@ class Site:
 
     def warm(self) -> None:
         """Make the slowest pages, so that what they count is remembered when somebody asks."""
-        for place in WARMED:
+        for place in (*WARMED, *self._language()):
             self.answered(parsed(place, "", ()))
+
+    def _language(self) -> list[str]:
+        """The page of the language with the most facts."""
+        with suppress(KndbError), self.reader.lend() as database:
+            found = database.languages().to_dicts()
+            most = sorted(found, key=lambda row: row["facts"], reverse=True)
+            return [f"/language/{row['lang']}" for row in most[:1]]
+        return []
 
     async def answer(self, request: Request) -> Response:
         """The page of a request, or a sentence on why there is none."""

@@ -26,11 +26,15 @@ def test_what_was_counted_is_not_counted_again(
     def counted_again(*args: object, **kwargs: object) -> None:
         raise AssertionError
 
-    for slow in ("most_shared", "neuron_cells", "runs", "languages"):
+    for slow in ("most_shared", "neuron_cells", "runs", "languages", "accuracy"):
         monkeypatch.setattr(Database, slow, counted_again)
-    for place in WARMED:
+    for place in (*WARMED, "/language/en"):
         assert site.answered(parsed(place, "", ())).status_code == 200
     site.reader.close()
+
+
+def test_without_a_file_it_ends(tmp_path: Path) -> None:
+    Site(Reader(tmp_path / "missing.duckdb"), 60, pages()).warm()
 
 
 def test_a_server_begins_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
