@@ -14,7 +14,12 @@ import os
 import resource
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuzz.entry_points import EntryPoint
 
 TESTS = Path(__file__).parents[1]
 LONGEST_SECONDS = 2
@@ -52,8 +57,18 @@ def main() -> None:
             "-print_final_stats=1",
         ]
         corpus = [folder, *([str(known)] if known.is_dir() else [])]
-        atheris.Setup([sys.argv[0], *options, *corpus], entry)
+        found = args.found / f"{args.entry}-raised"
+        atheris.Setup([sys.argv[0], *options, *corpus], partial(_kept, entry, found))
         atheris.Fuzz()
+
+
+def _kept(entry: EntryPoint, found: Path, data: bytes) -> None:
+    """Read an input; one that raises is written to ``found``, which atheris 3.0 does not do."""
+    try:
+        entry(data)
+    except Exception:
+        found.write_bytes(data)
+        raise
 
 
 if __name__ == "__main__":
