@@ -75,16 +75,12 @@ def export_site(path: Path, folder: Path, most: int = MOST, report: Report = sil
     before = _prepare(folder)
     # No page for queries or claims: these need a server.
     site = Site(Reader(path), SECONDS, {k: v for k, v in PAGES.items() if k not in _LEFT_OUT})
-    exporter = _Exporter(site, folder, most)
+    exporter = _Exporter(site, folder, most, before)
     try:
-        # Until the end, both are this folder's: what an interrupted export has written is known.
         for done in exporter.write_pages():
             report(done, len(exporter.known))
-            if done % 100 == 1:
-                _remember(folder, {*before, *exporter.written})
         exporter.write_index()
     finally:
-        _remember(folder, {*before, *exporter.written})
         site.reader.close()
     shutil.copytree(STATIC, folder / "static", dirs_exist_ok=True)
     for name in before - exporter.written:
@@ -121,7 +117,7 @@ def _remember(folder: Path, names: set[str]) -> None:
 class _Exporter:
     """Pages in the order in which links lead to them from the front page."""
 
-    def __init__(self, site: Site, folder: Path, most: int) -> None:
+    def __init__(self, site: Site, folder: Path, most: int, before: set[str]) -> None:
         self.known: dict[str, str] = {}
         """File names by address."""
         self.written: set[str] = set()
@@ -130,6 +126,7 @@ class _Exporter:
         self._site = site
         self._folder = folder
         self._most = most
+        self._listed = {*before}
         self._waiting: deque[Asked] = deque()
         self._taken: set[str] = set()
         with site.reader.lend() as database:
@@ -179,6 +176,10 @@ class _Exporter:
         return self.known.get(Asked(kind, key, {}).url())
 
     def _write(self, name: str, text: str) -> None:
+        """Write a file that is listed before: an interrupted export leaves none that is not."""
+        if name not in self._listed:
+            self._listed.update(self.known.values(), [INDEX])
+            _remember(self._folder, self._listed)
         file = self._folder / name
         file.parent.mkdir(exist_ok=True)
         with whole_file(file) as stream:

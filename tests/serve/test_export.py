@@ -96,6 +96,18 @@ def test_an_earlier_export_is_replaced_even_an_interrupted_one(path: Path, tmp_p
     assert (folder / "mine.txt").exists()
 
 
+def test_at_any_moment_what_is_there_is_listed(path: Path, tmp_path: Path) -> None:
+    """So that the next export can take away what one that was killed has left."""
+    folder = tmp_path / "site"
+
+    def check(done: int, total: int) -> None:
+        files = {file.relative_to(folder).as_posix() for file in folder.rglob("*.html")}
+        assert len(files) == done
+        assert files <= {*json.loads((folder / "kndb-export.json").read_text())["files"]}
+
+    export_site(path, folder, report=check)
+
+
 def test_names_are_safe_whatever_the_labels(tmp_path: Path) -> None:
     evil_database(tmp_path / "evil.duckdb")
     export_site(tmp_path / "evil.duckdb", tmp_path / "site")
