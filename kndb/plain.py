@@ -24,6 +24,15 @@ def is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def counted(n: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "fact"), counted(1200, "run")
+    ('1 fact', '1,200 runs')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def is_whole(value: object) -> TypeGuard[int]:
     """Whether it is a whole number, NumPy's included; True and False are none."""
     return isinstance(value, Integral) and not isinstance(value, bool)

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from kndb.errors import NotFound
+from kndb.plain import counted
 from kndb.store.knowledge import Layers, Question, fact_langs, find_facts_and_answers, lower_langs
 from kndb.store.lookup import Names, facts_by_words, find_relations
 from kndb.store.result import Result
@@ -163,17 +164,8 @@ def count_contents(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """
     ((facts, runs, langs),) = connection.execute(_CONTENTS).fetchall()
     named = f"{len(langs or ())} languages" if len(langs or ()) > 6 else ", ".join(langs or ())
-    counts = [_counted(facts, "fact"), _counted(runs, "run")]
+    counts = [counted(facts, "fact"), counted(runs, "run")]
     return [f"{counts[0]} in {named}" if named else counts[0], counts[1]]
-
-
-def _counted(n: int, what: str) -> str:
-    """A number with its noun.
-
-    >>> _counted(1, "fact"), _counted(1200, "run")
-    ('1 fact', '1,200 runs')
-    """
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 _RUN = """

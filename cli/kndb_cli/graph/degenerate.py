@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kndb.plain import counted
 from kndb_cli import options
 from kndb_cli.errors import resumable
 from kndb_cli.options import model as model_options
@@ -187,34 +188,25 @@ def _headline(found: SearchSummary) -> str:
         return f"Nothing to do: these facts of {found.model} have already been searched."
     before = len(found.asked) - found.new
     return (
-        f"{found.model}: searched {_in_languages(found.new)} in {found.seconds:.1f} s "
+        f"{found.model}: searched {counted(found.new, 'fact-language')} in {found.seconds:.1f} s "
         f"({found.new / max(found.seconds, 1e-9):.1f}/s)"
         + (f"; {before:,} had already been searched." if before else ".")
     )
 
 
-def _in_languages(n: int) -> str:
-    """A number of facts, each counted once per language.
-
-    >>> _in_languages(1)
-    '1 fact-language'
-    """
-    return f"{n:,} fact-language{'' if n == 1 else 's'}"
-
-
 def _lines(found: SearchSummary) -> Iterator[tuple[str, str]]:
     facts = len({fact_id for fact_id, _ in found.asked})
-    questions = _in_languages(len(found.asked))
-    yield "requested", f"{facts:,} fact{'' if facts == 1 else 's'} ({questions})"
+    questions = counted(len(found.asked), "fact-language")
+    yield "requested", f"{counted(facts, 'fact')} ({questions})"
     for reason, n in found.skipped.items():
         yield "skipped", f"{n:,} {reason}"
     if found.partly:
-        yield "budget", f"left sets untried in {_in_languages(found.partly)}"
-    yield "tried", f"{found.tried:,} sets in {_in_languages(found.questions)}"
+        yield "budget", f"left sets untried in {counted(found.partly, 'fact-language')}"
+    yield "tried", f"{found.tried:,} sets in {counted(found.questions, 'fact-language')}"
     sizes = ", ".join(f"{n:,} of {size} neurons" for size, n in found.found.items())
     yield "degenerate", f"{sizes or 'none'}{_rate(sum(found.found.values()), found.tried)}"
     yield "by chance", f"{found.control_found:,}{_rate(found.control_found, found.control)}"
-    yield "found in", f"{found.carriers:,} of {_in_languages(found.questions)}"
+    yield "found in", f"{found.carriers:,} of {counted(found.questions, 'fact-language')}"
     yield "search", f"{found.search_id} (for --search)"
 
 

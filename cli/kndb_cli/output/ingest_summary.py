@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from kndb.plain import counted
 from kndb_cli.output.progress import left, rate
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _certainty(plan: Plan) -> str:
     low, high = left(plan.seconds.low), left(plan.seconds.high)
     if low != high:
         return f"{low} to {high}"
-    return f"from {plan.sampled:,} prompt{'s' if plan.sampled != 1 else ''}"
+    return f"from {counted(plan.sampled, 'prompt')}"
 
 
 def _headline(done: IngestSummary) -> str:
@@ -87,8 +88,7 @@ def _headline(done: IngestSummary) -> str:
         return f"Nothing to do: {done.model} on {done.dataset} was already finished."
     speed = rate(done.new_prompts / max(done.seconds, 1e-9), "prompts")
     return (
-        f"{done.model} on {done.dataset}: {done.new_prompts:,} "
-        f"{'prompt' if done.new_prompts == 1 else 'prompts'} in "
+        f"{done.model} on {done.dataset}: {counted(done.new_prompts, 'prompt')} in "
         f"{done.seconds:.1f} s ({speed})."
     )
 
@@ -115,9 +115,8 @@ def _lines(done: IngestSummary) -> Iterator[tuple[str, str]]:
     if done.worst_score_error is not None:
         yield "score error", f"{done.worst_score_error:.2g} at worst (estimated)"
     if done.inexact:
-        prompts = "prompt" if done.inexact == 1 else "prompts"
-        yield "inexact", f"{done.inexact:,} {prompts} above the tolerance"
-    yield "neurons", f"{done.knowledge_neurons:,} knowledge neurons"
+        yield "inexact", f"{counted(done.inexact, 'prompt')} above the tolerance"
+    yield "neurons", counted(done.knowledge_neurons, "knowledge neuron")
     yield "run", str(done.run_id)
 
 
@@ -126,7 +125,7 @@ def _unasked(done: IngestSummary) -> Iterator[tuple[str, str]]:
     if not done.unasked:
         return
     facts = sum(done.unasked.values())
-    yield "not asked", f"{facts:,} {'fact' if facts == 1 else 'facts'}, counted once per language"
+    yield "not asked", f"{counted(facts, 'fact')}, counted once per language"
     if "the object is not last" not in done.skipped:
         return
     most = list(done.unasked.items())[:MOST_RELATIONS]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
+from kndb.plain import counted
 from kndb.store.result import Result
 from kndb_serve.charts.svg import drawing, element, title
 
@@ -31,7 +32,7 @@ def _parts(counts: dict[int, int], n_layers: int) -> Iterator[Markup]:
         tall = _HIGH * count / highest
         yield element(
             "rect",
-            title(f"layer {layer}: {count:,} neurons"),
+            title(f"layer {layer}: {counted(count, 'neuron')}"),
             x=_LEFT + layer * step + step * 0.1,
             y=base - tall,
             width=step * 0.8,

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from kndb.neurons import Neuron
+from kndb.plain import counted
 from kndb.store.result import Result
 from kndb_serve.asked import address
 from kndb_serve.charts.svg import drawing, element, title
@@ -54,7 +55,7 @@ def group_drawing(
         x, tall = x + width + _GAP, max(tall, height)
         widest = max(widest, x - _GAP)
     n_neurons = sum(group["size"] for group in groups)
-    label = f"{len(groups)} degenerate groups of {n_neurons} neurons"
+    label = f"{counted(len(groups), 'degenerate group')} of {counted(n_neurons, 'neuron')}"
     return drawing(widest, y + tall, label, parts)
 
 
@@ -90,7 +91,8 @@ def _group(
         for name, turn in turns.items()
     }
     yield element("rect", x=0, y=0, width=width, height=height, rx=12, class_="box")
-    head = f"{group['fact_key']}: {group['size']} neurons, {group['n_pairs']} pairs"
+    size, n_pairs = counted(group["size"], "neuron"), counted(group["n_pairs"], "pair")
+    head = f"{group['fact_key']}: {size}, {n_pairs}"
     yield element("text", head, x=12, y=18, class_="tick")
     for ends, rows in pairs.items():
         if ends <= places.keys():

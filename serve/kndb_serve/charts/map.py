@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from kndb.plain import counted
 from kndb.store.result import Result
 from kndb.store.runs import StoredRun
 from kndb_serve.asked import address
@@ -52,8 +53,8 @@ def _parts(
     most = max((row[colour] for row in rows), default=1)
     for row in rows:
         name = f"{row['layer']}:{row['neuron']}"
-        told = (
-            f"{row['n_neurons']} neurons, {row['n_facts']:,} facts, {row['n_relations']} relations"
+        told = ", ".join(
+            counted(row[f"n_{noun}s"], noun) for noun in ("neuron", "fact", "relation")
         )
         cell = element(
             "rect",

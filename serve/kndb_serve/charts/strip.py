@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
+from kndb.plain import counted
 from kndb.store.result import Result
 from kndb_serve.charts.svg import drawing, element, title
 
@@ -40,9 +41,8 @@ def _parts(rows: list[dict[str, float]], langs: list[str], n_layers: int) -> Ite
         yield element("rect", x=_LEFT, y=y, width=_WIDE, height=_ROW - 4, class_="empty")
     for row in rows:
         y = _TOP + langs.index(str(row["lang"])) * _ROW
-        told = (
-            f"{row['lang']}, layer {row['layer']}: {row['score']:.4f}, {row['n_neurons']} neurons"
-        )
+        neurons = counted(int(row["n_neurons"]), "neuron")
+        told = f"{row['lang']}, layer {row['layer']}: {row['score']:.4f}, {neurons}"
         yield element(
             "rect",
             title(told),
