@@ -51,7 +51,6 @@ LONGEST = 1_000_000
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALY[SZ]E\b|\((?:[^()']|'[^']*')*\))?", re.IGNORECASE)
 _COMMENT = re.compile(r"\s*(?:--[^\n]*(?:\n|\Z)|/\*.*?\*/)", re.DOTALL)
-_PIVOTS = (b"PIVOT", b"FROM", b"WITH")
 _CALLED = re.compile(r'"((?:[^"]|"")+)"\s*\(|([A-Za-z_][A-Za-z_0-9]*)\s*\(')
 
 
@@ -117,8 +116,8 @@ def _is_pivot(sql: str, kinds: list[str]) -> bool:
     tokens, text = duckdb.tokenize(statement), statement.encode()  # tokens count bytes
     code = [text[at : at + 1] for at, kind in tokens if kind == duckdb.token_type.operator]
     words = [at for at, kind in tokens if kind != duckdb.token_type.comment]
-    first = re.match(rb"\w+", text[words[0] :]) if words else None
-    return b";" not in code and first is not None and first[0].upper() in _PIVOTS
+    first = re.match(r"\w+", text[words[0] :].decode()) if words else None
+    return b";" not in code and first is not None and first[0].upper() in ("PIVOT", "FROM", "WITH")
 
 
 def _scratch() -> duckdb.DuckDBPyConnection:
