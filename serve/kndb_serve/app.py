@@ -117,7 +117,7 @@ class Site:
     def _language(self) -> list[str]:
         """The page of the language with the most facts."""
         with suppress(KndbError), self.reader.lend() as database:
-            found = database.languages().to_dicts()
+            found = self.reader.remember("languages", database.languages).to_dicts()
             most = sorted(found, key=lambda row: row["facts"], reverse=True)
             return [f"/language/{row['lang']}" for row in most[:1]]
         return []
