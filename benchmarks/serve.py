@@ -38,7 +38,8 @@ def main() -> None:
     if not path.exists():
         make_index(path)
     with _client(path) as client:
-        places = [place.format(**_names(client)) for place in PLACES]
+        names = _names(client)
+    places = [place.format(**names) for place in PLACES]
     cold = {place: _first(path, place) for place in places}
     print("| page | cold, ms | first, ms | later, ms | kB |\n|---|---:|---:|---:|---:|")
     for place in places:
