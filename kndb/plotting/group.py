@@ -13,6 +13,7 @@ import numpy as np
 from kndb.errors import NotFound
 from kndb.graph.groups import no_pairs
 from kndb.graph.selection import Selected
+from kndb.plain import counted
 from kndb.plotting.fonts import drawable, language_label
 from kndb.plotting.style import PALETTE, heading, legend, ordered_colours, theme
 
@@ -95,7 +96,7 @@ def _largest_group(found: Selected) -> tuple[nx.Graph, str]:
     group, (key, relation, lang, own, english) = max(groups, key=lambda each: len(each[0]))
     said = drawable(own, drawable(english, key))
     pairs = group.number_of_edges()
-    size = f"{len(group)} neurons, {pairs} pair{'s' if pairs > 1 else ''}"
+    size = f"{counted(len(group), 'neuron')}, {counted(pairs, 'pair')}"
     what = drawable(relation, "one relation")
     return group, f"{found.model} · {what} · {said} · {language_label(lang)} · {size}"
 

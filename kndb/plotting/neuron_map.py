@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from kndb.graph.selection import Selected
+from kndb.plain import counted
 from kndb.plotting.style import legend, ordered_colours, theme, title
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _draw_dots(
         axes.scatter(neurons[of], heights[of], sizes[of], color=colour, alpha=0.8, lw=0)
         name = f"{low}" if low == high else f"{low}–{high}"
         plural = what if high > 1 else what.removesuffix("s")
-        text = f"{name} {plural} ({of.sum():,} neuron{'s' if of.sum() > 1 else ''})"
+        text = f"{name} {plural} ({counted(int(of.sum()), 'neuron')})"
         handles.append(Line2D([], [], marker="o", ls="", color=colour, markersize=7, label=text))
     return handles
 
@@ -132,7 +133,7 @@ def _size_handles(facts: Any) -> list[Any]:
 
     handles = []
     for n in sorted({1, int(facts.max())}):
-        text = f"{n:,} fact{'s' if n > 1 else ''}"
         size = _area(n, facts) ** 0.5
-        handles.append(Line2D([], [], marker="o", ls="", color="#999999", ms=size, label=text))
+        label = counted(n, "fact")
+        handles.append(Line2D([], [], marker="o", ls="", color="#999999", ms=size, label=label))
     return handles
