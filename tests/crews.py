@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from kndb_ingest import scheduling
+from kndb.crew.scheduling import Crew
 
 TABLES = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
 FIXED = "ig-zero"
@@ -30,7 +29,7 @@ def write_facts(path: Path) -> None:
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
 
 
-def wait_for_both(crew: scheduling.Crew[Any]) -> None:
+def wait_for_both(crew: Crew) -> None:
     """Both workers have work from the start, so that neither is killed in vain."""
     while len(crew._has) < 2:
         crew._next()

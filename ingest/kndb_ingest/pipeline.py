@@ -13,6 +13,7 @@ from functools import partial
 
 import pyarrow as pa
 
+from kndb.crew.engines import Here, started
 from kndb.errors import KndbError
 from kndb.facts import Prompt
 from kndb.models.vocabulary import check_readable, promoted
@@ -22,8 +23,8 @@ from kndb.store.commits import Batches
 from kndb.store.directions import add_directions, without_directions
 from kndb.store.shards import Shard
 from kndb.store.writer import Run, Writer
+from kndb_ingest.attributing import Attributing
 from kndb_ingest.datasets import Dataset, dataset_facts
-from kndb_ingest.engines import Here, started
 from kndb_ingest.request import IngestRequest
 from kndb_ingest.rows import Rows
 from kndb_ingest.summary import IngestSummary, summarise
@@ -65,7 +66,9 @@ def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
             request.part,
         )
         left = prompts_left(dataset, run.done, request.part)
-        _store(writer, run, engine.rows(left, settings), len(left), progress)
+        work = Attributing(settings, request.model.memory, request.known, request.words)
+        found = engine.run(work, list(left.items()))
+        _store(writer, run, found, len(left), progress)
     if run.status != "finished" or (run.tau, run.share) != (request.tau, request.share):
         covered = run.with_finished(request.part)
         writer.finish(run.run_id, request.tau, request.share, covered)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import kndb
+from kndb.crew.cluster import RayCluster
 from kndb.errors import NotFound, UsageError
 from kndb.models import ModelChoice
 from kndb.models.vocabulary import TOP, promoted
@@ -16,7 +17,7 @@ from kndb.store.check import check_database
 from kndb.store.merging import merge
 from kndb_cli.main import main
 from kndb_ingest.pipeline import ingest
-from kndb_ingest.request import IngestRequest, RayCluster
+from kndb_ingest.request import IngestRequest
 from same_rows import assert_same_rows
 from serving import client_of
 

@@ -13,12 +13,15 @@ import pytest
 
 from crews import FIXED, PROMPTS, TABLES, wait_for_both, when_some_are_done
 from dying import Dying
+from kndb.crew.cluster import RayCluster
+from kndb.crew.placement import check_placement
+from kndb.crew.processes import devices_of
+from kndb.crew.scheduling import Crew
 from kndb.errors import KndbError, ModelError, UsageError
 from kndb.models import ModelChoice
-from kndb_ingest import scheduling
+from kndb_ingest.attributing import Attributing
 from kndb_ingest.pipeline import ingest
-from kndb_ingest.processes import devices_of
-from kndb_ingest.request import IngestRequest, RayCluster
+from kndb_ingest.request import IngestRequest
 from same_rows import assert_same_rows
 from saved_models import saved
 
@@ -34,8 +37,8 @@ class Broken(ModelChoice):
 def request_of(
     many_facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., IngestRequest]:
-    monkeypatch.setattr(scheduling, "PART_PROMPTS", 4)
-    monkeypatch.setattr(scheduling.Crew, "wait_for_one", wait_for_both)
+    monkeypatch.setattr(Attributing, "most", 4)
+    monkeypatch.setattr(Crew, "wait_for_one", wait_for_both)
 
     def made(kind: type[ModelChoice] = ModelChoice) -> IngestRequest:
         model, database = kind(str(saved("tiny-bert"))), tmp_path / "several.duckdb"
@@ -95,7 +98,7 @@ def test_devices_that_cannot_be_meant_are_refused(
         tmp_path / "k.duckdb", model, str(many_facts), devices=devices, **options
     )
     with pytest.raises(UsageError, match=said):
-        request._check_devices()
+        check_placement(request)
 
 
 def test_a_gpu_that_is_not_there_is_refused(many_facts: Path, tmp_path: Path) -> None:

@@ -17,13 +17,15 @@ import pytest
 import kndb
 from crews import FIXED, PROMPTS, TABLES, wait_for_both, when_some_are_done
 from dying import Dying
+from kndb.crew.cluster import RayCluster
+from kndb.crew.engines import RAY_SETTINGS
+from kndb.crew.scheduling import Crew
 from kndb.errors import KndbError, ModelError, UsageError
 from kndb.models import ModelChoice
 from kndb.models.loading import weights_hash
-from kndb_ingest import scheduling
-from kndb_ingest.engines import RAY_SETTINGS
+from kndb_ingest.attributing import Attributing
 from kndb_ingest.pipeline import ingest
-from kndb_ingest.request import IngestRequest, RayCluster
+from kndb_ingest.request import IngestRequest
 from pausing import READY, paused
 from same_rows import assert_same_rows
 from saved_models import saved
@@ -72,8 +74,8 @@ def nodes() -> Iterator[Nodes]:
 def request_of(
     nodes: Nodes, many_facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., IngestRequest]:
-    monkeypatch.setattr(scheduling, "PART_PROMPTS", 4)
-    monkeypatch.setattr(scheduling.Crew, "wait_for_one", wait_for_both)
+    monkeypatch.setattr(Attributing, "most", 4)
+    monkeypatch.setattr(Crew, "wait_for_one", wait_for_both)
 
     def made(kind: type[ModelChoice] = ModelChoice, **options: Any) -> IngestRequest:
         model = kind(str(saved("tiny-bert")))
@@ -158,11 +160,13 @@ def test_a_killed_driver_goes_on(
 ) -> None:
     request = request_of()
     code = f"""
-from kndb_ingest import pipeline, scheduling
-from kndb_ingest.request import IngestRequest, RayCluster
+from kndb_ingest import pipeline
+from kndb_ingest.attributing import Attributing
+from kndb_ingest.request import IngestRequest
+from kndb.crew.cluster import RayCluster
 from kndb.models import ModelChoice
 from kndb.progress import silent
-pipeline.COMMIT_PROMPTS, scheduling.PART_PROMPTS = 1, 4
+pipeline.COMMIT_PROMPTS, Attributing.most = 1, 4
 request = IngestRequest(
     {str(request.database)!r}, ModelChoice({request.model.name!r}), {str(many_facts)!r},
     preset={FIXED!r}, cluster=RayCluster({request.cluster and request.cluster.address!r}),
@@ -216,7 +220,7 @@ def test_other_workers_are_refused(
 ) -> None:
     request = request_of()
     assert weights_hash(request.model.files) != "0123"
-    monkeypatch.setattr(f"kndb_ingest.ray_engine.{ours}", value)
+    monkeypatch.setattr(f"kndb.crew.ray_engine.{ours}", value)
     with pytest.raises(ModelError, match=said):
         ingest(request)
     assert not request.database.exists()
@@ -257,7 +261,7 @@ def test_a_server_that_is_not_ray_is_one_sentence(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kndb_ingest.ray_engine.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("kndb.crew.ray_engine.CONNECT_SECONDS", 1.0)
     monkeypatch.delattr("ray.init")  # it would try for minutes
     with server() as port:
         cluster = RayCluster(f"127.0.0.1:{port}")

@@ -9,7 +9,7 @@ import typer
 from kndb.errors import UsageError
 
 if TYPE_CHECKING:
-    from kndb_ingest.request import RayCluster
+    from kndb.crew.cluster import RayCluster
 
 _WHERE = "Where the model runs"
 
@@ -64,8 +64,8 @@ def chosen_cluster(
     Raises:
         UsageError: an unknown engine, or options of another one.
     """
-    # Deferred: it imports what reads data sets, which --help does not need.
-    from kndb_ingest.request import RayCluster
+    # Deferred: --help does not need it.
+    from kndb.crew.cluster import RayCluster
 
     if engine == "ray":
         return RayCluster(address, workers, gpus)
