@@ -1,4 +1,4 @@
-"""What tests of several workers share: facts that cut into many parts, and waiting for workers."""
+"""What tests of several workers share: work that cuts into many parts, and waiting for workers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kndb.crew.scheduling import Crew
+from kndb.degenerate.criterion import Criterion
 
 TABLES = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
+SEARCH_TABLES = ("degenerate_fact", "degenerate_set", "degenerate_member", "degenerate_subset")
 FIXED = "ig-zero"
 """No path is refined, so that rounding in batches of another size decides nothing."""
+
+LOOSE = Criterion(t_low=0.3, t_high=0.3)
+"""Thresholds loose enough for models with random weights to have degenerate sets."""
 
 PROMPTS = 96
 
@@ -35,7 +40,7 @@ def wait_for_both(crew: Crew) -> None:
         crew._next()
 
 
-def when_some_are_done(act: Callable[[], None]) -> Callable[[int, int], None]:
+def when_some_are_done(act: Callable[[], object]) -> Callable[[int, int], None]:
     """A report of progress that acts once, when the first prompts are done and others are not."""
     acted = False
 

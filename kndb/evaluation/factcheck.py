@@ -98,7 +98,7 @@ def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[Meth
         KndbError: no calibrated relation has a test fact.
     """
     model = request.model.load()
-    stored = read_calibration(request.database, model_id(model), model.info.name, request.run)
+    stored = read_calibration(request.database, model_id(model.info), model.info.name, request.run)
     known = calibrated(stored)
     known.check_dtype(model)
     claims = claims_to_judge(request.database, stored.run_id, stored.splits, stored.settings)

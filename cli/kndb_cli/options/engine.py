@@ -1,4 +1,4 @@
-"""Options that say where an ingestion runs the model: here, or on a Ray cluster."""
+"""Options that say where a command runs the model: here, or on a Ray cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ingestion on a real Ray cluster of two nodes on this machine, whose parts are killed."""
+"""Work on a real Ray cluster of two nodes on this machine, whose parts are killed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,20 @@ from typing import Any
 import pytest
 
 import kndb
-from crews import FIXED, PROMPTS, TABLES, wait_for_both, when_some_are_done
+from crews import (
+    FIXED,
+    LOOSE,
+    PROMPTS,
+    SEARCH_TABLES,
+    TABLES,
+    wait_for_both,
+    when_some_are_done,
+)
 from dying import Dying
 from kndb.crew.cluster import RayCluster
 from kndb.crew.engines import RAY_SETTINGS
 from kndb.crew.scheduling import Crew
+from kndb.degenerate.search import SearchRequest, find_degenerate
 from kndb.errors import KndbError, ModelError, UsageError
 from kndb.models import ModelChoice
 from kndb.models.loading import weights_hash
@@ -106,6 +115,14 @@ def _ancestors(pid: int, parents: dict[int, int]) -> Iterator[int]:
         yield pid
 
 
+def kill_workers() -> list[int]:
+    """Kill all workers, and return what processes they were."""
+    killed = workers()
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    return killed
+
+
 def test_it_stores_what_a_local_run_does(
     request_of: Callable[..., IngestRequest], local: Path
 ) -> None:
@@ -123,13 +140,7 @@ def test_killed_workers_are_replaced(
 ) -> None:
     request = request_of()
     killed: list[int] = []
-
-    def kill() -> None:
-        killed.extend(workers())
-        for pid in killed:
-            os.kill(pid, signal.SIGKILL)
-
-    done = ingest(request, when_some_are_done(kill))
+    done = ingest(request, when_some_are_done(lambda: killed.extend(kill_workers())))
     after = {int(name.rpartition(":")[2]) for name in done.workers} - set(killed)
     assert after
     assert sum(done.workers.values()) == PROMPTS
@@ -234,6 +245,70 @@ def test_an_address_where_nothing_is_is_one_sentence(
     request = IngestRequest(tmp_path / "k", model, str(many_facts), cluster=RayCluster(address))
     with pytest.raises(UsageError, match=f"^No Ray cluster at {address} can be reached: .*head"):
         ingest(request)
+
+
+@pytest.fixture
+def search_of(
+    nodes: Nodes, searchable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., SearchRequest]:
+    monkeypatch.setattr(Crew, "wait_for_one", wait_for_both)
+    database = tmp_path / "search.duckdb"
+    database.write_bytes(searchable.read_bytes())
+
+    def made(address: str = nodes.address) -> SearchRequest:
+        model, cluster = ModelChoice(str(saved("tiny-bert"))), RayCluster(address)
+        return SearchRequest(database, model, criterion=LOOSE, top=10, cluster=cluster)
+
+    return made
+
+
+def test_a_search_whose_workers_are_killed_stores_what_a_local_one_does(
+    search_of: Callable[..., SearchRequest],
+    local_search: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    request = search_of()
+    done = find_degenerate(request, when_some_are_done(kill_workers))
+    assert sum(done.workers.values()) == done.new == PROMPTS
+    assert capsys.readouterr().err.count("its work is done again") == 2
+    assert_same_rows(request.database, local_search, SEARCH_TABLES)
+
+
+def test_a_search_whose_driver_is_killed_goes_on(
+    search_of: Callable[..., SearchRequest], local_search: Path
+) -> None:
+    request = search_of()
+    code = f"""
+from pathlib import Path
+from kndb.crew.cluster import RayCluster
+from kndb.degenerate import search
+from kndb.degenerate.criterion import Criterion
+from kndb.models import ModelChoice
+from kndb.progress import silent
+search.COMMIT_FACTS = 1
+request = search.SearchRequest(
+    Path({str(request.database)!r}), ModelChoice({request.model.name!r}), top=10,
+    criterion=Criterion(t_low={LOOSE.t_low}, t_high={LOOSE.t_high}),
+    cluster=RayCluster({request.cluster and request.cluster.address!r}),
+)
+search.find_degenerate(request, pausing(silent, 8))
+"""
+    with paused(code, request.database.with_name("some-are-stored")) as child:
+        child.kill()
+        assert child.wait(READY) == -signal.SIGKILL
+    with kndb.open(request.database) as db:
+        ((stored,),) = db.sql("SELECT count(*) FROM degenerate_fact").rows()
+    assert 8 <= stored < PROMPTS
+    done = find_degenerate(request)
+    assert sum(done.workers.values()) == done.new == PROMPTS - stored
+    assert_same_rows(request.database, local_search, SEARCH_TABLES)
+
+
+def test_a_search_without_a_cluster_is_one_sentence(
+    search_of: Callable[..., SearchRequest],
+) -> None:
+    with pytest.raises(UsageError, match=r"^No Ray cluster at 127.0.0.1:1 can be reached: .*head"):
+        find_degenerate(search_of("127.0.0.1:1"))
 
 
 @contextmanager

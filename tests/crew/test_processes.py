@@ -1,4 +1,4 @@
-"""Ingestion in several processes of this machine, which are killed."""
+"""Ingestion and searches in several processes of this machine, which are killed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ from typing import Any
 
 import pytest
 
-from crews import FIXED, PROMPTS, TABLES, wait_for_both, when_some_are_done
+from crews import (
+    FIXED,
+    LOOSE,
+    PROMPTS,
+    SEARCH_TABLES,
+    TABLES,
+    wait_for_both,
+    when_some_are_done,
+)
 from dying import Dying
 from kndb.crew.cluster import RayCluster
 from kndb.crew.placement import check_placement
 from kndb.crew.processes import devices_of
 from kndb.crew.scheduling import Crew
+from kndb.degenerate.search import SearchRequest, find_degenerate
 from kndb.errors import KndbError, ModelError, UsageError
 from kndb.models import ModelChoice
 from kndb_ingest.attributing import Attributing
@@ -31,6 +40,12 @@ class Broken(ModelChoice):
 
     def load(self) -> Any:
         raise ModelError("It cannot be loaded there.")
+
+
+def kill_one() -> None:
+    (one, _) = multiprocessing.active_children()
+    assert one.pid
+    os.kill(one.pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -51,19 +66,47 @@ def test_a_killed_process_is_replaced_and_the_rows_are_those_of_one_process(
     request_of: Callable[..., IngestRequest], local: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     request = request_of()
-
-    def kill() -> None:
-        (one, _) = multiprocessing.active_children()
-        assert one.pid
-        os.kill(one.pid, signal.SIGKILL)
-
-    done = ingest(request, when_some_are_done(kill))
+    done = ingest(request, when_some_are_done(kill_one))
     assert done.workers == {"cpu": PROMPTS}
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("The process on cpu was lost (signal 9); its work is done again.") == 1
     assert_same_rows(request.database, local, TABLES)
     assert multiprocessing.active_children() == []
+
+
+def test_a_search_in_processes_of_which_one_is_killed_has_the_rows_of_one_process(
+    searchable: Path,
+    local_search: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Crew, "wait_for_one", wait_for_both)
+    database = tmp_path / "several.duckdb"
+    database.write_bytes(searchable.read_bytes())
+    model = ModelChoice(str(saved("tiny-bert")))
+    request = SearchRequest(database, model, criterion=LOOSE, top=10, devices=("cpu", "cpu"))
+    done = find_degenerate(request, when_some_are_done(kill_one))
+    assert (done.new, done.workers) == (PROMPTS, {"cpu": PROMPTS})
+    assert capsys.readouterr().err.count("(signal 9); its work is done again.") == 1
+    assert_same_rows(database, local_search, SEARCH_TABLES)
+    assert find_degenerate(request).new == 0
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"devices": "0", "cluster": RayCluster()}, "leave them out"),
+        ({"cluster": RayCluster(workers=0)}, "--workers must be at least 1"),
+    ],
+)
+def test_a_search_refuses_what_an_ingestion_does(
+    options: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        SearchRequest(tmp_path / "k.duckdb", ModelChoice("demo-masked"), **options)
 
 
 def test_an_error_of_the_model_is_the_same_as_here(
