@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from kndb.attribution import Settings
 from kndb.crew.work import Work
@@ -33,8 +33,8 @@ class Attributing(Work[KeyedPrompt, Rows]):
     known: int | None
     words: bool
 
-    unit: ClassVar[str] = "prompts"
-    most: ClassVar[int] = 32
+    unit = "prompts"
+    most = 32
 
     def results(self, model: LanguageModel[Any], items: Sequence[KeyedPrompt]) -> Iterator[Rows]:
         """The rows of each prompt; one prompt's scores are in memory at a time.

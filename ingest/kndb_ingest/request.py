@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kndb.attribution.settings import Settings, preset
-from kndb.crew.cluster import RayCluster
-from kndb.crew.placement import check_placement, named
+from kndb.crew.placement import Placement, check_placement
 from kndb.errors import UsageError
 from kndb.models.choice import ModelChoice
 from kndb.store.database import check_creatable
@@ -22,7 +21,7 @@ from kndb_ingest.prompts import check_usable
 
 
 @dataclass(frozen=True)
-class IngestRequest:
+class IngestRequest(Placement):
     """A request to ingest a fact set: data, model, database and settings.
 
     Attributes:
@@ -68,8 +67,6 @@ class IngestRequest:
     words: bool = False
     directions: bool = False
     shard: str | None = None
-    devices: Names = ()
-    cluster: RayCluster | None = None
 
     @cached_property
     def part(self) -> Shard | None:
@@ -86,9 +83,9 @@ class IngestRequest:
         Raises:
             UsageError: a language or relation is not text.
         """
+        super().__post_init__()
         given = {"database": Path(self.database), "langs": tuple(several(self.langs))}
         given["relations"] = tuple(several(self.relations))
-        given["devices"] = named(self.devices)
         if isinstance(self.model, str):
             given["model"] = ModelChoice(self.model)
         for name, value in given.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from kndb.crew.cluster import RayCluster
@@ -11,15 +12,28 @@ from kndb.models.choice import ModelChoice
 from kndb.models.devices import check_names
 
 
-class Placed(Protocol):
-    """A request that says which model runs, and where.
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where the model of a request runs: the base of requests that can be run by workers.
 
     Attributes:
-        model: the model, and how it is loaded.
         devices: a process for each of them runs the model: ``auto`` for all GPUs, or ``0``, ``1``
-            and so on, or names such as ``cuda:0`` and ``cpu``; the model's own device when empty.
-        cluster: where the model runs; on this machine when None.
+            and so on, or names such as ``cuda:0`` and ``cpu``, which may repeat; the model's own
+            device when empty.
+        cluster: the Ray cluster where the model runs; on this machine when None.
     """
+
+    devices: str | Sequence[str] = ()
+    cluster: RayCluster | None = None
+
+    def __post_init__(self) -> None:
+        """Take one device for a sequence of one."""
+        one = isinstance(self.devices, str)
+        object.__setattr__(self, "devices", (self.devices,) if one else tuple(self.devices))
+
+
+class Placed(Protocol):
+    """A request that says which model runs, and where: a :class:`Placement` with a model."""
 
     @property
     def model(self) -> ModelChoice: ...  # noqa: D102
@@ -29,15 +43,6 @@ class Placed(Protocol):
 
     @property
     def cluster(self) -> RayCluster | None: ...  # noqa: D102
-
-
-def named(devices: Iterable[str]) -> tuple[str, ...]:
-    """Devices as a request has them, of one name or several, which may repeat.
-
-    >>> named("auto"), named(["0", "0"])
-    (('auto',), ('0', '0'))
-    """
-    return (devices,) if isinstance(devices, str) else tuple(devices)
 
 
 def check_placement(request: Placed) -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from kndb.models import LanguageModel
@@ -29,8 +29,8 @@ class Work(ABC, Generic[ItemT, ResultT]):
         most: most items that a worker gets at a time, which are repeated if it dies.
     """
 
-    unit: ClassVar[str]
-    most: ClassVar[int]
+    unit: str
+    most: int
 
     @abstractmethod
     def results(self, model: LanguageModel[Any], items: Sequence[ItemT]) -> Iterable[ResultT]:

@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kndb.crew.cluster import RayCluster
-from kndb.crew.placement import check_placement, named
+from kndb.crew.placement import Placement, check_placement
 from kndb.degenerate.criterion import Criterion
 from kndb.degenerate.rows import Outcome, search_tables
 from kndb.degenerate.summary import SearchSummary, summarise_search
@@ -33,8 +32,8 @@ COMMIT_FACTS = 200
 
 
 @dataclass(frozen=True)
-class SearchRequest:
-    """What to search, and with which model.
+class SearchRequest(Placement):
+    """What to search, and with which model; where this runs, see :class:`Placement`.
 
     Attributes:
         database: path of the database.
@@ -47,8 +46,6 @@ class SearchRequest:
         langs: a language, or several; empty for all.
         limit: at most this many facts; None for all.
         seed: seed for sampling facts and the control's random neurons.
-        devices: a process for each of them runs the model, as in an ingestion.
-        cluster: the Ray cluster where the model runs; on this machine when None.
     """
 
     database: Path
@@ -61,8 +58,6 @@ class SearchRequest:
     langs: Names = ()
     limit: int | None = None
     seed: int = 0
-    devices: Names = ()
-    cluster: RayCluster | None = None
 
     def __post_init__(self) -> None:
         """Validate the values.
@@ -70,11 +65,11 @@ class SearchRequest:
         Raises:
             UsageError: ``top`` is below 2, or ``limit`` below 1, or the model cannot run there.
         """
+        super().__post_init__()
         if self.top < 2:
             raise UsageError(f"A set has at least 2 neurons; --top {self.top} was given.")
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"The limit must be at least 1 fact; {self.limit} was given.")
-        object.__setattr__(self, "devices", named(self.devices))
         check_placement(self)
 
     def search_settings(self, run: StoredRun) -> dict[str, Any]:

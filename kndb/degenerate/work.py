@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from kndb.attribution.suppression import Questions
 from kndb.crew.work import Work
@@ -35,8 +35,8 @@ class Searching(Work[FactToSearch, Outcome]):
     seed: int
     memory: int | None
 
-    unit: ClassVar[str] = "fact-languages"
-    most: ClassVar[int] = 4
+    unit = "fact-languages"
+    most = 4
 
     def results(
         self, model: LanguageModel[Any], items: Sequence[FactToSearch]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -18,8 +18,8 @@ Text = tuple[str, str]
 
 
 class Reading(Work[Text, int]):
-    unit: ClassVar[str] = "prompts"
-    most: ClassVar[int] = 32
+    unit = "prompts"
+    most = 32
 
     def results(self, model: Any, items: Sequence[Text]) -> list[int]:
         return [len(text) for _, text in items]
