@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from kndb.crew.scheduling import Crew
 from kndb.degenerate.criterion import Criterion
+from kndb.evaluation import faithfulness, localisation
+from kndb.evaluation.faithfulness import FaithfulnessRequest
+from kndb.evaluation.localisation import LocalisationRequest
+from kndb.evaluation.sample import NeuronRequest
+from kndb.evaluation.table import Table
 
 TABLES = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
 SEARCH_TABLES = ("degenerate_fact", "degenerate_set", "degenerate_member", "degenerate_subset")
@@ -32,6 +38,19 @@ def write_facts(path: Path) -> None:
         for n in range(PROMPTS)
     ]
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+
+EVALUATIONS: dict[str, tuple[Callable[..., Table], Callable[..., NeuronRequest]]] = {
+    "faithfulness": (
+        faithfulness.evaluate,
+        partial(FaithfulnessRequest, facts=40, methods=["ig-zero", "random"]),
+    ),
+    "localisation": (
+        localisation.evaluate,
+        partial(LocalisationRequest, facts=32, methods=["ig-zero", "random"]),
+    ),
+}
+"""An evaluation, and a request for it that takes a database, a model, and where that runs."""
 
 
 def wait_for_both(crew: Crew) -> None:

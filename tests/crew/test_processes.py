@@ -1,4 +1,4 @@
-"""Ingestion and searches in several processes of this machine, which are killed."""
+"""Ingestion, searches and evaluations in several processes of this machine, which are killed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crews import (
+    EVALUATIONS,
     FIXED,
     LOOSE,
     PROMPTS,
@@ -27,11 +29,16 @@ from kndb.crew.processes import devices_of
 from kndb.crew.scheduling import Crew
 from kndb.degenerate.search import SearchRequest, find_degenerate
 from kndb.errors import KndbError, ModelError, UsageError
+from kndb.evaluation import localisation
+from kndb.evaluation.factcheck import EvaluationRequest
+from kndb.evaluation.faithfulness import FaithfulnessRequest
+from kndb.evaluation.localisation import LocalisationRequest
+from kndb.evaluation.report.run import ReportRequest
 from kndb.models import ModelChoice
 from kndb_ingest.attributing import Attributing
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
-from same_rows import assert_same_rows
+from same_rows import assert_same_rows, close
 from saved_models import saved
 
 
@@ -96,17 +103,47 @@ def test_a_search_in_processes_of_which_one_is_killed_has_the_rows_of_one_proces
 
 
 @pytest.mark.parametrize(
+    "name", ["faithfulness", pytest.param("localisation", marks=pytest.mark.long)]
+)
+def test_an_evaluation_in_processes_of_which_one_is_killed_makes_the_table_of_one_process(
+    name: str,
+    searchable: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Crew, "wait_for_one", wait_for_both)
+    monkeypatch.setattr(localisation, "TOGETHER", 4)
+    evaluate, request = EVALUATIONS[name]
+    model = ModelChoice(str(saved("tiny-bert")))
+    expected = evaluate(request(searchable, model))
+    several = request(searchable, model, devices=("cpu", "cpu"))
+    found = evaluate(several, when_some_are_done(kill_one))
+    assert capsys.readouterr().err.count("(signal 9); its work is done again.") == 1
+    assert close(found.rows, expected.rows, 1e-6)
+    assert (found.columns, found.notes) == (expected.columns, expected.notes)
+    assert found.settings == expected.settings
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"devices": "0", "cluster": RayCluster()}, "leave them out"),
         ({"cluster": RayCluster(workers=0)}, "--workers must be at least 1"),
     ],
 )
-def test_a_search_refuses_what_an_ingestion_does(
+def test_requests_refuse_what_an_ingestion_does(
     options: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=said):
-        SearchRequest(tmp_path / "k.duckdb", ModelChoice("demo-masked"), **options)
+    kinds: list[Callable[..., object]] = [
+        SearchRequest,
+        FaithfulnessRequest,
+        LocalisationRequest,
+        EvaluationRequest,
+        partial(ReportRequest, folder=tmp_path),
+    ]
+    for kind in kinds:
+        with pytest.raises(UsageError, match=said):
+            kind(tmp_path / "k.duckdb", ModelChoice("demo-masked"), **options)
 
 
 def test_an_error_of_the_model_is_the_same_as_here(

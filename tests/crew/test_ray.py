@@ -16,6 +16,7 @@ import pytest
 
 import kndb
 from crews import (
+    EVALUATIONS,
     FIXED,
     LOOSE,
     PROMPTS,
@@ -30,13 +31,14 @@ from kndb.crew.engines import RAY_SETTINGS
 from kndb.crew.scheduling import Crew
 from kndb.degenerate.search import SearchRequest, find_degenerate
 from kndb.errors import KndbError, ModelError, UsageError
+from kndb.evaluation import localisation
 from kndb.models import ModelChoice
 from kndb.models.loading import weights_hash
 from kndb_ingest.attributing import Attributing
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
 from pausing import READY, paused
-from same_rows import assert_same_rows
+from same_rows import assert_same_rows, close
 from saved_models import saved
 
 os.environ.update(RAY_SETTINGS)  # Ray reads them when it is imported
@@ -309,6 +311,26 @@ def test_a_search_without_a_cluster_is_one_sentence(
 ) -> None:
     with pytest.raises(UsageError, match=r"^No Ray cluster at 127.0.0.1:1 can be reached: .*head"):
         find_degenerate(search_of("127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("name", EVALUATIONS)
+def test_an_evaluation_whose_workers_are_killed_makes_the_table_of_a_local_one(
+    name: str,
+    nodes: Nodes,
+    searchable: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Crew, "wait_for_one", wait_for_both)
+    monkeypatch.setattr(localisation, "TOGETHER", 4)
+    evaluate, request = EVALUATIONS[name]
+    model = ModelChoice(str(saved("tiny-bert")))
+    expected = evaluate(request(searchable, model))
+    there = request(searchable, model, cluster=RayCluster(nodes.address))
+    found = evaluate(there, when_some_are_done(kill_workers))
+    assert capsys.readouterr().err.count("its work is done again") == 2
+    assert close(found.rows, expected.rows, 1e-6)
+    assert (found.notes, found.settings) == (expected.notes, expected.settings)
 
 
 @contextmanager

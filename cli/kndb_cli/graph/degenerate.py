@@ -146,8 +146,7 @@ def degenerate(
         langs=options.listed(langs),
         limit=limit,
         seed=seed,
-        devices=options.listed(devices),
-        cluster=engine_options.chosen_cluster(engine, ray_address, workers, gpus_per_worker),
+        **engine_options.placement(devices, engine, ray_address, workers, gpus_per_worker),
     )
     found = search(request, quiet)
     emit(found_sets(db, found), target, _table)
