@@ -128,11 +128,6 @@ class IngestRequest(Placement):
                     "amig or amig-paper."
                 )
         _ = self.part
-        if self.directions and self.cluster is not None:
-            raise UsageError(
-                "--directions needs the model in this process; run the same command once more "
-                "with --directions and without --engine ray when the run has finished."
-            )
         check_placement(self)
         self.model.check()
         check_creatable(self.database)

@@ -26,7 +26,7 @@ class ModelPool(Pool, Protocol):
 
     Attributes:
         loaded: the workers that were ready at some time.
-        done: how many items each has done, by its name.
+        done: how many items of the newest work each has done, by its name.
     """
 
     loaded: dict[int, Loaded]
@@ -47,8 +47,14 @@ class Crewed:
         first = next(iter(pool.loaded.values()))
         self.info = first.info
         self.adapter = first.adapter
-        self.workers: Mapping[str, int] = pool.done
+        self._done = pool.done
+
+    @property
+    def workers(self) -> Mapping[str, int]:
+        """Items of the newest work that are done, by the worker's name."""
+        return dict(self._done)
 
     def run(self, work: Work[ItemT, ResultT], items: Sequence[ItemT]) -> Iterator[ResultT]:
         """Do a work, as ``Engine`` says; yield the results of a part when it is done."""
+        self._done.clear()
         return self._crew.results(cut(work, items, self._size))

@@ -25,7 +25,7 @@ class Engine(Protocol):
     Attributes:
         info: the model.
         adapter: what runs it.
-        workers: items done so far, by the worker's name; none in this process.
+        workers: items of the newest work that are done, by the worker's name; none in this process.
     """
 
     @property
