@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kndb.attribution import Settings
-from kndb.facts import Prompt
-from kndb.models.base import ModelInfo
-from kndb_ingest.rows import Rows
-from kndb_ingest.scheduling import Crew, Pool, cut
+from kndb.crew.scheduling import Crew, Pool
+from kndb.crew.work import ItemT, ResultT, Work, cut
+from kndb.models import ModelInfo
 
 
 @dataclass(frozen=True)
@@ -23,18 +21,16 @@ class Loaded:
     adapter: str
 
 
-class ModelPool(Pool[Rows], Protocol):
+class ModelPool(Pool, Protocol):
     """A pool whose workers hold a model.
 
     Attributes:
         loaded: the workers that were ready at some time.
-        prompts: how many each has handled, by its name.
-        settings: what parts are run with from now on.
+        done: how many items of the newest work each has done, by its name.
     """
 
     loaded: dict[int, Loaded]
-    prompts: Counter[str]
-    settings: Settings | None
+    done: Counter[str]
 
 
 class Crewed:
@@ -45,16 +41,20 @@ class Crewed:
     """
 
     def __init__(self, pool: ModelPool, size: int) -> None:
-        self._pool = pool
         self._size = size
-        self._crew = Crew[Rows](pool, size)
+        self._crew = Crew(pool, size)
         self._crew.wait_for_one()
         first = next(iter(pool.loaded.values()))
         self.info = first.info
         self.adapter = first.adapter
-        self.workers: Mapping[str, int] = pool.prompts
+        self._done = pool.done
 
-    def rows(self, prompts: Mapping[int, Prompt], settings: Settings) -> Iterator[Rows]:
-        """Run prompts, as ``Engine`` says; yield the rows of a part at a time."""
-        self._pool.settings = settings
-        return self._crew.results(cut(prompts, self._size))
+    @property
+    def workers(self) -> Mapping[str, int]:
+        """Items of the newest work that are done, by the worker's name."""
+        return dict(self._done)
+
+    def run(self, work: Work[ItemT, ResultT], items: Sequence[ItemT]) -> Iterator[ResultT]:
+        """Do a work, as ``Engine`` says; yield the results of a part when it is done."""
+        self._done.clear()
+        return self._crew.results(cut(work, items, self._size))
