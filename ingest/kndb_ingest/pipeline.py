@@ -26,8 +26,9 @@ from kndb_ingest.request import IngestRequest
 from kndb_ingest.rows import Rows
 from kndb_ingest.summary import IngestSummary, summarise
 
-COMMIT_PROMPTS = 1000
-"""Most prompts between commits."""
+COMMIT_PROMPTS = 8000
+"""Most prompts between commits, which a job makes every few seconds in any case
+(``commits.COMMIT_SECONDS``). Batches of 1,000 took twice the time (``benchmarks/writing.py``)."""
 
 
 def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:

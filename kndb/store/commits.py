@@ -15,7 +15,7 @@ T = TypeVar("T")
 COMMIT_SECONDS = 5.0
 """An interrupted job loses no more than this much work."""
 
-KEPT_BATCHES = 10
+KEPT_BATCHES = 3
 """Batches kept in memory while another process holds the file; then the job ends."""
 
 
