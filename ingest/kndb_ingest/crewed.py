@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from kndb.attribution import Settings
 from kndb.facts import Prompt
+from kndb.models import LanguageModel
 from kndb.models.base import ModelInfo
+from kndb_ingest.outcomes import find_outcomes
+from kndb_ingest.request import IngestRequest
 from kndb_ingest.rows import Rows
-from kndb_ingest.scheduling import Crew, Pool, cut
+from kndb_ingest.scheduling import Crew, Part, Pool, cut
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,34 @@ class Loaded:
     name: str
     info: ModelInfo
     adapter: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What of a request decides which prompts are attributed, and what is kept of them."""
+
+    known: int | None
+    words: bool
+    every_score: bool
+
+    @classmethod
+    def of(cls, request: IngestRequest) -> Kept:
+        """That of a request."""
+        return cls(request.known, request.words, request.every_score)
+
+
+def rows_of_part(
+    model: LanguageModel[Any], part: Part, settings: Settings, memory: int | None, kept: Kept
+) -> Rows:
+    """Run a part's prompts in a worker.
+
+    Raises:
+        UsageError: this model cannot be run with these settings.
+        ModelError: a single prompt does not fit in memory.
+    """
+    found = find_outcomes(model, part, settings, memory, kept.known, words=kept.words)
+    # One prompt's scores at a time.
+    return Rows.joined([Rows.of([each], every_score=kept.every_score) for each in found])
 
 
 class ModelPool(Pool[Rows], Protocol):

@@ -68,7 +68,7 @@ class Here:
         found = find_outcomes(
             self.model, prompts, settings, asked.model.memory, asked.known, words=asked.words
         )
-        return (Rows.of([outcome]) for outcome in found)
+        return (Rows.of([outcome], every_score=asked.every_score) for outcome in found)
 
 
 def started(request: IngestRequest) -> AbstractContextManager[Engine]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from kndb.errors import KndbError
 from kndb.facts import Prompt
+from kndb.models.base import ModelInfo
 from kndb.models.vocabulary import check_readable, promoted
 from kndb.progress import Report, silent
 from kndb.store import ids
@@ -30,6 +31,9 @@ from kndb_ingest.summary import IngestSummary, summarise
 
 COMMIT_PROMPTS = 1000
 """Most prompts between commits."""
+
+COMMIT_SCORES = 2**23
+"""Most scores between commits where all are kept: 32 MiB."""
 
 COMMIT_NEURONS = 4096
 """Neurons whose tokens are committed together."""
@@ -65,7 +69,8 @@ def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
             request.part,
         )
         left = prompts_left(dataset, run.done, request.part)
-        _store(writer, run, engine.rows(left, settings), len(left), progress)
+        most = _most_prompts(engine.info) if request.every_score else COMMIT_PROMPTS
+        _store(writer, run, engine.rows(left, settings), len(left), progress, most)
     if run.status != "finished" or (run.tau, run.share) != (request.tau, request.share):
         covered = run.with_finished(request.part)
         writer.finish(run.run_id, request.tau, request.share, covered)
@@ -108,7 +113,14 @@ def _store_directions(request: IngestRequest, run_id: int, engine: Here) -> None
         add_directions(request.database, run_id, pa.Table.from_pylist(rows))
 
 
-def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress: Report) -> None:
+def _most_prompts(model: ModelInfo) -> int:
+    """How many prompts with all their scores are kept in memory before they are written."""
+    return min(COMMIT_PROMPTS, max(1, COMMIT_SCORES // (model.n_layers * model.n_neurons)))
+
+
+def _store(
+    writer: Writer, run: Run, found: Iterator[Rows], left: int, progress: Report, most: int
+) -> None:
     """Commit rows in batches; on an interrupt or error, commit those at hand first.
 
     Prompts that turn out to need no attribution leave the total: they say nothing of the time left.
@@ -117,9 +129,7 @@ def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress:
     done = len(run.done)
     progress(done, total)
     try:
-        with Batches[Rows](
-            partial(_commit, writer, run), items=COMMIT_PROMPTS, count=len
-        ) as batches:
+        with Batches[Rows](partial(_commit, writer, run), items=most, count=len) as batches:
             for rows in found:
                 batches.add(rows)
                 done += rows.attributed
@@ -133,4 +143,4 @@ def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress:
 
 def _commit(writer: Writer, run: Run, batch: Sequence[Rows]) -> None:
     rows = Rows.joined(batch)
-    writer.append(run.run_id, rows.predictions, rows.attributions, rows.words)
+    writer.append(run.run_id, rows.predictions, rows.attributions, rows.words, rows.scores)

@@ -23,8 +23,7 @@ import torch
 from kndb.attribution import Settings
 from kndb.errors import KndbError
 from kndb.models import ModelChoice
-from kndb_ingest.crewed import Crewed, Loaded
-from kndb_ingest.outcomes import find_outcomes
+from kndb_ingest.crewed import Crewed, Kept, Loaded, rows_of_part
 from kndb_ingest.request import IngestRequest
 from kndb_ingest.rows import Rows
 from kndb_ingest.scheduling import Died, Done, Part, Ready
@@ -63,14 +62,12 @@ class _Worker:
 class Processes:
     """The pool of a crew (``crewed.ModelPool``): a process for each device."""
 
-    def __init__(
-        self, choice: ModelChoice, devices: Sequence[str], known: int | None, words: bool
-    ) -> None:
+    def __init__(self, choice: ModelChoice, devices: Sequence[str], kept: Kept) -> None:
         self.loaded: dict[int, Loaded] = {}
         self.prompts = Counter[str]()
         self.settings: Settings | None = None
         self._choice = choice
-        self._run = known, words
+        self._kept = kept
         self._free = deque(devices)
         self._threads = max(1, (os.cpu_count() or 1) // len(devices))
         self._workers: dict[int, _Worker] = {}
@@ -81,7 +78,7 @@ class Processes:
         device = self._free.popleft()
         ours, theirs = self._context.Pipe()
         choice = replace(self._choice, device=device)
-        arguments = theirs, choice, *self._run, self._threads
+        arguments = theirs, choice, self._kept, self._threads
         process = self._context.Process(target=_work, args=arguments, daemon=True)
         process.start()
         theirs.close()
@@ -124,9 +121,7 @@ class Processes:
             worker.close()
 
 
-def _work(
-    pipe: Connection, choice: ModelChoice, known: int | None, words: bool, threads: int
-) -> None:
+def _work(pipe: Connection, choice: ModelChoice, kept: Kept, threads: int) -> None:
     """What a process does: load the model, and run parts until nobody sends any."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     if choice.device == "cpu":
@@ -136,8 +131,7 @@ def _work(
         pipe.send(Loaded(choice.device, model.info, model.adapter))
         while True:
             number, part, settings = pipe.recv()
-            found = find_outcomes(model, part, settings, choice.memory, known, words=words)
-            pipe.send((number, Rows.joined([Rows.of([outcome]) for outcome in found])))
+            pipe.send((number, rows_of_part(model, part, settings, choice.memory, kept)))
     except EOFError:
         return
     except KndbError as error:
@@ -153,7 +147,7 @@ def in_processes(request: IngestRequest, devices: Sequence[str]) -> Iterator[Cre
         UsageError: this machine lacks a device.
         KndbError: the processes died.
     """
-    pool = Processes(request.model, devices, request.known, request.words)
+    pool = Processes(request.model, devices, Kept.of(request))
     try:
         yield Crewed(pool, len(devices))
     finally:

@@ -26,8 +26,7 @@ from kndb.models import ModelChoice
 from kndb.models.loading import weights_hash
 from kndb.models.places import EMBEDDED_MODELS
 from kndb.progress import say
-from kndb_ingest.crewed import Crewed, Loaded
-from kndb_ingest.outcomes import find_outcomes
+from kndb_ingest.crewed import Crewed, Kept, Loaded, rows_of_part
 from kndb_ingest.request import IngestRequest, RayCluster
 from kndb_ingest.rows import Rows
 from kndb_ingest.scheduling import Died, Done, Node, Part, Ready, divide
@@ -79,31 +78,25 @@ class Worker:
             )
         return Loaded(name, self._model.info, self._model.adapter)
 
-    def run(self, part: Part, settings: Settings, known: int | None, words: bool) -> Rows:
+    def run(self, part: Part, settings: Settings, kept: Kept) -> Rows:
         """Run prompts.
 
         Raises:
             UsageError: this model cannot be run with these settings.
             ModelError: a single prompt does not fit in memory.
         """
-        found = find_outcomes(self._model, part, settings, self._memory, known, words=words)
-        return Rows.joined(
-            [Rows.of([outcome]) for outcome in found]
-        )  # one prompt's scores at a time
+        return rows_of_part(self._model, part, settings, self._memory, kept)
 
 
 class Actors:
     """The pool of a crew (``crewed.ModelPool``): workers, and calls whose results are awaited."""
 
-    def __init__(
-        self, choice: ModelChoice, known: int | None, words: bool, needs: Mapping[str, float]
-    ) -> None:
+    def __init__(self, choice: ModelChoice, kept: Kept, needs: Mapping[str, float]) -> None:
         self.loaded: dict[int, Loaded] = {}
         self.prompts = Counter[str]()
         self.settings: Settings | None = None
         self._choice = choice
-        self._known = known
-        self._words = words
+        self._kept = kept
         self._needs = needs
         self._expected = Identity(version("kndb"), weights_hash(choice.files))
         self._actors: dict[int, Any] = {}
@@ -117,7 +110,7 @@ class Actors:
 
     def give(self, worker: int, number: int, part: Part) -> None:
         """Call an actor that is ready."""
-        call = self._actors[worker].run.remote(part, self.settings, self._known, self._words)
+        call = self._actors[worker].run.remote(part, self.settings, self._kept)
         self._awaited[call] = worker, number
 
     def wait(self) -> Ready | Done[Rows] | Died:
@@ -182,7 +175,7 @@ def on_ray(request: IngestRequest, cluster: RayCluster) -> Iterator[Crewed]:
         nodes = [Node.of(node["Resources"]) for node in ray.nodes() if node["Alive"]]
         size, cpus, gpus = divide(nodes, cluster, request.model.device)
         needs = {"num_cpus": cpus, "num_gpus": gpus}
-        actors = Actors(_as_seen_there(request.model), request.known, request.words, needs)
+        actors = Actors(_as_seen_there(request.model), Kept.of(request), needs)
         try:
             yield Crewed(actors, size)
         finally:
