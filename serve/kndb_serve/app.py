@@ -23,11 +23,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from kndb.errors import DatabaseLocked, KndbError, NotFound, UsageError
+from kndb.store.sandbox import Workers
 from kndb_serve.asked import Asked
 from kndb_serve.judge import Busy, Judge
 from kndb_serve.page import Page
 from kndb_serve.pages import Made, pages
-from kndb_serve.reader import Reader
+from kndb_serve.reader import Ended, Reader
 from kndb_serve.render import FORMS, Failure, render, render_failure
 from kndb_serve.security import Guard
 from kndb_serve.view import View
@@ -77,14 +78,15 @@ def application(
         judge: what checks claims; without it, there is no page for them.
         warm: whether to make the slowest pages once it runs; see ``Site.warm``.
     """
-    site = Site(Reader(path), seconds, pages(sql, judge))
+    workers = Workers() if sql else None
+    site = Site(Reader(path), seconds, pages(workers, judge), workers)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         if warm:
-            Thread(target=site.warm, daemon=True).start()
+            Thread(target=site.warm).start()
         yield
-        site.reader.close()
+        site.close()
 
     app = Starlette(
         routes=[
@@ -102,10 +104,17 @@ def application(
 class Site:
     """Finds and makes the pages of a database."""
 
-    def __init__(self, reader: Reader, seconds: float, pages: Mapping[str, Made]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        seconds: float,
+        pages: Mapping[str, Made],
+        workers: Workers | None = None,
+    ) -> None:
         self.reader = reader
         self._seconds = seconds
         self.pages = pages
+        self._workers = workers
         self._waiting = 0
         self._turns: anyio.CapacityLimiter | None = None
 
@@ -121,6 +130,12 @@ class Site:
             most = sorted(found, key=lambda row: row["facts"], reverse=True)
             return [f"/language/{row['lang']}" for row in most[:1]]
         return []
+
+    def close(self) -> None:
+        """End what is being answered, and answer no more."""
+        if self._workers is not None:
+            self._workers.end()
+        self.reader.close()
 
     async def answer(self, request: Request) -> Response:
         """The page of a request, or a sentence on why there is none."""
@@ -184,6 +199,7 @@ _STATUS: dict[type[KndbError], int] = {
     Busy: 503,
     TooMany: 503,
     TooLong: 503,
+    Ended: 503,
 }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import kndb
+from kndb.errors import KndbError
 from kndb.store.locks import writer_waits
 
 T = TypeVar("T")
@@ -25,6 +26,13 @@ GIVE_WAY = 5.0
 
 REMEMBERED = 256
 """Answers kept while the file does not change."""
+
+AGAIN = 0.05
+"""Seconds between interrupts of requests at the end: one may have come before its query began."""
+
+
+class Ended(KndbError):
+    """The server ends, and opens the file no more."""
 
 
 class Reader:
@@ -40,6 +48,8 @@ class Reader:
         self._wait = wait
         self._free = threading.Condition()
         self._users = 0
+        self._lent: set[kndb.Database] = set()
+        self._ended = False
         # Opening the file once more is cheap while it is open.
         self._kept: kndb.Database | None = None
         self._idle: threading.Timer | None = None
@@ -52,13 +62,24 @@ class Reader:
 
         Raises:
             DatabaseError: the file cannot be opened.
+            Ended: the reader was closed.
         """
         self._enter()
         try:
-            with kndb.open(self.path, wait=self._wait) as database:
+            with kndb.open(self.path, wait=self._wait) as database, self._interruptible(database):
                 yield database
         finally:
             self._leave()
+
+    @contextmanager
+    def _interruptible(self, database: kndb.Database) -> Iterator[None]:
+        with self._free:
+            self._lent.add(database)
+        try:
+            yield
+        finally:
+            with self._free:
+                self._lent.remove(database)
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
         """What ``make`` returns, made once for as long as the file stays as it is.
@@ -74,15 +95,24 @@ class Reader:
         return answer
 
     def close(self) -> None:
-        """Close the file."""
+        """Interrupt what is being answered, wait for its end, and close the file for good.
+
+        A thread that is still inside DuckDB when Python ends would abort the process.
+        """
         with self._free:
+            self._ended = True
+            self._stay_open()
+            while self._users:
+                for database in self._lent:
+                    database.interrupt()
+                self._free.wait(AGAIN)
             self._close()
 
     def _enter(self) -> None:
         with self._free:
-            if self._idle is not None:
-                self._idle.cancel()
-                self._idle = None
+            if self._ended:
+                raise Ended("The server has ended; start kndb serve again.")
+            self._stay_open()
             if writer_waits(self.path):
                 self._free.wait_for(lambda: self._users == 0, GIVE_WAY)
                 if self._users == 0:
@@ -96,13 +126,18 @@ class Reader:
             self._users -= 1
             if self._users:
                 return
-            if writer_waits(self.path):
+            if self._ended or writer_waits(self.path):
                 self._close()
             else:
                 self._idle = threading.Timer(IDLE, self._close_if_idle)
                 self._idle.daemon = True
                 self._idle.start()
             self._free.notify_all()
+
+    def _stay_open(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
 
     def _open(self) -> None:
         self._kept = kndb.open(self.path, wait=self._wait)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
+from anyio.to_thread import run_sync
 
 from kndb.errors import UsageError
 from kndb.models.choice import ModelChoice
-from kndb_serve.app import application
+from kndb_serve.app import Site, application
 from kndb_serve.judge import Judge
 from kndb_serve.security import check_binding
 
@@ -49,7 +52,24 @@ def serve(
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
     name = f"[{host}]" if ":" in host else host
     ready(f"http://{name}:{listening.getsockname()[1]}/")
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, app.state.site).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Ends at Ctrl-C without waiting for what is being answered, and at a second one at once."""
+
+    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+        super().__init__(config)
+        self._site = site
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await run_sync(self._site.close)
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            os._exit(128 + sig)  # it only reads: there is nothing to lose
+        super().handle_exit(sig, frame)
 
 
 def _bound(host: str, port: int | None) -> socket.socket:

@@ -88,10 +88,10 @@ def test_what_is_remembered_is_forgotten_when_the_file_changes(lender: Reader, p
     with lender.lend():
         assert lender.remember("n", lambda: 1) == 1
         assert lender.remember("n", lambda: 2) == 1
-    lender.close()
+    lender._close_if_idle()
     with lender.lend():
         assert lender.remember("n", lambda: 3) == 1
-    lender.close()
+    lender._close_if_idle()
     finished_run(path, seed=7)
     with lender.lend() as database:
         assert lender.remember("n", lambda: 4) == 4

@@ -10,5 +10,6 @@ Three walls, each sufficient for most attacks by itself:
 """
 
 from kndb.store.sandbox.process import Limits, run_apart
+from kndb.store.sandbox.workers import Workers
 
-__all__ = ["Limits", "run_apart"]
+__all__ = ["Limits", "Workers", "run_apart"]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -18,6 +16,7 @@ from kndb import errors
 from kndb.errors import KndbError, NotFound
 from kndb.progress import say
 from kndb.store.sandbox.messages import read_messages
+from kndb.store.sandbox.workers import Process, end, start
 
 if TYPE_CHECKING:
     from kndb.store.result import Result
@@ -46,13 +45,19 @@ class Answer:
     cut: bool
 
 
-def run_apart(path: str | Path, sql: str, limits: Limits = Limits()) -> Answer:
+def run_apart(
+    path: str | Path,
+    sql: str,
+    limits: Limits = Limits(),
+    take: Callable[[], Process] = start,
+) -> Answer:
     """Have a query judged and run in a process of its own, so that this one needs no DuckDB.
 
     Args:
         path: the database.
         sql: one query.
         limits: of time, memory and rows.
+        take: what gives the process, which is ended afterwards; see ``Workers``.
 
     Raises:
         UsageError: it is not a query, or DuckDB refuses it.
@@ -66,7 +71,7 @@ def run_apart(path: str | Path, sql: str, limits: Limits = Limits()) -> Answer:
         "memory": limits.memory,
         "rows": limits.rows,
     }
-    with _worker(limits.seconds) as (process, late), _interruptible(process) as interrupted:
+    with _worker(take, limits.seconds) as (process, late), _interruptible(process) as interrupted:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -84,7 +89,7 @@ def run_apart(path: str | Path, sql: str, limits: Limits = Limits()) -> Answer:
             raise KndbError(_died(process, limits)) from error
 
 
-def _collected(process: subprocess.Popen[bytes], limits: Limits) -> Answer:
+def _collected(process: Process, limits: Limits) -> Answer:
     from kndb.store.result import Result
 
     assert process.stdout is not None
@@ -113,8 +118,10 @@ def _error(kind: str, text: str, nearest: list[str]) -> KndbError:
     return made if isinstance(made, KndbError) else KndbError(text)
 
 
-def _died(process: subprocess.Popen[bytes], limits: Limits) -> str:
+def _died(process: Process, limits: Limits) -> str:
     code = process.wait()
+    if code == -signal.SIGTERM:
+        return "The query's process was told to end before it had the answer."
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     return (
         f"The query's process ended ({how}), most likely for want of memory: "
@@ -123,7 +130,7 @@ def _died(process: subprocess.Popen[bytes], limits: Limits) -> str:
 
 
 @contextmanager
-def _interruptible(process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
+def _interruptible(process: Process) -> Iterator[threading.Event]:
     """End the worker at Ctrl-C, also where the exception is lost: an import may swallow it."""
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -131,14 +138,14 @@ def _interruptible(process: subprocess.Popen[bytes]) -> Iterator[threading.Event
         return
     before = signal.getsignal(signal.SIGINT)
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         interrupted.set()
         process.kill()
         if callable(before):
             before(number, frame)
 
     if callable(before):  # else Ctrl-C is ignored here
-        signal.signal(signal.SIGINT, end)
+        signal.signal(signal.SIGINT, interrupt)
     try:
         yield interrupted
     finally:
@@ -148,23 +155,17 @@ def _interruptible(process: subprocess.Popen[bytes]) -> Iterator[threading.Event
 
 @contextmanager
 def _worker(
-    seconds: float | None,
-) -> Iterator[tuple[subprocess.Popen[bytes], threading.Event]]:
+    take: Callable[[], Process], seconds: float | None
+) -> Iterator[tuple[Process, threading.Event]]:
     """A waiting worker, ended with the block, or before it when time runs out."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kndb.store.sandbox.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for the parent, which ends the worker
-    )
+    process = take()
     late = threading.Event()
 
-    def end() -> None:
+    def stop() -> None:
         late.set()
         process.kill()
 
-    timer = None if seconds is None else threading.Timer(seconds, end)
+    timer = None if seconds is None else threading.Timer(seconds, stop)
     if timer is not None:
         timer.daemon = True
         timer.start()
@@ -173,9 +174,4 @@ def _worker(
     finally:
         if timer is not None:
             timer.cancel()
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
+        end(process)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from kndb.store.sandbox import Workers
 from kndb_serve.asked import LONGEST
 from kndb_serve.judge import Judge
 from kndb_serve.page import Page
@@ -62,16 +63,16 @@ PAGES: dict[str, Made] = {
 """The pages by the first part of their address."""
 
 
-def pages(sql: bool = True, judge: Judge | None = None) -> dict[str, Made]:
+def pages(workers: Workers | None = None, judge: Judge | None = None) -> dict[str, Made]:
     """The pages of a site by the first part of their address.
 
     Args:
-        sql: whether it has one for queries in SQL.
+        workers: what runs queries in SQL; without them, there is no page for such queries.
         judge: what checks claims; without it, there is no page for them.
     """
     found = dict(PAGES)
     if judge is not None:
         found["claims"] = Made(partial(claims, judge), ("claim", "lang"))
-    if sql:
-        found["sql"] = Made(sql_page, ("q",), longest=MOST_SQL)
+    if workers is not None:
+        found["sql"] = Made(partial(sql_page, workers), ("q",), longest=MOST_SQL)
     return found

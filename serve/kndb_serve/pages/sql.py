@@ -7,7 +7,7 @@ from itertools import groupby
 from kndb.errors import KndbError
 from kndb.plain import unique
 from kndb.store.result import Result
-from kndb.store.sandbox import Limits, run_apart
+from kndb.store.sandbox import Limits, Workers, run_apart
 from kndb_serve.asked import MOST_DATA
 from kndb_serve.page import Card, Cards, Form, Note, Outline, Page, Part, Table, Text
 from kndb_serve.view import NOTHING, View
@@ -32,8 +32,12 @@ _EXAMPLES = {
 }
 
 
-def sql_page(view: View) -> Page:
+def sql_page(workers: Workers, view: View) -> Page:
     """A query and its answer, with the schema beside it.
+
+    Args:
+        workers: run it.
+        view: what is asked of what.
 
     Raises:
         KndbError: as data, the query was refused or took too much; HTML says so above the query.
@@ -43,10 +47,12 @@ def sql_page(view: View) -> Page:
     parts: list[Part] = [Form([Text("q", "Query", asked or "", MOST_SQL)], verb="Run")]
     status = 200
     if asked is None:
+        workers.prepare()  # a query is likely to follow
         parts.append(_examples(view))
     else:
         try:
-            parts += _answer(view, asked, _MOST_SHOWN if html else MOST_DATA)
+            most = _MOST_SHOWN if html else MOST_DATA
+            parts.append(_answer(workers, view, asked, most))
         except KndbError as error:
             if not html:
                 raise
@@ -61,21 +67,19 @@ def sql_page(view: View) -> Page:
     return Page("SQL", "query", parts, lead, aside=[_schema(view)] if html else (), status=status)
 
 
-def _answer(view: View, asked: str, most: int) -> list[Part]:
-    answer = run_apart(view.db.path, asked, Limits(_SECONDS, _MEMORY, most))
+def _answer(workers: Workers, view: View, asked: str, most: int) -> Table:
+    answer = run_apart(view.db.path, asked, Limits(_SECONDS, _MEMORY, most), workers.take)
     found = answer.result
     rows = Result(tuple(unique(found.columns)), found.types, found.rows())
     about = f"The answer has more rows; these are the first {most:,}." if answer.cut else ""
-    return [
-        Table(
-            "answer",
-            "Answer",
-            rows,
-            about,
-            "The query has no rows.",
-            heads={name: name for name in rows.columns},
-        )
-    ]
+    return Table(
+        "answer",
+        "Answer",
+        rows,
+        about,
+        "The query has no rows.",
+        heads={name: name for name in rows.columns},
+    )
 
 
 def _examples(view: View) -> Cards:

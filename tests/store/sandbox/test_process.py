@@ -16,7 +16,7 @@ import pytest
 import kndb
 from kndb import progress
 from kndb.errors import DatabaseMissing, KndbError, UsageError
-from kndb.store.sandbox import Limits, process, run_apart
+from kndb.store.sandbox import Limits, run_apart
 from small_store import finished_run
 from store.test_database import HOLD
 
@@ -141,13 +141,13 @@ def test_the_process_withstands_what_the_judge_would_let_pass(
 CHILD = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from kndb.store.sandbox import process, run_apart, Limits
-started = process.subprocess.Popen
+from kndb.store.sandbox import workers, run_apart, Limits
+started = workers.subprocess.Popen
 def said(*args, **kwargs):
     child = started(*args, **kwargs)
     print(child.pid, flush=True)
     return child
-process.subprocess.Popen = said
+workers.subprocess.Popen = said
 try:
     run_apart({path!r}, {sql!r}, Limits(seconds=None))
 except KeyboardInterrupt:
@@ -209,8 +209,8 @@ def test_an_answer_can_build_nothing_but_values() -> None:
         list(read_messages(stream))
 
 
-def test_a_worker_that_dies_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dying(*args: object, **kwargs: object) -> subprocess.Popen[bytes]:
+def test_a_worker_that_dies_is_told(path: Path) -> None:
+    def dying() -> subprocess.Popen[bytes]:
         code = "import os, sys; sys.stdin.readline(); os.abort()"
         return subprocess.Popen(
             [sys.executable, "-c", code],
@@ -219,13 +219,8 @@ def test_a_worker_that_dies_is_told(path: Path, monkeypatch: pytest.MonkeyPatch)
             stderr=subprocess.DEVNULL,
         )
 
-    real = subprocess.Popen
-    monkeypatch.setattr(
-        process, "subprocess", type("S", (), {"PIPE": -1, "DEVNULL": -3, "Popen": dying})
-    )
-    monkeypatch.setattr(subprocess, "Popen", real)
     with pytest.raises(KndbError, match=r"SIGABRT.*memory"):
-        run_apart(path, "SELECT 1")
+        run_apart(path, "SELECT 1", take=dying)
 
 
 @pytest.mark.long

@@ -1,0 +1,119 @@
+"""Ctrl-C ends a server within moments, whatever it is answering."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from kndb.errors import KndbError
+from kndb_serve.reader import Ended, Reader
+from small_store import finished_run
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+LIMIT = 8.0
+"""Seconds for the end, on a slow machine; less than a query may take."""
+
+SERVER = """
+import signal, sys
+from pathlib import Path
+from kndb.query import Database
+from kndb_serve.server import serve
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def endless(database, *args, **kwargs):
+    print("counting", flush=True)
+    return database.sql("SELECT count(*) FROM range(1000000000000)")
+
+if {slow}:
+    Database.most_shared = endless
+try:
+    serve(Path({path!r}), port=0, ready=lambda address: print(address, flush=True))
+except KeyboardInterrupt:
+    pass
+"""
+ENDLESS = "SELECT levenshtein(repeat('a', 200000), repeat('b', 200000)) FROM range(1000)"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = tmp_path / "k.duckdb"
+    finished_run(made)
+    return made
+
+
+@contextmanager
+def running(path: Path, slow: bool = False) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    script = SERVER.format(path=str(path), slow=slow)
+    server = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with server:
+        assert server.stdout is not None
+        try:
+            yield server, server.stdout.readline().strip()
+        finally:
+            server.kill()
+
+
+def test_while_it_counts_at_its_start(path: Path) -> None:
+    with running(path, slow=True) as (server, _):
+        assert server.stdout is not None
+        assert server.stdout.readline() == "counting\n"
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=LIMIT)
+    assert server.returncode == 0
+    assert said == ""
+
+
+def test_while_a_query_runs(path: Path) -> None:
+    with running(path) as (server, address):
+        asked = http.client.HTTPConnection(urlsplit(address).netloc)
+        asked.request("GET", f"/sql.json?q={quote(ENDLESS)}")
+        # A second request is answered: so the first has arrived.
+        other = http.client.HTTPConnection(urlsplit(address).netloc)
+        other.request("GET", "/facts.json")
+        assert other.getresponse().status == 200
+        server.send_signal(signal.SIGINT)
+        assert asked.getresponse().status >= 400
+        asked.close()
+        other.close()
+        _, said = server.communicate(timeout=LIMIT)
+    assert server.returncode == 0
+    assert said == ""
+
+
+def test_the_reader_interrupts_what_it_lent(path: Path) -> None:
+    reader = Reader(path)
+    begun = threading.Event()
+    ended: list[KndbError] = []
+
+    def ask() -> None:
+        with reader.lend() as database:
+            begun.set()
+            try:
+                database.sql("SELECT count(*) FROM range(1000000000000)")
+            except KndbError as error:
+                ended.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert begun.wait(60)
+    reader.close()
+    asking.join(60)
+    assert len(ended) == 1
+    with pytest.raises(Ended, match="kndb serve"), reader.lend():
+        pass
