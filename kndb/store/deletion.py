@@ -1,4 +1,4 @@
-"""Deletes runs with all that belongs to them, their files too, and gives the space back to the system."""
+"""Deletes runs with all that belongs to them, files too, and gives the space back to the system."""
 
 from __future__ import annotations
 
