@@ -2,14 +2,15 @@
 
 Either one process writes or several read: DuckDB locks the file. If it is locked, opening is tried
 again for a limited time and then fails with the name of the process that holds it. Readers get a
-sandbox: the engine itself refuses writes, other files, extensions and changed settings.
+sandbox: the engine itself refuses writes, other files, extensions and changed settings. The only
+other files that it reads are the parts of scores beside the database (``kndb.store.score_folder``).
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -338,20 +339,28 @@ def _confine(connection: duckdb.DuckDBPyConnection, path: Path, hold: bool) -> N
         if locked:  # by another connection of this process
             return
         if files := part_files(path):
-            # Saves importing fsspec (0.05 s) where there are none.
-            from kndb.store.score_files import PartFiles
-
-            try:
-                connection.register_filesystem(PartFiles(files, hold=hold))
-            except OSError as error:
-                connection.close()
-                raise DatabaseError(
-                    f"The {len(files):,} parts with the scores of {path} cannot be opened: "
-                    f"{error.strerror}; `ulimit -n` may allow more open files."
-                ) from error
-            connection.execute(f"SET allowed_paths = [{', '.join(map(quoted, files))}]")
+            _allow(connection, path, files, hold)
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")  # from here on nothing can be changed
+
+
+def _allow(
+    connection: duckdb.DuckDBPyConnection, path: Path, files: Mapping[str, Path], hold: bool
+) -> None:
+    """Let the parts of scores be read by their names."""
+    # Saves importing fsspec (0.05 s) where there are none.
+    from kndb.store.score_files import PartFiles
+
+    try:
+        connection.register_filesystem(PartFiles(files, hold=hold))
+    except OSError as error:
+        connection.close()
+        raise DatabaseError(
+            f"The {len(files):,} parts with the scores of {path} cannot be opened: "
+            f"{error.strerror}; `ulimit -n` may allow more open files."
+        ) from error
+    connection.execute(f"SET allowed_paths = [{', '.join(map(quoted, files))}]")
+    connection.execute("SET parquet_metadata_cache = true")
 
 
 _LOCKED = "SELECT current_setting('lock_configuration')"
