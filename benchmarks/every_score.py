@@ -232,9 +232,8 @@ def main() -> None:
         n, size = given.prompts * LAYERS * NEURONS, size_of_run(path, run)
         parts = len(list((scores_folder(path) / str(run)).iterdir()))
         print(f"{n:,} scores in {parts} parts, {size:,} bytes: {size / n:.2f} a score")
-        print(
-            f"written in {seconds:.1f} s of processor time: {n / seconds / 1e6:.1f} million scores a second"
-        )
+        speed = n / seconds / 1e6
+        print(f"written in {seconds:.1f} s of processor time: {speed:.1f} million scores a second")
         questions(path)
 
 

@@ -250,6 +250,14 @@ def test_a_moved_database_finds_its_parts(path: Path, whole: Path, tmp_path: Pat
         assert rows(place, "SELECT count(*) FROM score") == [(PROMPTS * POPULATION,)]
 
 
+def test_several_readers_of_one_process_share_them(path: Path) -> None:
+    sql = "SELECT count(*) FROM score"
+    with kndb.open(path) as one:
+        with kndb.open(path) as other:
+            assert one.sql(sql).rows() == other.sql(sql).rows() == [(PROMPTS * POPULATION,)]
+        assert one.sql(sql).rows() == [(PROMPTS * POPULATION,)]
+
+
 @pytest.mark.parametrize("how", ["moved", "cut"])
 def test_without_its_parts_it_says_so_and_all_else_works(
     how: str, path: Path, data: Path, capsys: pytest.CaptureFixture[str]
