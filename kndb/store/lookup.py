@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,33 +61,27 @@ _BY_PROMPT = f"""
     SELECT DISTINCT fact_id FROM prompt
     WHERE CASE WHEN subject IN (
         SELECT subject FROM (SELECT DISTINCT subject FROM prompt)
-        WHERE contains({plain("$asked")}, {plain("subject")})
-    ) THEN {plain("$asked")} IN (
-        {plain("text")},
-        {plain("replace(text, '[MASK]', answer)")},
-        {plain("replace(text, '[MASK]', '')")}
-    ) ELSE false END
+        WHERE contains($plain, {plain("subject")})
+    ) THEN list_contains(list_transform(
+        [text, replace(text, '[MASK]', answer), replace(text, '[MASK]', '')],
+        lambda form: {plain("form")}
+    ), $plain) ELSE false END
 """
 
 # Distinct labels are few, so every one is compared. Words match in any order; in scripts without
 # spaces, a part is enough.
 _BY_LABEL = """
     WITH label AS (
-        SELECT label, {label} = {asked} AS exact
-        FROM (SELECT DISTINCT {column} AS label FROM prompt) WHERE {matches}
+        SELECT label, plain = $plain AS exact FROM (
+            SELECT label, {plain} AS plain
+            FROM (SELECT DISTINCT {column} AS label FROM prompt)
+        ) WHERE {matches}
     )
     SELECT fact_id, bool_or(exact) FROM prompt JOIN label ON label = {column}
     GROUP BY fact_id ORDER BY fact_id
 """
-_WORDS = "list_has_all(string_split({label}, ' '), string_split({asked}, ' '))"
-_PART = "contains({label}, {asked})"
-
-
-def _by_label(column: str, asked: str) -> str:
-    """SQL for the facts whose ``subject`` or ``answer`` matches, and whether it does exactly."""
-    names = {"label": plain("label"), "asked": plain("$asked")}
-    matches = (_PART if _UNSPACED.search(asked) else _WORDS).format(**names)
-    return _BY_LABEL.format(column=column, matches=matches, **names)
+_WORDS = "list_has_all(string_split(plain, ' '), string_split($plain, ' '))"
+_PART = "contains(plain, $plain)"
 
 
 # damerau_levenshtein takes some eighty times as long as the two similarities, and a plain form ten
@@ -96,12 +91,12 @@ def _by_label(column: str, asked: str) -> str:
 _NEAREST = """
     WITH known AS (
         SELECT known FROM ({known})
-        WHERE length(known) <= 2 * strlen({b}) + 20 AND 2 * strlen(known) >= strlen({b})
-        ORDER BY jaro_similarity({letters}, {asked_letters})
-            + jaccard({letters} || ' ', {asked_letters} || ' ') DESC, known
+        WHERE length(known) <= 2 * strlen($plain) + 20 AND 2 * strlen(known) >= strlen($plain)
+        ORDER BY jaro_similarity({letters}, $plain)
+            + jaccard({letters} || ' ', $plain || ' ') DESC, known
         LIMIT {compared}
     ),
-    compared AS (SELECT known, {a} AS a, {b} AS b FROM known),
+    compared AS (SELECT known, {plain} AS a, $plain AS b FROM known),
     alike AS (
         SELECT known, a, b, greatest(strlen(a), strlen(b), 1) AS longer FROM compared
         WHERE greatest(strlen(a), strlen(b)) <= 2 * least(strlen(a), strlen(b))
@@ -123,18 +118,16 @@ _FACT_NAMES = """
 _ANSWERS = "SELECT DISTINCT answer AS known FROM prompt"
 
 
-def _nearest(connection: duckdb.DuckDBPyConnection, known: str, asked: str) -> list[str]:
+def _nearest(connection: duckdb.DuckDBPyConnection, known: str, asked: _Name) -> list[str]:
     sql = _NEAREST.format(
         known=known,
         letters=_letters("known"),
-        asked_letters=_letters("$asked"),
         compared=_COMPARED,
-        a=plain("known"),
-        b=plain("$asked"),
+        plain=plain("known"),
         limit=_NEAR,
         count=NEAREST,
     )
-    return _column(connection, sql, asked)
+    return _column(connection, sql, plain=asked.plain)
 
 
 def several(asked: Names) -> list[str]:
@@ -170,22 +163,23 @@ def find_facts(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]
     return sorted({fact for name in several(asked) for fact in _facts(connection, name)})
 
 
-def _facts(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+def _facts(connection: duckdb.DuckDBPyConnection, name: str) -> list[int]:
+    asked = _read(connection, name)
     if found := _by_key_or_prompt(connection, asked):
         return found
     exact, others = _labelled(connection, "subject", asked)
     if exact and others:
         n = len(others)
         more = "Another fact has" if n == 1 else f"{n:,} other facts have"
-        note(f"{more} these words in the subject; `kndb facts {asked!r}` lists all.")
+        note(f"{more} these words in the subject; `kndb facts {name!r}` lists all.")
     if found := exact or others:
         return found
     answered = [fact for facts in _labelled(connection, "answer", asked) for fact in facts]
     if answered:
         raise NotFound(
-            f"{asked!r} is the answer of {_named(connection, answered)}; ask by --answer."
+            f"{name!r} is the answer of {_named(connection, answered)}; ask by --answer."
         )
-    raise NotFound(f"No fact matches {asked!r}.", _nearest(connection, _FACT_NAMES, asked))
+    raise NotFound(f"No fact matches {name!r}.", _nearest(connection, _FACT_NAMES, asked))
 
 
 def find_answers(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int]:
@@ -197,16 +191,16 @@ def find_answers(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[in
     """
     found: set[int] = set()
     for name in several(asked):
-        _check(name)
-        exact, others = _labelled(connection, "answer", name)
+        read = _read(connection, name)
+        exact, others = _labelled(connection, "answer", read)
         if not (exact or others):
-            near = _nearest(connection, _ANSWERS, name)
+            near = _nearest(connection, _ANSWERS, read)
             raise NotFound(f"No fact has the answer {name!r}.", near)
         found.update(exact or others)
     return sorted(found)
 
 
-def facts_by_words(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
+def facts_by_words(connection: duckdb.DuckDBPyConnection, words: str) -> list[int]:
     """Ids of all facts with these words in subject or answer, exact matches first.
 
     A key or a prompt finds its fact.
@@ -215,21 +209,36 @@ def facts_by_words(connection: duckdb.DuckDBPyConnection, asked: str) -> list[in
         NotFound: nothing matches; the error lists the nearest subjects, keys and prompts.
         UsageError: there is no letter or digit, or it is not valid Unicode.
     """
+    asked = _read(connection, words)
     if found := _by_key_or_prompt(connection, asked):
         return found
     exact, others = _labelled(connection, "subject", asked)
     exact_answers, other_answers = _labelled(connection, "answer", asked)
     if found := list(dict.fromkeys([*exact, *exact_answers, *others, *other_answers])):
         return found
-    raise NotFound(f"No fact matches {asked!r}.", _nearest(connection, _FACT_NAMES, asked))
+    raise NotFound(f"No fact matches {words!r}.", _nearest(connection, _FACT_NAMES, asked))
 
 
-def _by_key_or_prompt(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int]:
-    _check(asked)
+@dataclass(frozen=True)
+class _Name:
+    """What is asked for, as it was typed and in its plain form."""
+
+    typed: str
+    plain: str
+
+
+def _read(connection: duckdb.DuckDBPyConnection, asked: str) -> _Name:
+    if not any(character.isalnum() for character in asked) or not is_text(asked):
+        raise UsageError(f"{asked!r} is not a fact; give a key, a prompt or words of a subject.")
+    (found,) = _column(connection, f"SELECT {plain('$asked')}", asked=asked)
+    return _Name(asked, found)
+
+
+def _by_key_or_prompt(connection: duckdb.DuckDBPyConnection, asked: _Name) -> list[int]:
     return (
-        _column(connection, _BY_KEY, asked)
-        or _by_typed_key(connection, asked)
-        or _column(connection, _BY_PROMPT, asked)
+        _column(connection, _BY_KEY, asked=asked.typed)
+        or _by_typed_key(connection, asked.typed)
+        or _column(connection, _BY_PROMPT, plain=asked.plain)
     )
 
 
@@ -239,23 +248,20 @@ def _by_typed_key(connection: duckdb.DuckDBPyConnection, asked: str) -> list[int
     known = connection.execute(_OF_RELATION, [relation.strip()] * 2).fetchall() if colon else []
     if not known or not any(map(str.isalnum, subject)):
         return []
-    exact, others = _labelled(connection, "subject", subject)
+    exact, others = _labelled(connection, "subject", _read(connection, subject))
     of_relation = {fact for (fact,) in known}
     return [fact for fact in exact if fact in of_relation] or [
         fact for fact in others if fact in of_relation
     ]
 
 
-def _check(asked: str) -> None:
-    if not any(character.isalnum() for character in asked) or not is_text(asked):
-        raise UsageError(f"{asked!r} is not a fact; give a key, a prompt or words of a subject.")
-
-
 def _labelled(
-    connection: duckdb.DuckDBPyConnection, column: str, asked: str
+    connection: duckdb.DuckDBPyConnection, column: str, asked: _Name
 ) -> tuple[list[int], list[int]]:
-    """The facts whose label in ``column`` is this, and those that have its words."""
-    rows = connection.execute(_by_label(column, asked), {"asked": asked}).fetchall()
+    """The facts whose ``subject`` or ``answer`` is this, and those that have its words in it."""
+    matches = _PART if _UNSPACED.search(asked.typed) else _WORDS
+    sql = _BY_LABEL.format(column=column, plain=plain("label"), matches=matches)
+    rows = connection.execute(sql, {"plain": asked.plain}).fetchall()
     return [fact for fact, exact in rows if exact], [fact for fact, exact in rows if not exact]
 
 
@@ -328,5 +334,5 @@ def find_models(connection: duckdb.DuckDBPyConnection, asked: Names) -> list[int
     return list(found)
 
 
-def _column(connection: duckdb.DuckDBPyConnection, sql: str, asked: str) -> list[Any]:
-    return [value for (value,) in connection.execute(sql, {"asked": asked}).fetchall()]
+def _column(connection: duckdb.DuckDBPyConnection, sql: str, **values: str) -> list[Any]:
+    return [value for (value,) in connection.execute(sql, values).fetchall()]

@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--found", type=Path, default=Path())
     args = parser.parse_args()
+    args.found.mkdir(parents=True, exist_ok=True)
     readers = READERS.get(args.entry, ())
     with atheris.instrument_imports(include=[*OWN, *readers]):
         from fuzz.entry_points import ENTRY_POINTS
