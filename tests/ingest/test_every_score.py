@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -24,6 +25,7 @@ from kndb.store import score_parts
 from kndb.store.backup import backup
 from kndb.store.check import check_database
 from kndb.store.merging import merge
+from kndb.store.readonly import run_sql
 from kndb.store.sandbox import run_apart
 from kndb.store.score_folder import scores_folder
 from kndb_cli.main import main
@@ -256,6 +258,17 @@ def test_several_readers_of_one_process_share_them(path: Path) -> None:
         with kndb.open(path) as other:
             assert one.sql(sql).rows() == other.sql(sql).rows() == [(PROMPTS * POPULATION,)]
         assert one.sql(sql).rows() == [(PROMPTS * POPULATION,)]
+
+
+def test_ctrl_c_while_a_part_is_read() -> None:
+    """Python may run the handler within a read, and DuckDB makes an error of what it raises."""
+
+    class Interrupted:
+        def execute(self, *_: object) -> None:
+            raise duckdb.Error("KeyboardInterrupt: <EMPTY MESSAGE>")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sql(Interrupted(), "FROM score")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("how", ["moved", "cut"])
