@@ -38,6 +38,7 @@ PUBLIC = {
         "NotFound",
         "UsageError",
     ),
+    "kndb.crew.cluster": ("RayCluster",),
     "kndb.factcheck": ("FactChecker", "Verdict"),
     "kndb.facts": ("Fact", "Prompt", "Relation"),
     "kndb.graph.overlap": ("overlap",),
@@ -47,7 +48,7 @@ PUBLIC = {
     "kndb.store.merging": ("Merged", "merge"),
     "kndb.store.result": ("Result",),
     "kndb_ingest.pipeline": ("ingest",),
-    "kndb_ingest.request": ("IngestRequest", "RayCluster"),
+    "kndb_ingest.request": ("IngestRequest",),
     "kndb_ingest.summary": ("IngestSummary",),
 }
 """The public names by the module that documents each."""
@@ -59,6 +60,7 @@ if TYPE_CHECKING:  # type checkers do not follow __getattr__; a test compares th
     from kndb.attribution import Attribution as Attribution
     from kndb.attribution import Settings as Settings
     from kndb.attribution import attribute as attribute
+    from kndb.crew.cluster import RayCluster as RayCluster
     from kndb.edit import Delta as Delta
     from kndb.edit import Editor as Editor
     from kndb.edit import direction as direction
@@ -93,7 +95,6 @@ if TYPE_CHECKING:  # type checkers do not follow __getattr__; a test compares th
     from kndb.store.result import Result as Result
     from kndb_ingest.pipeline import ingest as ingest
     from kndb_ingest.request import IngestRequest as IngestRequest
-    from kndb_ingest.request import RayCluster as RayCluster
     from kndb_ingest.summary import IngestSummary as IngestSummary
 
 

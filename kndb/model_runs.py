@@ -1,20 +1,24 @@
-"""Loads a model and finds its run, which are matched by the model's weights."""
+"""Loads a model, or starts what runs it, and finds its run: they are matched by the weights."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from kndb.models import LanguageModel, ModelChoice
+from kndb.crew.engines import Engine, started
+from kndb.crew.placement import Placed
+from kndb.models import LanguageModel, ModelChoice, ModelInfo
 from kndb.store import ids
 from kndb.store.database import connect
 from kndb.store.lookup import find_facts, find_relations
 from kndb.store.runs import StoredRun, find_run, run_of_model
 
 
-def model_id(model: LanguageModel[Any]) -> int:
+def model_id(info: ModelInfo) -> int:
     """The model's id in any database."""
-    return ids.model_id(model.info.weights_sha256, model.info.architecture)
+    return ids.model_id(info.weights_sha256, info.architecture)
 
 
 class OfRun(Protocol):
@@ -69,4 +73,28 @@ def model_and_run(request: OfRun) -> tuple[LanguageModel[Any], StoredRun]:
     """
     check_run(request.database, request.run)
     model = request.model.load()
-    return model, run_of_model(request.database, model_id(model), model.info.name, request.run)
+    return model, _run_of(request, model.info)
+
+
+class OfRunPlaced(OfRun, Placed, Protocol):
+    """A request about a run that also says where the model runs."""
+
+
+@contextmanager
+def engine_and_run(request: OfRunPlaced) -> Iterator[tuple[Engine, StoredRun]]:
+    """Start what runs a model, and find the model's run, as :func:`model_and_run` does.
+
+    Raises:
+        NotFound: there is no such run.
+        UsageError: the run belongs to another model, or the model cannot run there.
+        ModelError: the model cannot be loaded.
+        DatabaseError: the database cannot be opened.
+        KndbError: the workers died.
+    """
+    check_run(request.database, request.run)
+    with started(request) as engine:
+        yield engine, _run_of(request, engine.info)
+
+
+def _run_of(request: OfRun, info: ModelInfo) -> StoredRun:
+    return run_of_model(request.database, model_id(info), info.name, request.run)

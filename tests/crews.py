@@ -1,17 +1,27 @@
-"""What tests of several workers share: facts that cut into many parts, and waiting for workers."""
+"""What tests of several workers share: work that cuts into many parts, and waiting for workers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from kndb_ingest import scheduling
+from kndb.crew.scheduling import Crew
+from kndb.degenerate.criterion import Criterion
+from kndb.evaluation import faithfulness, localisation
+from kndb.evaluation.faithfulness import FaithfulnessRequest
+from kndb.evaluation.localisation import LocalisationRequest
+from kndb.evaluation.sample import NeuronRequest
+from kndb.evaluation.table import Table
 
 TABLES = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
+SEARCH_TABLES = ("degenerate_fact", "degenerate_set", "degenerate_member", "degenerate_subset")
 FIXED = "ig-zero"
 """No path is refined, so that rounding in batches of another size decides nothing."""
+
+LOOSE = Criterion(t_low=0.3, t_high=0.3)
+"""Thresholds loose enough for models with random weights to have degenerate sets."""
 
 PROMPTS = 96
 
@@ -30,13 +40,26 @@ def write_facts(path: Path) -> None:
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
 
 
-def wait_for_both(crew: scheduling.Crew[Any]) -> None:
+EVALUATIONS: dict[str, tuple[Callable[..., Table], Callable[..., NeuronRequest]]] = {
+    "faithfulness": (
+        faithfulness.evaluate,
+        partial(FaithfulnessRequest, facts=40, methods=["ig-zero", "random"]),
+    ),
+    "localisation": (
+        localisation.evaluate,
+        partial(LocalisationRequest, facts=32, methods=["ig-zero", "random"]),
+    ),
+}
+"""An evaluation, and a request for it that takes a database, a model, and where that runs."""
+
+
+def wait_for_both(crew: Crew) -> None:
     """Both workers have work from the start, so that neither is killed in vain."""
     while len(crew._has) < 2:
         crew._next()
 
 
-def when_some_are_done(act: Callable[[], None]) -> Callable[[int, int], None]:
+def when_some_are_done(act: Callable[[], object]) -> Callable[[int, int], None]:
     """A report of progress that acts once, when the first prompts are done and others are not."""
     acted = False
 

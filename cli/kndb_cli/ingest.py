@@ -224,8 +224,7 @@ def ingest(
         keep=keep,
         directions=directions,
         shard=shard,
-        devices=options.listed(devices),
-        cluster=engine_options.chosen_cluster(engine, ray_address, workers, gpus_per_worker),
+        **engine_options.placement(devices, engine, ray_address, workers, gpus_per_worker),
     )
     if name is not None:
         check_name(name)

@@ -11,20 +11,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
-import pyarrow as pa
-
+from kndb.crew.engines import started
 from kndb.errors import KndbError
 from kndb.facts import Prompt
 from kndb.models.base import ModelInfo
-from kndb.models.vocabulary import check_readable, promoted
 from kndb.progress import Report, silent
 from kndb.store import ids
 from kndb.store.commits import Batches
-from kndb.store.directions import add_directions, without_directions
 from kndb.store.shards import Shard
 from kndb.store.writer import Run, Writer
+from kndb_ingest.attributing import Attributing
 from kndb_ingest.datasets import Dataset, dataset_facts
-from kndb_ingest.engines import Here, started
+from kndb_ingest.directions import check_directions, store_directions
 from kndb_ingest.request import IngestRequest
 from kndb_ingest.rows import Rows
 from kndb_ingest.summary import IngestSummary, summarise
@@ -34,9 +32,6 @@ COMMIT_PROMPTS = 1000
 
 COMMIT_SCORES = 2**23
 """Most scores between commits where all are kept: 32 MiB."""
-
-COMMIT_NEURONS = 4096
-"""Neurons whose tokens are committed together."""
 
 
 def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
@@ -55,8 +50,8 @@ def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
     dataset = request.data
     writer = Writer(request.database)
     with started(request) as engine:
-        if request.directions and isinstance(engine, Here):
-            check_readable(engine.model)
+        if request.directions:
+            check_directions(engine)
         settings = request.settings(engine.info.family)
         run = writer.begin(
             engine.info,
@@ -69,17 +64,20 @@ def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
             request.part,
         )
         left = prompts_left(dataset, run.done, request.part)
+        work = Attributing(
+            settings, request.model.memory, request.known, request.words, request.every_score
+        )
+        found = engine.run(work, list(left.items()))
         most = _most_prompts(engine.info) if request.every_score else COMMIT_PROMPTS
-        _store(writer, run, engine.rows(left, settings), len(left), progress, most)
-    if run.status != "finished" or (run.tau, run.share) != (request.tau, request.share):
-        covered = run.with_finished(request.part)
-        writer.finish(run.run_id, request.tau, request.share, covered)
-    if request.directions and isinstance(engine, Here):
-        _store_directions(request, run.run_id, engine)
+        _store(writer, run, found, len(left), progress, most)
+        if run.status != "finished" or (run.tau, run.share) != (request.tau, request.share):
+            covered = run.with_finished(request.part)
+            writer.finish(run.run_id, request.tau, request.share, covered)
+        handled = engine.workers
+        if request.directions:
+            store_directions(engine, request.database, run.run_id)
     seconds = time.monotonic() - start
-    return summarise(
-        request.database, run.run_id, engine.adapter, len(left), seconds, engine.workers
-    )
+    return summarise(request.database, run.run_id, engine.adapter, len(left), seconds, handled)
 
 
 def prompts_left(
@@ -93,24 +91,6 @@ def prompts_left(
         if shard is None or shard.has(ids.fact_id(data, prompt.fact))
     }
     return {key: prompt for key, prompt in by_id.items() if key not in settled}
-
-
-def _store_directions(request: IngestRequest, run_id: int, engine: Here) -> None:
-    """Store the tokens of the run's knowledge neurons that have none yet."""
-    missing = without_directions(request.database, run_id)
-    for start in range(0, len(missing), COMMIT_NEURONS):
-        tokens = promoted(engine.model, missing[start : start + COMMIT_NEURONS])
-        rows = [
-            {
-                "layer": each.neuron.layer,
-                "neuron": each.neuron.index,
-                "rank": each.rank,
-                "token": each.token,
-                "logit": each.logit,
-            }
-            for each in tokens
-        ]
-        add_directions(request.database, run_id, pa.Table.from_pylist(rows))
 
 
 def _most_prompts(model: ModelInfo) -> int:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
-from math import inf
 from pathlib import Path
 from typing import Any
 
 from kndb.attribution.settings import Settings, preset
+from kndb.crew.placement import Placement, check_placement
 from kndb.errors import UsageError
 from kndb.models.choice import ModelChoice
-from kndb.models.devices import check_names
 from kndb.store.database import check_creatable
 from kndb.store.lookup import Names, several
 from kndb.store.refine import DEFAULT_SHARE, DEFAULT_TAU, check_thresholds
@@ -23,44 +21,7 @@ from kndb_ingest.prompts import check_usable
 
 
 @dataclass(frozen=True)
-class RayCluster:
-    """A Ray cluster whose workers run the model. Needs the extra ``ray``.
-
-    Attributes:
-        address: of its head, ``host:port``; by default the one that ``RAY_ADDRESS`` names, or the
-            one that runs on this machine, or a new one here.
-        workers: how many; by default one for each share of GPUs, or for each node if none are used.
-        gpus: for each worker, also a part of one; by default one, if the cluster has any and the
-            device is not ``cpu``.
-    """
-
-    address: str | None = None
-    workers: int | None = None
-    gpus: float | None = None
-
-    def check(self) -> None:
-        """Refuse what can be seen to be wrong without the cluster.
-
-        Raises:
-            UsageError: a number is too small, or Ray is not installed.
-        """
-        if self.workers is not None and self.workers < 1:
-            raise UsageError(f"--workers must be at least 1; {self.workers} was given.")
-        if self.gpus is not None and not 0 <= self.gpus < inf:
-            raise UsageError(f"--gpus-per-worker must be at least 0; {self.gpus:g} was given.")
-        if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
-            raise UsageError(
-                f"--gpus-per-worker must be whole above 1, as Ray divides single GPUs only; "
-                f"{self.gpus:g} was given."
-            )
-        if find_spec("ray") is None:
-            raise UsageError(
-                "The engine ray needs an extra; install it with `pip install 'kndb[ray]'`."
-            )
-
-
-@dataclass(frozen=True)
-class IngestRequest:
+class IngestRequest(Placement):
     """A request to ingest a fact set: data, model, database and settings.
 
     Attributes:
@@ -110,8 +71,6 @@ class IngestRequest:
     keep: str = "top"
     directions: bool = False
     shard: str | None = None
-    devices: Names = ()
-    cluster: RayCluster | None = None
 
     @cached_property
     def part(self) -> Shard | None:
@@ -128,10 +87,9 @@ class IngestRequest:
         Raises:
             UsageError: a language or relation is not text.
         """
+        super().__post_init__()
         given = {"database": Path(self.database), "langs": tuple(several(self.langs))}
         given["relations"] = tuple(several(self.relations))
-        one = isinstance(self.devices, str)
-        given["devices"] = (self.devices,) if one else tuple(self.devices)  # may repeat
         if isinstance(self.model, str):
             given["model"] = ModelChoice(self.model)
         for name, value in given.items():
@@ -181,28 +139,10 @@ class IngestRequest:
                     "amig or amig-paper."
                 )
         _ = self.part
-        if self.directions and self.cluster is not None:
-            raise UsageError(
-                "--directions needs the model in this process; run the same command once more "
-                "with --directions and without --engine ray when the run has finished."
-            )
-        if self.cluster is not None:
-            self.cluster.check()
-        self._check_devices()
+        check_placement(self)
         self.model.check()
         check_creatable(self.database)
         check_usable(self.data.name, self.data.prompts)
-
-    def _check_devices(self) -> None:
-        """Refuse devices that cannot be meant; whether they are there is seen later."""
-        if self.devices and self.cluster is not None:
-            raise UsageError("--devices are of this machine; with --engine ray leave them out.")
-        if self.devices and self.model.device != "auto":
-            raise UsageError("--device and --devices were given; leave one of them out.")
-        for name in self.devices:
-            if name == "auto" and len(self.devices) > 1:
-                raise UsageError("--devices auto means all GPUs; name no others beside it.")
-            check_names(f"cuda:{name}" if name.isdecimal() else name, self.model.dtype)
 
     def settings(self, family: str) -> Settings:
         """The engine's settings for a family of models.

@@ -13,34 +13,27 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kndb.attribution.suppression import Questions
+from kndb.crew.placement import Placement, check_placement
 from kndb.degenerate.criterion import Criterion
-from kndb.degenerate.examine import Findings, examine
 from kndb.degenerate.rows import Outcome, search_tables
 from kndb.degenerate.summary import SearchSummary, summarise_search
-from kndb.errors import NotFinite, UsageError
-from kndb.facts import content_id
-from kndb.model_runs import model_and_run
-from kndb.models import LanguageModel, ModelChoice, Unusable
-from kndb.models.finite import failed
-from kndb.neurons import random_like
+from kndb.degenerate.work import Searching
+from kndb.errors import UsageError
+from kndb.model_runs import engine_and_run
+from kndb.models import ModelChoice
 from kndb.progress import Report, silent
 from kndb.store.commits import Batches
 from kndb.store.lookup import Names
 from kndb.store.runs import StoredRun
-from kndb.store.searches import (
-    FactToSearch,
-    SearchWriter,
-    facts_to_search,
-)
+from kndb.store.searches import SearchWriter, facts_to_search
 
 COMMIT_FACTS = 200
 """Most fact-languages between commits."""
 
 
 @dataclass(frozen=True)
-class SearchRequest:
-    """What to search, and with which model.
+class SearchRequest(Placement):
+    """What to search, and with which model; where this runs, see :class:`Placement`.
 
     Attributes:
         database: path of the database.
@@ -70,12 +63,14 @@ class SearchRequest:
         """Validate the values.
 
         Raises:
-            UsageError: ``top`` is below 2, or ``limit`` below 1.
+            UsageError: ``top`` is below 2, or ``limit`` below 1, or the model cannot run there.
         """
+        super().__post_init__()
         if self.top < 2:
             raise UsageError(f"A set has at least 2 neurons; --top {self.top} was given.")
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"The limit must be at least 1 fact; {self.limit} was given.")
+        check_placement(self)
 
     def search_settings(self, run: StoredRun) -> dict[str, Any]:
         """The settings that distinguish this search from others of the same run."""
@@ -97,81 +92,32 @@ def find_degenerate(request: SearchRequest, progress: Report = silent) -> Search
         UsageError: an option is invalid, or the model is not the run's.
         ModelError: the model cannot be loaded.
         DatabaseError: the database cannot be opened.
+        KndbError: the workers died, and their replacements too.
         KeyboardInterrupt: the search was interrupted; finished work has been stored.
     """
     started = time.monotonic()
-    model, run = model_and_run(request)
-    facts = facts_to_search(
-        request.database,
-        run.run_id,
-        fact=request.fact,
-        relation=request.relation,
-        langs=request.langs,
-        limit=request.limit,
-        seed=request.seed,
-    )
-    writer = SearchWriter(request.database, run.run_id, request.search_settings(run))
-    begun = writer.begin()
-    left = [fact for fact in facts if fact.key not in begun.done]
-    if left or not begun.finished:  # killed after the last fact, it is still running
-        outcomes = (answer(model, fact, request, writer.search_id) for fact in left)
-        _store(writer, run.run_id, outcomes, len(facts) - len(left), len(facts), progress)
+    with engine_and_run(request) as (engine, run):
+        facts = facts_to_search(
+            request.database,
+            run.run_id,
+            fact=request.fact,
+            relation=request.relation,
+            langs=request.langs,
+            limit=request.limit,
+            seed=request.seed,
+        )
+        writer = SearchWriter(request.database, run.run_id, request.search_settings(run))
+        begun = writer.begin()
+        left = [fact for fact in facts if fact.key not in begun.done]
+        if left or not begun.finished:  # killed after the last fact, it is still running
+            work = Searching(request.criterion, request.top, request.seed, request.model.memory)
+            outcomes = engine.run(work, left)
+            _store(writer, run.run_id, outcomes, len(facts) - len(left), len(facts), progress)
     seconds = time.monotonic() - started
     asked = frozenset(fact.key for fact in facts)
-    return summarise_search(request.database, writer.search_id, run, asked, len(left), seconds)
-
-
-def answer(
-    model: LanguageModel[Any], fact: FactToSearch, request: SearchRequest, search_id: int
-) -> Outcome:
-    """Search one fact in one language.
-
-    Raises:
-        ModelError: even a single set does not fit in memory.
-    """
-    neurons = fact.neurons[: request.top]
-    reason = _unsearchable(fact, neurons)
-    if reason:
-        return Outcome(fact, len(neurons), None, reason)
-    try:
-        targets = [model.targets(text, answer) for text, answer in fact.prompts]
-    except Unusable as error:  # the run used another version of the tokenizer
-        return Outcome(fact, len(neurons), None, str(error))
-    questions = Questions(model, targets, request.model.memory)
-    for prompt, layer in questions.failures().items():
-        return Outcome(fact, len(neurons), None, failed(layer, fact.prompts[prompt][0]))
-    if not questions.observed_p.max() > 0:
-        return Outcome(fact, len(neurons), None, "the answer's probability is 0")
-    seed = content_id("control", request.seed, fact.fact_id, fact.lang)
-    control = random_like(neurons, fact.neurons, model.info.n_neurons, seed)
-    try:
-        findings = examine(questions, neurons, control, request.criterion)
-    except NotFinite as error:
-        return Outcome(fact, len(neurons), None, str(error))
-    return Outcome(fact, len(neurons), findings, _shortfall(findings, control is not None))
-
-
-def _unsearchable(fact: FactToSearch, neurons: Sequence[Any]) -> str | None:
-    if not fact.prompts:
-        return "no prompt was attributed"
-    if not neurons:
-        return "no knowledge neurons"
-    if len(neurons) == 1:
-        return "only one knowledge neuron"
-    return None
-
-
-def _shortfall(findings: Findings, controlled: bool) -> str | None:
-    """What a completed search left out, for the column ``reason``."""
-    parts = []
-    if findings.tried.untried:
-        parts.append(
-            f"the budget left {findings.tried.untried} sets of "
-            f"{findings.tried.untried_size} neurons, and all larger ones, untried"
-        )
-    if not controlled:
-        parts.append("no control: its layers have too few other neurons")
-    return "; ".join(parts) or None
+    return summarise_search(
+        request.database, writer.search_id, run, asked, len(left), seconds, engine.workers
+    )
 
 
 def _store(

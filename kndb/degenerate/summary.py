@@ -6,6 +6,7 @@ these facts. Other facts do not count.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class SearchSummary:
         control_found: number of random sets that meet the criterion.
         new: number of fact-languages searched by this call; 0 if all were already stored.
         seconds: seconds taken by this call.
+        workers: fact-languages that each worker has searched in this call, by its name; empty where
+            the model ran in this process.
     """
 
     search_id: int
@@ -54,6 +57,7 @@ class SearchSummary:
     control_found: int
     new: int
     seconds: float
+    workers: Mapping[str, int]
 
 
 _ASKED = (
@@ -79,7 +83,13 @@ _FOUND = f"""
 
 
 def summarise_search(
-    path: Path, search_id: int, run: StoredRun, asked: frozenset[Key], new: int, seconds: float
+    path: Path,
+    search_id: int,
+    run: StoredRun,
+    asked: frozenset[Key],
+    new: int,
+    seconds: float,
+    workers: Mapping[str, int],
 ) -> SearchSummary:
     """Summarise a search over the requested facts and languages.
 
@@ -114,4 +124,5 @@ def summarise_search(
             control_found=int(control_found),
             new=new,
             seconds=seconds,
+            workers=dict(sorted(workers.items())),
         )

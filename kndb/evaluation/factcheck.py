@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kndb.crew.engines import started
+from kndb.crew.placement import Placement, check_placement
 from kndb.errors import KndbError
 from kndb.evaluation.statistics.metrics import METRICS, Bools, Judged, intervals, measure
 from kndb.evaluation.statistics.per_fact import named
@@ -41,8 +43,8 @@ METHODS = (
 
 
 @dataclass(frozen=True)
-class EvaluationRequest:
-    """What to evaluate.
+class EvaluationRequest(Placement):
+    """What to evaluate; where the model runs, see :class:`Placement`.
 
     Attributes:
         database: the database's path.
@@ -57,6 +59,15 @@ class EvaluationRequest:
     run: str | None = None
     replicates: int = 1000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            UsageError: the model cannot run there.
+        """
+        super().__post_init__()
+        check_placement(self)
 
 
 @dataclass(frozen=True)
@@ -95,23 +106,25 @@ def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[Meth
         NotFound: there is no calibration of the model.
         ModelError: the model cannot be loaded.
         UsageError: the weights' dtype differs from the calibration's.
-        KndbError: no calibrated relation has a test fact.
+        KndbError: no calibrated relation has a test fact, or the workers died.
     """
-    model = request.model.load()
-    stored = read_calibration(request.database, model_id(model), model.info.name, request.run)
-    known = calibrated(stored)
-    known.check_dtype(model)
-    claims = claims_to_judge(request.database, stored.run_id, stored.splits, stored.settings)
-    claims = [claim for claim in claims if _complete(known, claim.prompt.relation_lang)]
-    if not claims:
-        raise KndbError(
-            "There is no test fact of a relation that every method is calibrated for; "
-            "ingest more facts, search them for degenerate neurons, and calibrate again."
-        )
-    neurons: dict[str, dict[RelationLang, Counted]] = defaultdict(dict)
-    for (relation_lang, kind), own in known.neurons.items():
-        neurons[kind][relation_lang] = dict.fromkeys(own, 0)
-    read = read_claims(model, claims, neurons, known.settings, request.model.memory, progress)
+    with started(request) as engine:
+        own = model_id(engine.info)
+        stored = read_calibration(request.database, own, engine.info.name, request.run)
+        known = calibrated(stored)
+        known.check_dtype(request.model.dtype)
+        claims = claims_to_judge(request.database, stored.run_id, stored.splits, stored.settings)
+        claims = [claim for claim in claims if _complete(known, claim.prompt.relation_lang)]
+        if not claims:
+            raise KndbError(
+                "There is no test fact of a relation that every method is calibrated for; "
+                "ingest more facts, search them for degenerate neurons, and calibrate again."
+            )
+        neurons: dict[str, dict[RelationLang, Counted]] = defaultdict(dict)
+        for (relation_lang, kind), of_kind in known.neurons.items():
+            neurons[kind][relation_lang] = dict.fromkeys(of_kind, 0)
+        memory = request.model.memory
+        read = read_claims(engine, claims, neurons, known.settings, memory, progress)
     return [row for method in METHODS for row in _rows(method, read, known, request)]
 
 

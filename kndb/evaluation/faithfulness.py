@@ -6,14 +6,17 @@ model on a sample of neurons.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kndb.attribution.suppression import Questions
+from kndb.crew.each import Items, Tell, each
 from kndb.errors import UsageError
 from kndb.evaluation.effects import drops
 from kndb.evaluation.methods import best, scores, usable
@@ -27,7 +30,7 @@ from kndb.evaluation.statistics.bootstrap import Floats
 from kndb.evaluation.statistics.per_fact import named, ratios_of
 from kndb.evaluation.table import Table
 from kndb.facts import content_id
-from kndb.model_runs import model_and_run
+from kndb.model_runs import engine_and_run
 from kndb.models import LanguageModel
 from kndb.neurons import Neuron
 from kndb.progress import Report, silent
@@ -75,30 +78,20 @@ def evaluate(request: FaithfulnessRequest, progress: Report = silent) -> Table:
             the run's.
         ModelError: the model cannot be loaded, or a single run does not fit in memory.
         DatabaseError: the database cannot be opened.
-        KndbError: no fact of the run has knowledge neurons.
+        KndbError: no fact of the run has knowledge neurons, or the workers died.
     """
-    model, run = model_and_run(request)
-    size = model.info.n_layers * model.info.n_neurons
-    top = sorted({k for k in request.top if k <= size})
-    if not top:
-        raise UsageError(
-            f"A top of {min(request.top)} neurons was given, but {model.info.name} has {size}; "
-            "give a smaller one with --top."
-        )
-    sample = only_askable(model, draw_sample(request, run.run_id))
-    prompts = one_of_each(sample, request.seed)
-    scoring, left_out = usable(model, prompts[0], request.methods)
-    found = []
-    tried = size
-    if request.neurons is not None:
-        tried = min(size, request.neurons + len(scoring) * top[-1])
-    for number, prompt in enumerate(prompts):
-
-        def report(done: int, before: int = number * tried) -> None:
-            progress(before + done, len(prompts) * tried)
-
-        report(0)
-        found.append(compare(model, prompt, scoring, top, request, report))
+    with engine_and_run(request) as (engine, run):
+        size = engine.info.n_layers * engine.info.n_neurons
+        top = _fitting(request.top, size, engine.info.name)
+        sample = only_askable(engine, draw_sample(request, run.run_id))
+        prompts = one_of_each(sample, request.seed)
+        scoring, left_out = usable(engine, prompts[0], request.methods)
+        tried = size
+        if request.neurons is not None:
+            tried = min(size, request.neurons + len(scoring) * top[-1])
+        comparing = partial(compare, scoring=scoring, top=top, request=request)
+        items = Items(prompts, "prompts", attrgetter("text"), steps=lambda prompt: tried)
+        found = each(engine, comparing, items, progress)
     known = [values for values in found if values is not None]
     return Table(
         "faithfulness",
@@ -115,6 +108,21 @@ def evaluate(request: FaithfulnessRequest, progress: Report = silent) -> Table:
             *_unanswered(found),
         ),
     )
+
+
+def _fitting(top: Sequence[int], size: int, name: str) -> list[int]:
+    """The sizes of the top, ascending, that a model of this many neurons has.
+
+    Raises:
+        UsageError: it has none.
+    """
+    fitting = sorted({k for k in top if k <= size})
+    if not fitting:
+        raise UsageError(
+            f"A top of {min(top)} neurons was given, but {name} has {size}; "
+            "give a smaller one with --top."
+        )
+    return fitting
 
 
 NOTES = (
@@ -150,14 +158,16 @@ def one_of_each(sample: Sample, seed: int) -> list[StoredPrompt]:
 def compare(
     model: LanguageModel[Any],
     prompt: StoredPrompt,
+    tell: Tell,
+    *,
     scoring: Sequence[str],
     top: Sequence[int],
     request: FaithfulnessRequest,
-    progress: Callable[[int], None] = lambda done: None,
 ) -> Floats | None:
     """The figures of each method, the truth first, ``(1 + scoring, figures)``, for one prompt.
 
-    None where the answer's probability is 0: nothing can be removed.
+    None where the answer's probability is 0: nothing can be removed. ``tell`` is called with the
+    number of neurons tried.
 
     Raises:
         ModelError: a single run does not fit in memory.
@@ -173,7 +183,7 @@ def compare(
         for neuron in best(own, top[-1]):
             tried[neuron.layer, neuron.index] = True
     neurons = [Neuron(layer, index) for layer, index in np.argwhere(tried).tolist()]
-    effects = drops(model, questions, progress, neurons)[0]
+    effects = drops(model, questions, tell, neurons)[0]
     scored = [np.where(tried, own, -np.inf) for own in (effects, *methods)]
     sets = [best(own, k) for own in scored for k in top]
     p = float(questions.observed_p[0])

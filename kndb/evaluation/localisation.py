@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,17 @@ from numpy.typing import NDArray
 
 from kndb.attribution import PRESETS
 from kndb.attribution.suppression import Silent
+from kndb.crew.each import Items, Tell, each
 from kndb.errors import UsageError
 from kndb.evaluation.effects import FACTORS, MEASURES, measure
 from kndb.evaluation.methods import MOST_ACTIVE, RANDOM, best, scores, usable
 from kndb.evaluation.sample import (
     AskedFact,
     NeuronRequest,
+    Sample,
     askable,
     draw_sample,
+    first_text,
     only_askable,
     unrelated,
 )
@@ -30,15 +34,19 @@ from kndb.evaluation.statistics.bootstrap import Floats
 from kndb.evaluation.statistics.per_fact import named, ratios_of
 from kndb.evaluation.table import ALL, Table
 from kndb.facts import content_id
-from kndb.model_runs import model_and_run
+from kndb.model_runs import engine_and_run
 from kndb.models import LanguageModel
 from kndb.neurons import random_like
 from kndb.progress import Report, silent
+from kndb.store.prompts import StoredPrompt
 
 KNOWLEDGE = "knowledge"
 RANDOM_LAYERS = "random-layers"
 TOGETHER = 16
 """Facts in a language that are scored together; all their scores are in memory at once."""
+
+Case = tuple[AskedFact, Sequence[StoredPrompt]]
+"""A fact, and prompts of unrelated facts."""
 
 METHODS = (KNOWLEDGE, *PRESETS, MOST_ACTIVE, RANDOM, RANDOM_LAYERS)
 
@@ -107,30 +115,22 @@ def evaluate(request: LocalisationRequest, progress: Report = silent) -> Table:
         UsageError: an option is wrong, or the model is not the run's.
         ModelError: the model cannot be loaded, or a single prompt does not fit in memory.
         DatabaseError: the database cannot be opened.
-        KndbError: no fact of the run has knowledge neurons.
+        KndbError: no fact of the run has knowledge neurons, or the workers died.
     """
-    model, run = model_and_run(request)
-    sample = only_askable(model, draw_sample(request, run.run_id))
-    scoring, left_out = usable(model, sample.facts[0].prompts[0], request.methods)
-    facts = tuple(
-        sorted(sample.facts, key=lambda fact: fact.relation_lang[::-1])
-    )  # similar facts together
-    parts, others = [], []
-    for start in range(0, len(facts), TOGETHER):
-        progress(start, len(facts))
-        part = facts[start : start + TOGETHER]
-        for fact, sets in zip(part, pick(model, part, scoring, request), strict=True):
-            aside = unrelated(
-                fact, sample.pool[fact.relation_lang.lang], request.unrelated, request.seed
-            )
-            aside = [prompt for prompt in aside if askable(model, prompt)]
-            parts.append(
-                measure(model, fact.prompts, aside, list(sets.values()), request.model.memory)
-            )
-            others.append(len(aside))
-            progress(len(parts), len(facts))
+    with engine_and_run(request) as (engine, run):
+        sample = only_askable(engine, draw_sample(request, run.run_id))
+        scoring, left_out = usable(engine, sample.facts[0].prompts[0], request.methods)
+        facts = tuple(
+            sorted(sample.facts, key=lambda fact: fact.relation_lang[::-1])
+        )  # similar facts together
+        cases = [_case(fact, sample, request) for fact in facts]
+        groups = [cases[at : at + TOGETHER] for at in range(0, len(cases), TOGETHER)]
+        measuring = partial(measure_together, scoring=scoring, request=request)
+        items = Items(groups, "groups of facts", _first_text, steps=len)
+        found = [one for group in each(engine, measuring, items, progress) for one in group]
+    others, parts = zip(*found, strict=True)
     methods = (KNOWLEDGE, *scoring, RANDOM_LAYERS)
-    measured = Measured(methods, facts, tuple(others), np.stack(parts))
+    measured = Measured(methods, facts, others, np.stack(parts))
     return Table(
         "localisation",
         f"What neurons do to their facts and to unrelated ones: {run.model}",
@@ -139,6 +139,42 @@ def evaluate(request: LocalisationRequest, progress: Report = silent) -> Table:
         {**request.settings(run), "unrelated": request.unrelated},
         (*NOTES, *sample.notes, *left_out, *_shortfall(measured, request.unrelated)),
     )
+
+
+def _case(fact: AskedFact, sample: Sample, request: LocalisationRequest) -> Case:
+    pool = sample.pool[fact.relation_lang.lang]
+    return fact, unrelated(fact, pool, request.unrelated, request.seed)
+
+
+def _first_text(cases: Sequence[Case]) -> str:
+    return first_text(cases[0][0])
+
+
+def measure_together(
+    model: LanguageModel[Any],
+    cases: Sequence[Case],
+    tell: Tell,
+    *,
+    scoring: Sequence[str],
+    request: NeuronRequest,
+) -> list[tuple[int, Floats]]:
+    """Measure what the neurons that each method picks do to facts, which are scored together.
+
+    Returns:
+        For each fact the number of unrelated prompts that the model could be asked, and the effects
+        ``(effects, methods, measures)``.
+
+    Raises:
+        ModelError: a single prompt does not fit in memory.
+    """
+    found: list[tuple[int, Floats]] = []
+    picked = pick(model, [fact for fact, _ in cases], scoring, request)
+    for (fact, aside), sets in zip(cases, picked, strict=True):
+        asked = [prompt for prompt in aside if askable(model, prompt)]
+        effects = measure(model, fact.prompts, asked, list(sets.values()), request.model.memory)
+        found.append((len(asked), effects))
+        tell(len(found))
+    return found
 
 
 def columns() -> list[str]:

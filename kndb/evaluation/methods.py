@@ -7,6 +7,7 @@ answer position, and chance.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 
 from kndb.attribution import PRESETS, attribute
 from kndb.attribution.suppression import Questions, Silent
+from kndb.crew.each import Items, Tell, each
+from kndb.crew.engines import Engine
 from kndb.errors import UsageError
 from kndb.evaluation.statistics.bootstrap import Floats
 from kndb.models import LanguageModel
@@ -38,26 +41,34 @@ def check_methods(methods: Sequence[str]) -> None:
 
 
 def usable(
-    model: LanguageModel[Any], prompt: StoredPrompt, asked: Sequence[str] = ()
+    engine: Engine, prompt: StoredPrompt, asked: Sequence[str] = ()
 ) -> tuple[list[str], list[str]]:
     """The methods that work for this model, and sentences that say why others do not.
 
     ``amig-code`` needs pre-activation neurons in causal models, which gated blocks lack.
 
     Args:
-        model: the model.
+        engine: what runs the model.
         prompt: one that it can answer.
         asked: methods to try; all when empty.
     """
-    methods, notes = [], []
-    for method in asked or SCORING:
-        try:
-            if method in PRESETS:
-                list(attribute(model, [(prompt.text, prompt.answer)], method))
-            methods.append(method)
-        except UsageError as error:
-            notes.append(f"{method} is left out: {error}")
-    return methods, notes
+    methods = asked or SCORING
+    problems = each(engine, partial(_problem, prompt), Items(methods, "methods", str))
+    found = list(zip(methods, problems, strict=True))
+    notes = [f"{method} is left out: {problem}" for method, problem in found if problem]
+    return [method for method, problem in found if not problem], notes
+
+
+def _problem(
+    prompt: StoredPrompt, model: LanguageModel[Any], method: str, tell: Tell
+) -> str | None:
+    """Why a method does not work for this model, or None."""
+    try:
+        if method in PRESETS:
+            list(attribute(model, [(prompt.text, prompt.answer)], method))
+    except UsageError as error:
+        return str(error)
+    return None
 
 
 def scores(

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from kndb.crew.each import Items, Tell, each
+from kndb.crew.engines import Engine
+from kndb.crew.placement import Placement, check_placement
 from kndb.errors import KndbError, UsageError
 from kndb.evaluation.methods import check_methods
 from kndb.facts import content_id
@@ -21,8 +24,8 @@ from kndb.store.runs import StoredRun
 
 
 @dataclass(frozen=True)
-class NeuronRequest:
-    """Whose neurons to evaluate, and on what.
+class NeuronRequest(Placement):
+    """Whose neurons to evaluate, and on what; where the model runs, see :class:`Placement`.
 
     Attributes:
         database: the database's path.
@@ -49,8 +52,10 @@ class NeuronRequest:
 
         Raises:
             UsageError: fewer than one fact or bootstrap resample is asked for, or an unknown
-                method.
+                method, or the model cannot run there.
         """
+        super().__post_init__()
+        check_placement(self)
         check_methods(self.methods)
         for name in ("facts", "replicates"):
             if getattr(self, name) < 1:
@@ -202,7 +207,7 @@ def _subject(prompt: StoredPrompt) -> str:
     return prompt.fact_key.removeprefix(f"{prompt.relation_lang.relation_id}:")
 
 
-def only_askable(model: LanguageModel[Any], sample: Sample) -> Sample:
+def only_askable(engine: Engine, sample: Sample) -> Sample:
     """The sample without the prompts that the model cannot be asked, which a note counts.
 
     Such prompts occur when the run was made with another tokenizer.
@@ -210,21 +215,27 @@ def only_askable(model: LanguageModel[Any], sample: Sample) -> Sample:
     Raises:
         KndbError: no prompt of the sample is left.
     """
-    kept = [
-        replace(fact, prompts=tuple(p for p in fact.prompts if askable(model, p)))
-        for fact in sample.facts
-    ]
+    kept = each(engine, _only_askable, Items(sample.facts, "facts", first_text, most=64))
     lost = sum(len(fact.prompts) for fact in sample.facts) - sum(len(fact.prompts) for fact in kept)
     if not lost:
         return sample
     facts = tuple(fact for fact in kept if fact.prompts)
     if not facts:
         raise KndbError(
-            f"The model {model.info.name} cannot be asked any prompt of the sample; "
+            f"The model {engine.info.name} cannot be asked any prompt of the sample; "
             "give the model, with its tokenizer, that the run was made with."
         )
     note = f"Prompts that the model cannot be asked are left out: {lost} of the sample's."
     return replace(sample, facts=facts, notes=(*sample.notes, note))
+
+
+def _only_askable(model: LanguageModel[Any], fact: AskedFact, tell: Tell) -> AskedFact:
+    return replace(fact, prompts=tuple(p for p in fact.prompts if askable(model, p)))
+
+
+def first_text(fact: AskedFact) -> str:
+    """The text of a fact's first prompt, by which a reader knows it."""
+    return fact.prompts[0].text
 
 
 def askable(model: LanguageModel[Any], prompt: StoredPrompt) -> bool:

@@ -82,13 +82,12 @@ class Calibrated:
     curves: Mapping[RelationLang, Mapping[str, Curve]]
     dtype: str
 
-    def check_dtype(self, model: LanguageModel[Any]) -> None:
-        """Refuse a model whose dtype differs from the calibration's.
+    def check_dtype(self, given: str) -> None:
+        """Refuse a model whose dtype, such as ``float32``, differs from the calibration's.
 
         Raises:
             UsageError: its weights have another dtype.
         """
-        given = str(model.dtype).removeprefix("torch.")
         if given != self.dtype:
             raise UsageError(
                 f"The fact check was calibrated with {self.dtype}, but {given} was given; "

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from kndb.crew.engines import Here
 from kndb.errors import KndbError, UsageError
 from kndb.factcheck.calibrated import attribution_settings
 from kndb.factcheck.calibration_rows import Calibration, calibration_tables
@@ -113,7 +114,7 @@ def calibrate(request: CalibrationRequest, progress: Report = silent) -> Calibra
             f"The split leaves no claims to choose thresholds on: {len(splits)} facts are too few."
         )
     settings = attribution_settings(run.settings)
-    read = read_claims(model, claims, neurons, settings, request.model.memory, progress)
+    read = read_claims(Here(model), claims, neurons, settings, request.model.memory, progress)
     train = {prompt.fact_key for prompt in prompts if splits[prompt.fact_key] == "train"}
     thresholds = choose_thresholds(read, neurons, train, request.objective, request.seed)
     text = ids.canonical_json(request.settings())

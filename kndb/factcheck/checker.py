@@ -86,7 +86,7 @@ class FactChecker:
     ) -> None:
         check_method(method)
         self.calibration = _calibration(database, model, method, run)
-        self.calibration.check_dtype(model)
+        self.calibration.check_dtype(str(model.dtype).removeprefix("torch."))
         self.index = Index.read(database)
         self.candidates = Candidates(self.index)
         self.model = model

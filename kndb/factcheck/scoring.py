@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kndb.attribution import Settings, attribute
+from kndb.crew.each import Items, Tell, each
+from kndb.crew.engines import Engine
 from kndb.factcheck.labelled_claims import LabelledClaim
 from kndb.factcheck.relation_neurons import Counted
 from kndb.models import LanguageModel
@@ -129,7 +132,7 @@ def _scores(
 
 
 def read_claims(
-    model: LanguageModel[Any],
+    engine: Engine,
     claims: Sequence[LabelledClaim],
     neurons: Mapping[str, Mapping[RelationLang, Counted]],
     settings: Settings,
@@ -139,7 +142,7 @@ def read_claims(
     """Readings of the claims that the model can be asked, with scores by every kind of neuron.
 
     Args:
-        model: from ``load_model``.
+        engine: what runs the model.
         claims: the claims to ask.
         neurons: by kind, then by relation and language.
         settings: attribution settings.
@@ -148,25 +151,38 @@ def read_claims(
 
     Raises:
         ModelError: a single claim does not fit in memory.
+        KndbError: the workers died.
     """
     sets: dict[RelationLang, dict[str, FlatNeurons]] = {}
     for kind, of_kind in neurons.items():
         for relation_lang, counted in of_kind.items():
             own = sets.setdefault(relation_lang, {})
-            own[kind] = flat_neurons(counted, model.info.n_neurons)
-    found: list[ReadClaim] = []
-    for start in range(0, len(claims), REPORTED):
-        progress(start, len(claims))
-        chunk = claims[start : start + REPORTED]
-        prompts = [
-            ClaimPrompt(claim.prompt.text, claim.answer, sets.get(claim.prompt.relation_lang, {}))
-            for claim in chunk
-        ]
-        readings = read(model, prompts, settings, memory)
-        found += [
-            (claim, reading)
-            for claim, reading in zip(chunk, readings, strict=True)
-            if not isinstance(reading, str)
-        ]
-    progress(len(claims), len(claims))
-    return found
+            own[kind] = flat_neurons(counted, engine.info.n_neurons)
+    prompts = [
+        ClaimPrompt(claim.prompt.text, claim.answer, sets.get(claim.prompt.relation_lang, {}))
+        for claim in claims
+    ]
+    chunks = [prompts[at : at + REPORTED] for at in range(0, len(prompts), REPORTED)]
+    reading = partial(_read, settings=settings, memory=memory)
+    items = Items(chunks, "groups of claims", _first_text, steps=len)
+    readings = [one for chunk in each(engine, reading, items, progress) for one in chunk]
+    return [
+        (claim, found)
+        for claim, found in zip(claims, readings, strict=True)
+        if not isinstance(found, str)
+    ]
+
+
+def _read(
+    model: LanguageModel[Any],
+    prompts: Sequence[ClaimPrompt],
+    tell: Tell,
+    *,
+    settings: Settings,
+    memory: int | None,
+) -> list[Reading | str]:
+    return read(model, prompts, settings, memory)
+
+
+def _first_text(prompts: Sequence[ClaimPrompt]) -> str:
+    return prompts[0].text

@@ -127,7 +127,7 @@ def test_what_is_wrong_is_one_sentence_and_leaves_no_database(ingest, tmp_path, 
 
 
 def test_without_ray_it_says_how_to_install_it(ingest, monkeypatch):
-    monkeypatch.setattr("kndb_ingest.request.find_spec", lambda name: None)
+    monkeypatch.setattr("kndb.crew.cluster.find_spec", lambda name: None)
     code, out, err = ingest("--engine", "ray")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "pip install 'kndb[ray]'" in err

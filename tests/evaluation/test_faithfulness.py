@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,9 @@ def test_planted_knowledge_is_the_true_top_and_scores_find_it(tmp_path: Path) ->
     truth = drops(model, questions_of(model, [prompt]))[0]
     assert best(truth, 1) == (PLANTED,)
     request = FaithfulnessRequest(database, ModelChoice(str(folder)))
-    found = faithfulness.compare(model, prompt, SCORING, [1], request)
+    found = faithfulness.compare(
+        model, prompt, lambda done: None, scoring=SCORING, top=[1], request=request
+    )
     assert found is not None
     correlation, overlap, removed = dict(zip(("true", *SCORING), found, strict=True))["ig-zero"]
     assert correlation > 0.8
@@ -108,12 +111,14 @@ def test_a_sample_of_neurons_has_the_top_of_each_method(tmp_path: Path) -> None:
     (prompt,) = facts["P36:Q142/en"].prompts
     request = FaithfulnessRequest(database, ModelChoice(str(folder)), neurons=20)
     told: list[int] = []
-    few = faithfulness.compare(model, prompt, ["amig", "random"], [1, 2], request, told.append)
-    every = FaithfulnessRequest(database, ModelChoice(str(folder)))
-    whole = faithfulness.compare(model, prompt, ["amig", "random"], [1, 2], every)
+    compare = partial(
+        faithfulness.compare, model, prompt, told.append, scoring=["amig", "random"], top=[1, 2]
+    )
+    few = compare(request=request)
     assert few is not None
-    assert whole is not None
     assert 20 <= told[-1] <= 20 + 2 * 2
+    whole = compare(request=FaithfulnessRequest(database, ModelChoice(str(folder))))
+    assert whole is not None
     removed = slice(-2, None)
     np.testing.assert_allclose(few[1:, removed], whole[1:, removed], atol=1e-6)
     assert few[1, 1] == 1  # the planted neuron, which amig finds, whether it was drawn or not

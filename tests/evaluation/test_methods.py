@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from kndb.attribution import attribute
+from kndb.crew.engines import Here
 from kndb.errors import DatabaseMissing, KndbError, NotFound, UsageError
 from kndb.evaluation.localisation import METHODS, pick
 from kndb.evaluation.methods import SCORING, activations, best, scores, usable
@@ -124,7 +125,7 @@ def test_random_neurons_come_from_everywhere_and_by_the_seed(asked: Loaded) -> N
 def test_what_a_model_cannot_be_scored_by_is_said(name: str, tmp_path: Path) -> None:
     database, folder = make_run(tmp_path, name, ["en"])
     model, facts = loaded(NeuronRequest(database, ModelChoice(str(folder))))
-    methods, notes = usable(model, facts["P36:Q142/en"].prompts[0])
+    methods, notes = usable(Here(model), facts["P36:Q142/en"].prompts[0])
     if name == "tiny-gpt2":
         assert (tuple(methods), notes) == (SCORING, [])
     else:
@@ -206,14 +207,14 @@ def test_prompts_of_another_tokenizer_are_a_note(bert: tuple[Path, Path]) -> Non
     first, *rest = sample.facts
     strange = replace(first, prompts=(replace(first.prompts[0], answer="Atlantis"),))
     assert not askable(model, strange.prompts[0])
-    kept = only_askable(model, replace(sample, facts=(strange, *rest)))
+    kept = only_askable(Here(model), replace(sample, facts=(strange, *rest)))
     assert kept.facts == tuple(rest)
     assert (
         kept.notes[-1] == "Prompts that the model cannot be asked are left out: 1 of the sample's."
     )
-    assert only_askable(model, sample) is sample
+    assert only_askable(Here(model), sample) is sample
     with pytest.raises(KndbError, match="cannot be asked any prompt"):
-        only_askable(model, replace(sample, facts=(strange,)))
+        only_askable(Here(model), replace(sample, facts=(strange,)))
 
 
 def test_the_model_must_be_the_runs(bert: tuple[Path, Path], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import kndb
 from kndb.attribution import engine, preset
 from kndb.errors import NotFound, UsageError
 from kndb.evaluation.factcheck import METHODS as EVALUATED
-from kndb.evaluation.factcheck import EvaluationRequest, claims_to_judge, evaluate
+from kndb.evaluation.factcheck import EvaluationRequest, as_columns, claims_to_judge, evaluate
 from kndb.factcheck import METHODS, FactChecker
 from kndb.factcheck.calibration import CalibrationRequest, calibrate
 from kndb.factcheck.calibration_rows import Calibration
@@ -131,6 +131,18 @@ def test_evaluation_is_on_test_facts_only(searched: Path, calibration: Calibrati
         for name, (low, high) in row.intervals.items():
             assert low <= row.values[name] + 1e-9, (row.method, name)
             assert high >= row.values[name] - 1e-9, (row.method, name)
+
+
+@pytest.mark.long
+def test_processes_evaluate_as_one_does(searched: Path, calibration: Calibration) -> None:
+    request = EvaluationRequest(searched, ModelChoice("demo-masked"), replicates=100)
+    told: list[tuple[int, int]] = []
+    several = evaluate(
+        replace(request, devices=("cpu", "cpu")), lambda done, total: told.append((done, total))
+    )
+    assert told[0][0] == 0
+    assert told[-1][0] == told[-1][1] > 64
+    assert close(as_columns(several)[1], as_columns(evaluate(request))[1], 1e-6)
 
 
 @pytest.mark.parametrize(

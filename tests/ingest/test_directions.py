@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import kndb
-from kndb.errors import NotFound, UsageError
+from kndb.errors import NotFound
 from kndb.models import ModelChoice
 from kndb.models.vocabulary import TOP, promoted
 from kndb.neurons import Neuron
@@ -16,7 +17,7 @@ from kndb.store.check import check_database
 from kndb.store.merging import merge
 from kndb_cli.main import main
 from kndb_ingest.pipeline import ingest
-from kndb_ingest.request import IngestRequest, RayCluster
+from kndb_ingest.request import IngestRequest
 from same_rows import assert_same_rows
 from serving import client_of
 
@@ -112,13 +113,8 @@ def test_the_command_and_the_page_show_them(path: Path, capsys: pytest.CaptureFi
     assert tables["suppresses"]["rows"][0]["logit"] == tokens[TOP]["logit"]
 
 
-def test_a_cluster_cannot_store_them(tmp_path: Path) -> None:
-    asked = IngestRequest(
-        tmp_path / "k.duckdb",
-        ModelChoice("demo-masked"),
-        "demo",
-        directions=True,
-        cluster=RayCluster(),
-    )
-    with pytest.raises(UsageError, match="--directions needs the model in this process"):
-        asked.check()
+def test_processes_store_the_same(path: Path, tmp_path: Path) -> None:
+    several = tmp_path / "several.duckdb"
+    done = ingest(replace(request(several), devices=("cpu", "cpu")))
+    assert done.workers == {"cpu": done.new_prompts}
+    assert_same_rows(several, path, ["neuron_direction"])

@@ -30,10 +30,11 @@ from kndb.store.sandbox import run_apart
 from kndb.store.score_folder import scores_folder
 from kndb_cli.main import main
 from kndb_ingest import pipeline
-from kndb_ingest.crewed import Kept, rows_of_part
+from kndb_ingest.attributing import Attributing
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.plan import SCORE_BYTES, plan
 from kndb_ingest.request import IngestRequest
+from kndb_ingest.rows import Rows
 from same_rows import assert_same_rows
 from saved_models import saved
 
@@ -393,10 +394,14 @@ def test_a_worker_keeps_them(data: Path, tmp_path: Path) -> None:
     asked = request(tmp_path / "k.duckdb", data)
     left = pipeline.prompts_left(asked.data, frozenset())
     model, settings = asked.model.load(), asked.settings("masked_lm")
-    kept = rows_of_part(model, left, settings, None, Kept.of(asked)).scores
+    kept, none = (
+        Rows.joined(
+            list(Attributing(settings, None, None, False, every).results(model, [*left.items()]))
+        ).scores
+        for every in (True, False)
+    )
     assert set(kept["prompt_id"].to_pylist()) == set(left)
     assert set(map(len, kept["scores"].to_pylist())) == {POPULATION}
-    none = rows_of_part(model, left, settings, None, Kept(None, False, False)).scores
     assert none.num_rows == 0
 
 

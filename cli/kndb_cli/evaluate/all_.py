@@ -11,6 +11,7 @@ import typer
 from kndb.progress import Report
 from kndb_cli import options
 from kndb_cli.errors import resumable
+from kndb_cli.options import engine as engine_options
 from kndb_cli.options.evaluation import Replicates, Seed
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output.progress import reporting
@@ -45,6 +46,11 @@ def all_(
     dtype: Dtype = "float32",
     revision: Revision = None,
     memory: Memory = None,
+    devices: engine_options.Devices = None,
+    engine: engine_options.Engine = "local",
+    ray_address: engine_options.RayAddress = None,
+    workers: engine_options.Workers = None,
+    gpus_per_worker: engine_options.GpusPerWorker = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Run every evaluation and write one page, with its tables as CSV and JSON.
@@ -71,6 +77,7 @@ def all_(
         replicates=replicates,
         seed=seed,
         fresh=fresh,
+        **engine_options.placement(devices, engine, ray_address, workers, gpus_per_worker),
     )
     loading(choice, quiet)
     with resumable("Finished work is stored; run the same command again to continue.", quiet):

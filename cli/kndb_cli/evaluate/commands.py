@@ -8,6 +8,7 @@ from kndb_cli import options
 from kndb_cli.evaluate.all_ import all_
 from kndb_cli.evaluate.neurons import faithfulness, localisation
 from kndb_cli.evaluate.tables import crosslingual, degenerate, overall, show
+from kndb_cli.options import engine as engine_options
 from kndb_cli.options.evaluation import Replicates, Seed
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import choose
@@ -40,6 +41,11 @@ def factcheck(
     dtype: Dtype = "float32",
     revision: Revision = None,
     memory: Memory = None,
+    devices: engine_options.Devices = None,
+    engine: engine_options.Engine = "local",
+    ray_address: engine_options.RayAddress = None,
+    workers: engine_options.Workers = None,
+    gpus_per_worker: engine_options.GpusPerWorker = None,
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
@@ -63,6 +69,7 @@ def factcheck(
         run=run,
         replicates=replicates,
         seed=seed,
+        **engine_options.placement(devices, engine, ray_address, workers, gpus_per_worker),
     )
     loading(choice, quiet)
     with reporting(choice.label, "claims", quiet) as report:

@@ -10,6 +10,7 @@ import typer
 from kndb.errors import UsageError
 from kndb_cli import options
 from kndb_cli.evaluate.tables import overall, show
+from kndb_cli.options import engine as engine_options
 from kndb_cli.options.evaluation import Methods, Replicates, Seed
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import Output, choose
@@ -50,6 +51,11 @@ def localisation(
     dtype: Dtype = "float32",
     revision: Revision = None,
     memory: Memory = None,
+    devices: engine_options.Devices = None,
+    engine: engine_options.Engine = "local",
+    ray_address: engine_options.RayAddress = None,
+    workers: engine_options.Workers = None,
+    gpus_per_worker: engine_options.GpusPerWorker = None,
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
@@ -80,6 +86,7 @@ def localisation(
         methods=options.listed(methods),
         replicates=replicates,
         seed=seed,
+        **engine_options.placement(devices, engine, ray_address, workers, gpus_per_worker),
     )
     loading(choice, quiet)
     with reporting(choice.label, "facts", quiet) as report:
@@ -114,6 +121,11 @@ def faithfulness(
     dtype: Dtype = "float32",
     revision: Revision = None,
     memory: Memory = None,
+    devices: engine_options.Devices = None,
+    engine: engine_options.Engine = "local",
+    ray_address: engine_options.RayAddress = None,
+    workers: engine_options.Workers = None,
+    gpus_per_worker: engine_options.GpusPerWorker = None,
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
@@ -123,6 +135,7 @@ def faithfulness(
 
     kndb evaluate faithfulness --model demo-masked --facts 10
     kndb evaluate faithfulness --model demo-masked -o faithfulness.csv
+    kndb evaluate faithfulness --model demo-masked --engine ray --workers 2
 
     Every neuron of the model is suppressed by itself on every prompt drawn,
     so use few facts with a large model, or --neurons. The printed table has the middle value
@@ -144,6 +157,7 @@ def faithfulness(
         methods=options.listed(methods),
         replicates=replicates,
         seed=seed,
+        **engine_options.placement(devices, engine, ray_address, workers, gpus_per_worker),
     )
     loading(choice, quiet)
     with reporting(choice.label, "neurons", quiet) as report:

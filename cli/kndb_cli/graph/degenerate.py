@@ -11,6 +11,7 @@ import typer
 from kndb.plain import counted
 from kndb_cli import options
 from kndb_cli.errors import resumable
+from kndb_cli.options import engine as engine_options
 from kndb_cli.options import model as model_options
 from kndb_cli.output import choose, emit
 from kndb_cli.output.progress import reporting
@@ -108,6 +109,11 @@ def degenerate(
     dtype: model_options.Dtype = "float32",
     revision: model_options.Revision = None,
     memory: model_options.Memory = None,
+    devices: engine_options.Devices = None,
+    engine: engine_options.Engine = "local",
+    ray_address: engine_options.RayAddress = None,
+    workers: engine_options.Workers = None,
+    gpus_per_worker: engine_options.GpusPerWorker = None,
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
@@ -117,6 +123,7 @@ def degenerate(
 
     kndb graph degenerate --model demo-masked --limit 20
     kndb graph degenerate --model demo-masked --fact Benin --max-size 3
+    kndb graph degenerate --model demo-masked --engine ray --workers 2
 
     As a control, the same sets are tried with random neurons. Ctrl-C loses nothing: run the same
     command again to continue.
@@ -139,6 +146,7 @@ def degenerate(
         langs=options.listed(langs),
         limit=limit,
         seed=seed,
+        **engine_options.placement(devices, engine, ray_address, workers, gpus_per_worker),
     )
     found = search(request, quiet)
     emit(found_sets(db, found), target, _table)
@@ -195,6 +203,8 @@ def _headline(found: SearchSummary) -> str:
 
 
 def _lines(found: SearchSummary) -> Iterator[tuple[str, str]]:
+    if found.workers:
+        yield "workers", ", ".join(f"{name} {n:,}" for name, n in found.workers.items())
     facts = len({fact_id for fact_id, _ in found.asked})
     questions = counted(len(found.asked), "fact-language")
     yield "requested", f"{counted(facts, 'fact')} ({questions})"

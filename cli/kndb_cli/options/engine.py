@@ -1,15 +1,16 @@
-"""Options that say where an ingestion runs the model: here, or on a Ray cluster."""
+"""Options that say where a command runs the model: here, or on a Ray cluster."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kndb.errors import UsageError
+from kndb_cli.options import listed
 
 if TYPE_CHECKING:
-    from kndb_ingest.request import RayCluster
+    from kndb.crew.cluster import RayCluster
 
 _WHERE = "Where the model runs"
 
@@ -56,16 +57,30 @@ GpusPerWorker = Annotated[
 ]
 
 
-def chosen_cluster(
-    engine: str, address: str | None, workers: int | None, gpus: float | None
-) -> RayCluster | None:
-    """The cluster that the options ask for; None for this process.
+def placement(
+    devices: list[str] | None,
+    engine: str,
+    address: str | None,
+    workers: int | None,
+    gpus: float | None,
+) -> dict[str, Any]:
+    """Where a request's model runs: the fields of ``kndb.crew.placement.Placement``.
 
     Raises:
         UsageError: an unknown engine, or options of another one.
     """
-    # Deferred: it imports what reads data sets, which --help does not need.
-    from kndb_ingest.request import RayCluster
+    return {
+        "devices": listed(devices),
+        "cluster": _chosen_cluster(engine, address, workers, gpus),
+    }
+
+
+def _chosen_cluster(
+    engine: str, address: str | None, workers: int | None, gpus: float | None
+) -> RayCluster | None:
+    """The cluster that the options ask for; None for this process."""
+    # Deferred: --help does not need it.
+    from kndb.crew.cluster import RayCluster
 
     if engine == "ray":
         return RayCluster(address, workers, gpus)

@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from kndb.crew.placement import Placement, check_placement
 from kndb.errors import DatabaseError, KndbError
 from kndb.evaluation import degenerate, factcheck, faithfulness, localisation
 from kndb.evaluation.crosslingual import tables as crosslingual
@@ -45,8 +46,8 @@ DRAWN = {
 
 
 @dataclass(frozen=True)
-class ReportRequest:
-    """What to evaluate, and where to write the report.
+class ReportRequest(Placement):
+    """What to evaluate, and where to write the report; for the model, see :class:`Placement`.
 
     Attributes:
         database: the database's path.
@@ -67,6 +68,15 @@ class ReportRequest:
     replicates: int = 1000
     seed: int = 0
     fresh: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            UsageError: the model cannot run there.
+        """
+        super().__post_init__()
+        check_placement(self)
 
 
 @dataclass(frozen=True)
@@ -233,6 +243,8 @@ def _shared(request: ReportRequest, run: StoredRun) -> dict[str, Any]:
         "run": str(run.run_id),
         "replicates": request.replicates,
         "seed": request.seed,
+        "devices": request.devices,
+        "cluster": request.cluster,
     }
 
 

@@ -130,11 +130,22 @@ def test_defaults_are_those_of_the_library(command: Any, request_type: type) -> 
     given = {name: option.default for name, option in signature(command).parameters.items()}
     if "top" in given:
         given["top"] = tuple(map(int, given["top"].split(",")))
-    given |= {name: given[name] or () for name in ("langs", "methods")}
+    given |= {name: given[name] or () for name in ("langs", "methods", "devices")}
     options = (*fields(request_type), *fields(ModelChoice))
     shared = [f for f in options if f.name in given and f.default is not MISSING]
     assert len(shared) > 8
     assert {f.name: f.default for f in shared} == {f.name: given[f.name] for f in shared}
+
+
+@pytest.mark.parametrize("command", ["localisation", "faithfulness", "factcheck"])
+def test_where_a_model_cannot_run_is_said_before_it_is_loaded(command: str, run: Any) -> None:
+    code, _, err = run(command, "--devices", "cpu,tpu")
+    assert code == 2
+    assert "There is no device 'tpu'" in err
+    code, _, err = run(command, "--ray-address", "10.0.0.1:6379")
+    assert code == 2
+    assert "--ray-address goes with --engine ray" in err
+    assert "Loading" not in err
 
 
 @pytest.mark.parametrize("command", ["localisation", "faithfulness"])

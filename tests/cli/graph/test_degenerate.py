@@ -70,6 +70,21 @@ def search(db: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
+def test_processes_search_what_one_does_and_are_counted(search: Run, db: Path) -> None:
+    code, _, err = search(*LOOSE[:-2], "--devices", "cpu,cpu")
+    assert code == 0
+    assert "\n  workers    cpu 6\n" in err
+    code, _, err = search(*LOOSE)
+    assert "Nothing to do" in err
+    assert "workers" not in err
+
+
+def test_options_of_an_engine_that_was_not_asked_for_are_refused(search: Run) -> None:
+    code, _, err = search("--workers", "2")
+    assert code == 2
+    assert "--workers goes with --engine ray" in err
+
+
 def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
     with kndb.open(path) as database:
         return list(database.sql(sql).rows())

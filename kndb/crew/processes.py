@@ -1,7 +1,7 @@
 """Runs a model in several processes of this machine, one for each device. Writes no database.
 
-Every process loads the model once, and turns prompts into Arrow tables. One that dies is replaced
-by a new one on the same device.
+Every process loads the model once, and does parts of works with it. One that dies is replaced by a
+new one on the same device.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from typing import Any
 
 import torch
 
-from kndb.attribution import Settings
+from kndb.crew.crewed import Crewed, Loaded
+from kndb.crew.scheduling import Died, Done, Ready
+from kndb.crew.work import Part
 from kndb.errors import KndbError
 from kndb.models import ModelChoice
-from kndb_ingest.crewed import Crewed, Kept, Loaded, rows_of_part
-from kndb_ingest.request import IngestRequest
-from kndb_ingest.rows import Rows
-from kndb_ingest.scheduling import Died, Done, Part, Ready
 
 
 def devices_of(names: Sequence[str]) -> list[str]:
@@ -62,12 +60,10 @@ class _Worker:
 class Processes:
     """The pool of a crew (``crewed.ModelPool``): a process for each device."""
 
-    def __init__(self, choice: ModelChoice, devices: Sequence[str], kept: Kept) -> None:
+    def __init__(self, choice: ModelChoice, devices: Sequence[str]) -> None:
         self.loaded: dict[int, Loaded] = {}
-        self.prompts = Counter[str]()
-        self.settings: Settings | None = None
+        self.done = Counter[str]()
         self._choice = choice
-        self._kept = kept
         self._free = deque(devices)
         self._threads = max(1, (os.cpu_count() or 1) // len(devices))
         self._workers: dict[int, _Worker] = {}
@@ -78,17 +74,17 @@ class Processes:
         device = self._free.popleft()
         ours, theirs = self._context.Pipe()
         choice = replace(self._choice, device=device)
-        arguments = theirs, choice, self._kept, self._threads
+        arguments = theirs, choice, self._threads
         process = self._context.Process(target=_work, args=arguments, daemon=True)
         process.start()
         theirs.close()
         self._workers[worker] = _Worker(device, process, ours)
 
-    def give(self, worker: int, number: int, part: Part) -> None:
+    def give(self, worker: int, number: int, part: Part[Any, Any]) -> None:
         """Send a part to a process; if it has died, ``wait`` says so."""
-        self._workers[worker].send((number, part, self.settings))
+        self._workers[worker].send((number, part))
 
-    def wait(self) -> Ready | Done[Rows] | Died:
+    def wait(self) -> Ready | Done | Died:
         """The first message, or the first death."""
         by_pipe = {each.pipe: number for number, each in self._workers.items()}
         pipe: Any = wait(list(by_pipe))[0]
@@ -102,9 +98,9 @@ class Processes:
         if isinstance(message, Loaded):
             self.loaded[worker] = message
             return Ready(worker)
-        number, rows = message
-        self.prompts[self.loaded[worker].name] += len(rows)
-        return Done(worker, number, rows)
+        number, results = message
+        self.done[self.loaded[worker].name] += len(results)
+        return Done(worker, number, results)
 
     def _died(self, worker: int) -> Died:
         gone = self._workers.pop(worker)
@@ -121,7 +117,7 @@ class Processes:
             worker.close()
 
 
-def _work(pipe: Connection, choice: ModelChoice, kept: Kept, threads: int) -> None:
+def _work(pipe: Connection, choice: ModelChoice, threads: int) -> None:
     """What a process does: load the model, and run parts until nobody sends any."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     if choice.device == "cpu":
@@ -130,8 +126,8 @@ def _work(pipe: Connection, choice: ModelChoice, kept: Kept, threads: int) -> No
         model = choice.load()
         pipe.send(Loaded(choice.device, model.info, model.adapter))
         while True:
-            number, part, settings = pipe.recv()
-            pipe.send((number, rows_of_part(model, part, settings, choice.memory, kept)))
+            number, part = pipe.recv()
+            pipe.send((number, part.results(model)))
     except EOFError:
         return
     except KndbError as error:
@@ -139,7 +135,7 @@ def _work(pipe: Connection, choice: ModelChoice, kept: Kept, threads: int) -> No
 
 
 @contextmanager
-def in_processes(request: IngestRequest, devices: Sequence[str]) -> Iterator[Crewed]:
+def in_processes(choice: ModelChoice, devices: Sequence[str]) -> Iterator[Crewed]:
     """An engine in processes, with one ready at least.
 
     Raises:
@@ -147,7 +143,7 @@ def in_processes(request: IngestRequest, devices: Sequence[str]) -> Iterator[Cre
         UsageError: this machine lacks a device.
         KndbError: the processes died.
     """
-    pool = Processes(request.model, devices, Kept.of(request))
+    pool = Processes(choice, devices)
     try:
         yield Crewed(pool, len(devices))
     finally:

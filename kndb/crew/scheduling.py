@@ -1,4 +1,4 @@
-"""Divides a cluster into workers, hands out work to them, and gives again what those that died had.
+"""Hands out work to the workers of a pool, and gives again what those that died had.
 
 Knows neither models nor Ray: a pool runs the workers. A worker does its work in the order in
 which it was given, so what kills it is the first of what it has.
@@ -7,66 +7,19 @@ which it was given, so what kills it is the first of what it has.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
+from kndb.crew.work import Part, ResultT
 from kndb.errors import KndbError
-from kndb.facts import Prompt
 from kndb.progress import say
-from kndb_ingest.request import RayCluster
 
 AHEAD = 2
 """Parts that a worker has at a time: one that it works on, and the next."""
 
 MOST_DEATHS = 3
 """Workers that a part may kill, and that may die one after another before they are ready."""
-
-PART_PROMPTS = 32
-"""Most prompts of a part: what is repeated when its worker dies."""
-
-LEAST_PARTS = 4
-"""Parts for each worker, if there are prompts enough, so that none is idle for long at the end."""
-
-Part = Mapping[int, Prompt]
-"""Prompts by their ids."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """A machine of a cluster, and what it has for workers."""
-
-    cpus: float
-    gpus: float
-
-    @classmethod
-    def of(cls, resources: Mapping[str, float]) -> Node:
-        """From a table of resources as Ray names them."""
-        return cls(resources.get("CPU", 0), resources.get("GPU", 0))
-
-    def holds(self, cpus: int, gpus: float) -> int:
-        """How many workers of this size it has room for."""
-        by_cpus = int(self.cpus // cpus)
-        return min(by_cpus, int(self.gpus // gpus)) if gpus else by_cpus
-
-
-def divide(nodes: Sequence[Node], cluster: RayCluster, device: str) -> tuple[int, int, float]:
-    """How many workers there are to be, and the CPUs and GPUs of each.
-
-    They get as many CPUs as let all of them find room, and one where there is too little room.
-    """
-    gpus = cluster.gpus
-    if gpus is None:
-        gpus = float(device != "cpu" and any(node.gpus for node in nodes))
-    by_default = sum(node.holds(1, gpus) if gpus else node.cpus >= 1 for node in nodes)
-    size = cluster.workers or max(by_default, 1)
-    most = int(max((node.cpus for node in nodes), default=1))
-    enough = (n for n in range(most, 1, -1) if sum(node.holds(n, gpus) for node in nodes) >= size)
-    return size, next(enough, 1), gpus
-
-
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +30,12 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[ResultT]):
+class Done:
     """A worker has done a part, given by its number."""
 
     worker: int
     part: int
-    result: ResultT
+    results: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +46,16 @@ class Died:
     reason: str
 
 
-class Pool(Protocol[ResultT]):
+class Pool(Protocol):
     """Starts workers, and says what happens to them."""
 
     def start(self, worker: int) -> None:
         """Begin to start a worker under a number that none had before."""
 
-    def give(self, worker: int, number: int, part: Part) -> None:
+    def give(self, worker: int, number: int, part: Part[Any, Any]) -> None:
         """Give a worker that is ready a part, to do after those that it has."""
 
-    def wait(self) -> Ready | Done[ResultT] | Died:
+    def wait(self) -> Ready | Done | Died:
         """What happens next.
 
         Raises:
@@ -110,14 +63,7 @@ class Pool(Protocol[ResultT]):
         """
 
 
-def cut(prompts: Mapping[int, Prompt], workers: int) -> list[Part]:
-    """Prompts in parts of alike ones: of a language, and by length."""
-    alike = sorted(prompts.items(), key=lambda item: (item[1].lang, len(item[1].text)))
-    size = min(PART_PROMPTS, ceil(len(alike) / (LEAST_PARTS * workers)))
-    return [dict(alike[start : start + size]) for start in range(0, len(alike), max(1, size))]
-
-
-class Crew(Generic[ResultT]):
+class Crew:
     """Workers of a pool, each of which is replaced when it dies.
 
     Args:
@@ -125,7 +71,7 @@ class Crew(Generic[ResultT]):
         size: how many.
     """
 
-    def __init__(self, pool: Pool[ResultT], size: int) -> None:
+    def __init__(self, pool: Pool, size: int) -> None:
         self._pool = pool
         self._started = 0
         self._starting = 0
@@ -143,8 +89,8 @@ class Crew(Generic[ResultT]):
         while not self._has:
             self._next()
 
-    def results(self, parts: Sequence[Part]) -> Iterator[ResultT]:
-        """Have parts done, and yield their results in any order.
+    def results(self, parts: Sequence[Part[Any, ResultT]]) -> Iterator[ResultT]:
+        """Have parts done, and yield the results of their items in any order.
 
         Raises:
             KndbError: a part has killed too many workers, too many died before they were ready, or
@@ -157,21 +103,24 @@ class Crew(Generic[ResultT]):
             event = self._next()
             if isinstance(event, Done):
                 self._has[event.worker].remove(event.part)
-                yield event.result
+                yield from event.results
             elif isinstance(event, Died) and (lost := self._has.pop(event.worker, None)):
                 deaths[lost[0]] += 1
                 if deaths[lost[0]] == MOST_DEATHS:
-                    raise KndbError(_killer(parts[lost[0]], event.reason))
+                    raise KndbError(
+                        f"The {parts[lost[0]]} killed {MOST_DEATHS} workers ({event.reason}); give "
+                        "workers more memory, or set --memory."
+                    )
                 waiting.extendleft(reversed(lost))
 
-    def _hand_out(self, waiting: deque[int], parts: Sequence[Part]) -> None:
+    def _hand_out(self, waiting: deque[int], parts: Sequence[Part[Any, Any]]) -> None:
         for _ in range(AHEAD):  # one for each worker before a second for any
             for worker, has in self._has.items():
                 if waiting and len(has) < AHEAD:
                     has.append(waiting.popleft())
                     self._pool.give(worker, has[-1], parts[has[-1]])
 
-    def _next(self) -> Ready | Done[ResultT] | Died:
+    def _next(self) -> Ready | Done | Died:
         """Wait for an event. A worker that is ready has nothing yet; one that died is replaced."""
         event = self._pool.wait()
         if isinstance(event, Ready):
@@ -203,11 +152,3 @@ class Crew(Generic[ResultT]):
                 f"{reason}, as {MOST_DEATHS - 1} others before they were ready; what they printed, "
                 "or the logs of the cluster, should say why."
             )
-
-
-def _killer(part: Part, reason: str) -> str:
-    first = next(iter(part.values())).text
-    return (
-        f"The {len(part)} prompts from {first[:80]!r} on killed {MOST_DEATHS} workers "
-        f"({reason}); give workers more memory, or set --memory."
-    )

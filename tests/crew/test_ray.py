@@ -1,4 +1,4 @@
-"""Ingestion on a real Ray cluster of two nodes on this machine, whose parts are killed."""
+"""Work on a real Ray cluster of two nodes on this machine, whose parts are killed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,30 @@ from typing import Any
 import pytest
 
 import kndb
-from crews import FIXED, PROMPTS, TABLES, wait_for_both, when_some_are_done
+from crews import (
+    EVALUATIONS,
+    FIXED,
+    LOOSE,
+    PROMPTS,
+    SEARCH_TABLES,
+    TABLES,
+    wait_for_both,
+    when_some_are_done,
+)
 from dying import Dying
+from kndb.crew.cluster import RayCluster
+from kndb.crew.engines import RAY_SETTINGS
+from kndb.crew.scheduling import Crew
+from kndb.degenerate.search import SearchRequest, find_degenerate
 from kndb.errors import KndbError, ModelError, UsageError
+from kndb.evaluation import localisation
 from kndb.models import ModelChoice
 from kndb.models.loading import weights_hash
-from kndb_ingest import scheduling
-from kndb_ingest.engines import RAY_SETTINGS
+from kndb_ingest.attributing import Attributing
 from kndb_ingest.pipeline import ingest
-from kndb_ingest.request import IngestRequest, RayCluster
+from kndb_ingest.request import IngestRequest
 from pausing import READY, paused
-from same_rows import assert_same_rows
+from same_rows import assert_same_rows, close
 from saved_models import saved
 
 os.environ.update(RAY_SETTINGS)  # Ray reads them when it is imported
@@ -72,8 +85,8 @@ def nodes() -> Iterator[Nodes]:
 def request_of(
     nodes: Nodes, many_facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., IngestRequest]:
-    monkeypatch.setattr(scheduling, "PART_PROMPTS", 4)
-    monkeypatch.setattr(scheduling.Crew, "wait_for_one", wait_for_both)
+    monkeypatch.setattr(Attributing, "most", 4)
+    monkeypatch.setattr(Crew, "wait_for_one", wait_for_both)
 
     def made(kind: type[ModelChoice] = ModelChoice, **options: Any) -> IngestRequest:
         model = kind(str(saved("tiny-bert")))
@@ -104,6 +117,14 @@ def _ancestors(pid: int, parents: dict[int, int]) -> Iterator[int]:
         yield pid
 
 
+def kill_workers() -> list[int]:
+    """Kill all workers, and return what processes they were."""
+    killed = workers()
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    return killed
+
+
 def test_it_stores_what_a_local_run_does(
     request_of: Callable[..., IngestRequest], local: Path
 ) -> None:
@@ -121,13 +142,7 @@ def test_killed_workers_are_replaced(
 ) -> None:
     request = request_of()
     killed: list[int] = []
-
-    def kill() -> None:
-        killed.extend(workers())
-        for pid in killed:
-            os.kill(pid, signal.SIGKILL)
-
-    done = ingest(request, when_some_are_done(kill))
+    done = ingest(request, when_some_are_done(lambda: killed.extend(kill_workers())))
     after = {int(name.rpartition(":")[2]) for name in done.workers} - set(killed)
     assert after
     assert sum(done.workers.values()) == PROMPTS
@@ -158,11 +173,13 @@ def test_a_killed_driver_goes_on(
 ) -> None:
     request = request_of()
     code = f"""
-from kndb_ingest import pipeline, scheduling
-from kndb_ingest.request import IngestRequest, RayCluster
+from kndb_ingest import pipeline
+from kndb_ingest.attributing import Attributing
+from kndb_ingest.request import IngestRequest
+from kndb.crew.cluster import RayCluster
 from kndb.models import ModelChoice
 from kndb.progress import silent
-pipeline.COMMIT_PROMPTS, scheduling.PART_PROMPTS = 1, 4
+pipeline.COMMIT_PROMPTS, Attributing.most = 1, 4
 request = IngestRequest(
     {str(request.database)!r}, ModelChoice({request.model.name!r}), {str(many_facts)!r},
     preset={FIXED!r}, cluster=RayCluster({request.cluster and request.cluster.address!r}),
@@ -216,7 +233,7 @@ def test_other_workers_are_refused(
 ) -> None:
     request = request_of()
     assert weights_hash(request.model.files) != "0123"
-    monkeypatch.setattr(f"kndb_ingest.ray_engine.{ours}", value)
+    monkeypatch.setattr(f"kndb.crew.ray_engine.{ours}", value)
     with pytest.raises(ModelError, match=said):
         ingest(request)
     assert not request.database.exists()
@@ -230,6 +247,90 @@ def test_an_address_where_nothing_is_is_one_sentence(
     request = IngestRequest(tmp_path / "k", model, str(many_facts), cluster=RayCluster(address))
     with pytest.raises(UsageError, match=f"^No Ray cluster at {address} can be reached: .*head"):
         ingest(request)
+
+
+@pytest.fixture
+def search_of(
+    nodes: Nodes, searchable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., SearchRequest]:
+    monkeypatch.setattr(Crew, "wait_for_one", wait_for_both)
+    database = tmp_path / "search.duckdb"
+    database.write_bytes(searchable.read_bytes())
+
+    def made(address: str = nodes.address) -> SearchRequest:
+        model, cluster = ModelChoice(str(saved("tiny-bert"))), RayCluster(address)
+        return SearchRequest(database, model, criterion=LOOSE, top=10, cluster=cluster)
+
+    return made
+
+
+def test_a_search_whose_workers_are_killed_stores_what_a_local_one_does(
+    search_of: Callable[..., SearchRequest],
+    local_search: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    request = search_of()
+    done = find_degenerate(request, when_some_are_done(kill_workers))
+    assert sum(done.workers.values()) == done.new == PROMPTS
+    assert capsys.readouterr().err.count("its work is done again") == 2
+    assert_same_rows(request.database, local_search, SEARCH_TABLES)
+
+
+def test_a_search_whose_driver_is_killed_goes_on(
+    search_of: Callable[..., SearchRequest], local_search: Path
+) -> None:
+    request = search_of()
+    code = f"""
+from pathlib import Path
+from kndb.crew.cluster import RayCluster
+from kndb.degenerate import search
+from kndb.degenerate.criterion import Criterion
+from kndb.models import ModelChoice
+from kndb.progress import silent
+search.COMMIT_FACTS = 1
+request = search.SearchRequest(
+    Path({str(request.database)!r}), ModelChoice({request.model.name!r}), top=10,
+    criterion=Criterion(t_low={LOOSE.t_low}, t_high={LOOSE.t_high}),
+    cluster=RayCluster({request.cluster and request.cluster.address!r}),
+)
+search.find_degenerate(request, pausing(silent, 8))
+"""
+    with paused(code, request.database.with_name("some-are-stored")) as child:
+        child.kill()
+        assert child.wait(READY) == -signal.SIGKILL
+    with kndb.open(request.database) as db:
+        ((stored,),) = db.sql("SELECT count(*) FROM degenerate_fact").rows()
+    assert 8 <= stored < PROMPTS
+    done = find_degenerate(request)
+    assert sum(done.workers.values()) == done.new == PROMPTS - stored
+    assert_same_rows(request.database, local_search, SEARCH_TABLES)
+
+
+def test_a_search_without_a_cluster_is_one_sentence(
+    search_of: Callable[..., SearchRequest],
+) -> None:
+    with pytest.raises(UsageError, match=r"^No Ray cluster at 127.0.0.1:1 can be reached: .*head"):
+        find_degenerate(search_of("127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("name", EVALUATIONS)
+def test_an_evaluation_whose_workers_are_killed_makes_the_table_of_a_local_one(
+    name: str,
+    nodes: Nodes,
+    searchable: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Crew, "wait_for_one", wait_for_both)
+    monkeypatch.setattr(localisation, "TOGETHER", 4)
+    evaluate, request = EVALUATIONS[name]
+    model = ModelChoice(str(saved("tiny-bert")))
+    expected = evaluate(request(searchable, model))
+    there = request(searchable, model, cluster=RayCluster(nodes.address))
+    found = evaluate(there, when_some_are_done(kill_workers))
+    assert capsys.readouterr().err.count("its work is done again") == 2
+    assert close(found.rows, expected.rows, 1e-6)
+    assert (found.notes, found.settings) == (expected.notes, expected.settings)
 
 
 @contextmanager
@@ -257,7 +358,7 @@ def test_a_server_that_is_not_ray_is_one_sentence(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kndb_ingest.ray_engine.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("kndb.crew.ray_engine.CONNECT_SECONDS", 1.0)
     monkeypatch.delattr("ray.init")  # it would try for minutes
     with server() as port:
         cluster = RayCluster(f"127.0.0.1:{port}")

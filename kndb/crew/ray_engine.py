@@ -1,7 +1,7 @@
 """Runs a model in actors of a Ray cluster. Needs the extra ``ray``; writes no database.
 
-Every actor loads the model once, and turns prompts into Arrow tables. An actor that dies is
-replaced by a new one; Ray itself restarts and repeats nothing.
+Every actor loads the model once, and does parts of works with it. An actor that dies is replaced by
+a new one; Ray itself restarts and repeats nothing.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from kndb.attribution import Settings
+from kndb.crew.cluster import Node, RayCluster, divide
+from kndb.crew.crewed import Crewed, Loaded
+from kndb.crew.scheduling import Died, Done, Ready
+from kndb.crew.work import Part
 from kndb.errors import ModelError, UsageError, first_line, one_line
 from kndb.models import ModelChoice
 from kndb.models.loading import weights_hash
 from kndb.models.places import EMBEDDED_MODELS
 from kndb.progress import say
-from kndb_ingest.crewed import Crewed, Kept, Loaded, rows_of_part
-from kndb_ingest.request import IngestRequest, RayCluster
-from kndb_ingest.rows import Rows
-from kndb_ingest.scheduling import Died, Done, Node, Part, Ready, divide
 
 CONNECT_SECONDS = 10.0
 """How long the head of a cluster may take to accept a connection, and again to answer."""
@@ -53,7 +52,7 @@ class Identity:
 
 
 class Worker:
-    """An actor: it holds a model, and runs prompts through it."""
+    """An actor: it holds a model, and works with it."""
 
     def load(self, choice: ModelChoice, expected: Identity) -> Loaded:
         """Load the model.
@@ -69,7 +68,6 @@ class Worker:
                 "same on both."
             )
         self._model = choice.load()
-        self._memory = choice.memory
         if (sha256 := self._model.info.weights_sha256) != expected.weights_sha256:
             raise ModelError(
                 f"On the worker {name} the model {choice.name} has other weights "
@@ -78,25 +76,22 @@ class Worker:
             )
         return Loaded(name, self._model.info, self._model.adapter)
 
-    def run(self, part: Part, settings: Settings, kept: Kept) -> Rows:
-        """Run prompts.
+    def run(self, part: Part[Any, Any]) -> list[Any]:
+        """Do a part of a work.
 
         Raises:
-            UsageError: this model cannot be run with these settings.
-            ModelError: a single prompt does not fit in memory.
+            KndbError: it cannot be done.
         """
-        return rows_of_part(self._model, part, settings, self._memory, kept)
+        return part.results(self._model)
 
 
 class Actors:
     """The pool of a crew (``crewed.ModelPool``): workers, and calls whose results are awaited."""
 
-    def __init__(self, choice: ModelChoice, kept: Kept, needs: Mapping[str, float]) -> None:
+    def __init__(self, choice: ModelChoice, needs: Mapping[str, float]) -> None:
         self.loaded: dict[int, Loaded] = {}
-        self.prompts = Counter[str]()
-        self.settings: Settings | None = None
+        self.done = Counter[str]()
         self._choice = choice
-        self._kept = kept
         self._needs = needs
         self._expected = Identity(version("kndb"), weights_hash(choice.files))
         self._actors: dict[int, Any] = {}
@@ -108,12 +103,11 @@ class Actors:
         self._actors[worker] = actor
         self._awaited[actor.load.remote(self._choice, self._expected)] = worker, None
 
-    def give(self, worker: int, number: int, part: Part) -> None:
+    def give(self, worker: int, number: int, part: Part[Any, Any]) -> None:
         """Call an actor that is ready."""
-        call = self._actors[worker].run.remote(part, self.settings, self._kept)
-        self._awaited[call] = worker, number
+        self._awaited[self._actors[worker].run.remote(part)] = worker, number
 
-    def wait(self) -> Ready | Done[Rows] | Died:
+    def wait(self) -> Ready | Done | Died:
         """The first call that ends; the oldest, if several have."""
         call = self._first()
         worker, number = self._awaited.pop(call)
@@ -126,7 +120,7 @@ class Actors:
         if number is None:
             self.loaded[worker] = found
             return Ready(worker)
-        self.prompts[self.loaded[worker].name] += len(found)
+        self.done[self.loaded[worker].name] += len(found)
         return Done(worker, number, found)
 
     def _first(self) -> Any:
@@ -163,7 +157,7 @@ def _reason(error: RayError) -> str:
 
 
 @contextmanager
-def on_ray(request: IngestRequest, cluster: RayCluster) -> Iterator[Crewed]:
+def on_ray(choice: ModelChoice, cluster: RayCluster) -> Iterator[Crewed]:
     """An engine on a cluster, with one worker ready at least.
 
     Raises:
@@ -173,9 +167,9 @@ def on_ray(request: IngestRequest, cluster: RayCluster) -> Iterator[Crewed]:
     """
     with _connected(cluster.address):
         nodes = [Node.of(node["Resources"]) for node in ray.nodes() if node["Alive"]]
-        size, cpus, gpus = divide(nodes, cluster, request.model.device)
+        size, cpus, gpus = divide(nodes, cluster, choice.device)
         needs = {"num_cpus": cpus, "num_gpus": gpus}
-        actors = Actors(_as_seen_there(request.model), Kept.of(request), needs)
+        actors = Actors(_as_seen_there(choice), needs)
         try:
             yield Crewed(actors, size)
         finally:

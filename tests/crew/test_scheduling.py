@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+from kndb.crew.cluster import Node, RayCluster, divide
+from kndb.crew.scheduling import AHEAD, Crew, Died, Done, Ready
+from kndb.crew.work import Part, Work, cut
 from kndb.errors import KndbError
-from kndb.facts import Fact, Prompt
-from kndb_ingest.request import RayCluster
-from kndb_ingest.scheduling import AHEAD, Crew, Died, Done, Node, Part, Ready, cut, divide
+
+Text = tuple[str, str]
+"""A language, and a text in it."""
 
 
-def prompt(text: str, lang: str = "en") -> Prompt:
-    return Prompt(Fact("P36", text, "o"), lang, text, "", "x")
+class Reading(Work[Text, int]):
+    unit = "prompts"
+    most = 32
+
+    def results(self, model: Any, items: Sequence[Text]) -> list[int]:
+        return [len(text) for _, text in items]
+
+    def name(self, item: Text) -> str:
+        return item[1]
+
+    def order(self, item: Text) -> tuple[str, int]:
+        return item[0], len(item[1])
 
 
-PARTS: list[Part] = [{n: prompt(f"Prompt {n}")} for n in range(6)]
+PARTS = [Part(Reading(), [("en", f"Prompt {n}")]) for n in range(6)]
 
 
 class Pool:
@@ -39,13 +53,13 @@ class Pool:
         self._has[worker] = deque([None])
         self._turns.append(worker)
 
-    def give(self, worker: int, number: int, part: Part) -> None:
+    def give(self, worker: int, number: int, part: Part[Any, Any]) -> None:
         assert part is PARTS[number]
         self.given.append(number)
         self._has[worker].append(number)
         self.most = max(self.most, len(self._has[worker]))
 
-    def wait(self) -> Ready | Done[int] | Died:
+    def wait(self) -> Ready | Done | Died:
         worker = next(worker for worker in self._turns if self._has[worker])
         self._turns.remove(worker)
         part = self._has[worker].popleft()
@@ -53,11 +67,11 @@ class Pool:
             self._has[worker].clear()
             return Died(worker, f"The worker {worker} died")
         self._turns.append(worker)
-        return Ready(worker) if part is None else Done(worker, part, part)
+        return Ready(worker) if part is None else Done(worker, part, [part])
 
 
 def done(pool: Pool, size: int = 2) -> list[int]:
-    crew = Crew[int](pool, size)
+    crew = Crew(pool, size)
     crew.wait_for_one()
     return sorted(crew.results(PARTS))
 
@@ -111,25 +125,24 @@ def test_workers_that_do_not_get_ready_end_it_only_if_there_are_no_others() -> N
 
 
 def test_nothing_to_do_ends_at_once() -> None:
-    crew = Crew[int](Pool(), 1)
+    crew = Crew(Pool(), 1)
     crew.wait_for_one()
     assert list(crew.results([])) == []
 
 
 def test_parts_are_small() -> None:
-    assert [len(part) for part in cut({n: prompt("a") for n in range(200)}, 1)] == [32] * 6 + [8]
+    assert [len(part) for part in cut(Reading(), [("en", "a")] * 200, 1)] == [32] * 6 + [8]
 
 
-def test_prompts_of_a_part_are_alike() -> None:
-    texts = [("a" * (1 + n % 7), "en" if n % 2 else "zh") for n in range(100)]
-    prompts = {n: prompt(*each) for n, each in enumerate(texts)}
-    parts = cut(prompts, 1)
+def test_items_of_a_part_are_alike() -> None:
+    texts = [("en" if n % 2 else "zh", "a" * (1 + n % 7)) for n in range(100)]
+    parts = cut(Reading(), texts, 1)
     assert [len(part) for part in parts] == [25, 25, 25, 25]
-    assert [len(part) for part in cut(prompts, 100)] == [1] * 100
-    assert cut({}, 2) == []
-    assert sorted(key for part in parts for key in part) == list(range(100))
-    assert [len(part[key].text) for part in parts[:1] for key in part] == sorted(
-        len(text) for text, lang in texts if lang == "en"
+    assert [len(part) for part in cut(Reading(), texts, 100)] == [1] * 100
+    assert cut(Reading(), [], 2) == []
+    assert sorted(text for part in parts for text in part.items) == sorted(texts)
+    assert [len(text) for _, text in parts[0].items] == sorted(
+        len(text) for lang, text in texts if lang == "en"
     )[:25]
 
 
