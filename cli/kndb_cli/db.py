@@ -89,7 +89,10 @@ def backup(
     db: options.Database = options.DATABASE,
     quiet: options.Quiet = False,
 ) -> None:
-    """Copy the database to a new file, consistent even while others read it."""
+    """Copy the database to a new file, consistent even while others read it.
+
+    The folder with every score (kndb ingest --keep all) is copied, too.
+    """
     from kndb.store.backup import backup as copy
 
     size = copy(db, file)

@@ -132,6 +132,15 @@ def ingest(
             rich_help_panel=_METHOD,
         ),
     ] = False,
+    keep: Annotated[
+        str,
+        typer.Option(
+            metavar="WHAT",
+            help="top: each prompt's highest scores. all: the score of every neuron, too, in "
+            "Parquet files beside the database (a run by itself); the view score reads them.",
+            rich_help_panel=_METHOD,
+        ),
+    ] = "top",
     directions: Annotated[
         bool,
         typer.Option(
@@ -212,6 +221,7 @@ def ingest(
         max_nodes=max_nodes,
         known=known,
         words=words,
+        keep=keep,
         directions=directions,
         shard=shard,
         **engine_options.placement(devices, engine, ray_address, workers, gpus_per_worker),

@@ -121,12 +121,14 @@ def delete(
 
     kndb runs delete 6125 --yes
 
-    The facts, prompts and model go too if no other run uses them. What would be deleted is shown
+    The facts, prompts and model go too if no other run uses them, and so do its files in the folder
+    beside the database (kndb ingest --keep all). What would be deleted is shown
     first.
     """
     # Deferred: listing runs does not need it.
     from kndb.store.deletion import delete_run, rows_of_run
     from kndb.store.runs import named_run
+    from kndb.store.score_folder import size_of_run
 
     found = named_run(db, run)
     rows = rows_of_run(db, found.run_id)
@@ -135,9 +137,11 @@ def delete(
         note(f"  {table:<22} {n:>12,}", quiet)
     if not yes:
         _confirm(sum(rows.values()), str(db))
-    before = db.stat().st_size
+    before, beside = db.stat().st_size, size_of_run(db, found.run_id)
     shrunk = delete_run(db, found.run_id)
-    note(f"Deleted run {found.run_id}; {_freed(before - db.stat().st_size, shrunk)}.", quiet)
+    freed = _freed(before - db.stat().st_size, shrunk)
+    scores = f", and {beside / 2**20:,.1f} MiB beside it are gone" if beside else ""
+    note(f"Deleted run {found.run_id}; {freed}{scores}.", quiet)
 
 
 def _confirm(rows: int, db: str) -> None:

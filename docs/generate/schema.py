@@ -10,8 +10,9 @@ from kndb.store.describe import SchemaRow, describe_schema
 START = """\
 # The database
 
-A kndb database is one DuckDB file. This page holds what `kndb db schema` prints: every table and
-every view, with what each column means. The same text is stored in the file itself, as comments.
+A kndb database is one DuckDB file; runs that keep every score have Parquet files beside it, which
+the view `score` reads. This page holds what `kndb db schema` prints: every table and every view,
+with what each column means. The same text is stored in the file itself, as comments.
 
 For your own questions, begin with the views: they join the tables under readable names.
 

@@ -26,12 +26,14 @@ class Attributing(Work[KeyedPrompt, Rows]):
         memory: bytes for activations.
         known: attribute only prompts whose answer is among this many of the model's likeliest.
         words: keep what each word of a prompt contributes.
+        every_score: keep the score of every neuron.
     """
 
     settings: Settings
     memory: int | None
     known: int | None
     words: bool
+    every_score: bool = False
 
     unit = "prompts"
     most = 32
@@ -46,7 +48,7 @@ class Attributing(Work[KeyedPrompt, Rows]):
         found = find_outcomes(
             model, dict(items), self.settings, self.memory, self.known, words=self.words
         )
-        return (Rows.of([outcome]) for outcome in found)
+        return (Rows.of([outcome], every_score=self.every_score) for outcome in found)
 
     def name(self, item: KeyedPrompt) -> str:
         """The prompt's text."""

@@ -14,6 +14,7 @@ from functools import partial
 from kndb.crew.engines import started
 from kndb.errors import KndbError
 from kndb.facts import Prompt
+from kndb.models.base import ModelInfo
 from kndb.progress import Report, silent
 from kndb.store import ids
 from kndb.store.commits import Batches
@@ -29,6 +30,9 @@ from kndb_ingest.summary import IngestSummary, summarise
 COMMIT_PROMPTS = 8000
 """Most prompts between commits, which a job makes every few seconds in any case
 (``commits.COMMIT_SECONDS``). Batches of 1,000 took twice the time (``benchmarks/writing.py``)."""
+
+COMMIT_SCORES = 2**23
+"""Most scores between commits where all are kept: 32 MiB."""
 
 
 def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
@@ -61,9 +65,12 @@ def ingest(request: IngestRequest, progress: Report = silent) -> IngestSummary:
             request.part,
         )
         left = prompts_left(dataset, run.done, request.part)
-        work = Attributing(settings, request.model.memory, request.known, request.words)
+        work = Attributing(
+            settings, request.model.memory, request.known, request.words, request.every_score
+        )
         found = engine.run(work, list(left.items()))
-        _store(writer, run, found, len(left), progress)
+        most = _most_prompts(engine.info) if request.every_score else COMMIT_PROMPTS
+        _store(writer, run, found, len(left), progress, most)
         if run.status != "finished" or (run.tau, run.share) != (request.tau, request.share):
             covered = run.with_finished(request.part)
             writer.finish(run.run_id, request.tau, request.share, covered)
@@ -87,7 +94,14 @@ def prompts_left(
     return {key: prompt for key, prompt in by_id.items() if key not in settled}
 
 
-def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress: Report) -> None:
+def _most_prompts(model: ModelInfo) -> int:
+    """How many prompts with all their scores are kept in memory before they are written."""
+    return min(COMMIT_PROMPTS, max(1, COMMIT_SCORES // (model.n_layers * model.n_neurons)))
+
+
+def _store(
+    writer: Writer, run: Run, found: Iterator[Rows], left: int, progress: Report, most: int
+) -> None:
     """Commit rows in batches; on an interrupt or error, commit those at hand first.
 
     Prompts that turn out to need no attribution leave the total: they say nothing of the time left.
@@ -96,9 +110,7 @@ def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress:
     done = len(run.done)
     progress(done, total)
     try:
-        with Batches[Rows](
-            partial(_commit, writer, run), items=COMMIT_PROMPTS, count=len
-        ) as batches:
+        with Batches[Rows](partial(_commit, writer, run), items=most, count=len) as batches:
             for rows in found:
                 batches.add(rows)
                 done += rows.attributed
@@ -112,4 +124,4 @@ def _store(writer: Writer, run: Run, found: Iterator[Rows], left: int, progress:
 
 def _commit(writer: Writer, run: Run, batch: Sequence[Rows]) -> None:
     rows = Rows.joined(batch)
-    writer.append(run.run_id, rows.predictions, rows.attributions, rows.words)
+    writer.append(run.run_id, rows.predictions, rows.attributions, rows.words, rows.scores)

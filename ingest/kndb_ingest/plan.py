@@ -46,6 +46,10 @@ WORD_NUMBERS = 1.2
 with the words of the demo."""
 
 
+SCORE_BYTES = 3.7
+"""Disk of a score where all are kept (``benchmarks/RESULTS.md``, "Every score")."""
+
+
 class Estimate(NamedTuple):
     """A number and its 95 % interval, from the sample's spread."""
 
@@ -73,8 +77,10 @@ class Plan:
         rows: attribution rows that would be stored.
         seconds: time, without loading the model.
         memory: most bytes of memory used so far, model included; None where it is not known.
-        disk: bytes that would be added to the database.
+        disk: bytes that would be added to the database and beside it.
         prompt_seconds: time of one usable prompt, whether it is attributed or only asked.
+        scores: bytes of ``disk`` that are beside the database, for the score of every neuron; 0
+            if not all are kept.
     """
 
     model: str
@@ -93,6 +99,7 @@ class Plan:
     memory: int | None
     disk: int
     prompt_seconds: float
+    scores: int = 0
 
 
 class _Sample(NamedTuple):
@@ -130,6 +137,8 @@ def plan(request: IngestRequest, progress: Report = silent) -> Plan:
     share = len(known) / asked if asked else 1.0
     attributed = round(share * len(usable))
     rows = round(sample.rows * attributed)
+    population = model.info.n_layers * model.info.n_neurons
+    scores = round(SCORE_BYTES * population * attributed) if request.every_score else 0
     each = fmean(sample.seconds or [0.0])
     return Plan(
         model=model.info.name,
@@ -147,7 +156,9 @@ def plan(request: IngestRequest, progress: Report = silent) -> Plan:
         seconds=_seconds(sample.seconds, attributed, asking * len(usable)),
         memory=_memory(model),
         disk=_disk(request, rows, len(left))
-        + round(attributed * sample.words * 8 * (model.info.n_layers + WORD_NUMBERS)),
+        + round(attributed * sample.words * 8 * (model.info.n_layers + WORD_NUMBERS))
+        + scores,
+        scores=scores,
         prompt_seconds=asking + share * each,
     )
 

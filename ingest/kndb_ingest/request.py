@@ -41,6 +41,9 @@ class IngestRequest(Placement):
         known: attribute only prompts whose answer is among this many of the model's likeliest;
             all when None.
         words: store what each word of a prompt contributes, too. The run is then another one.
+        keep: ``top`` stores a prompt's highest scores, all above 5 % of the highest; ``all`` stores
+            the score of every neuron, too, in Parquet files beside the database. The run is then
+            another one.
         directions: store the tokens that each knowledge neuron pushes up and down most, too. The
             run stays the same.
         shard: the part of the facts to work on, such as ``1/4``; all when None. Shards can be
@@ -65,6 +68,7 @@ class IngestRequest(Placement):
     max_nodes: int | None = None
     known: int | None = None
     words: bool = False
+    keep: str = "top"
     directions: bool = False
     shard: str | None = None
 
@@ -90,6 +94,11 @@ class IngestRequest(Placement):
             given["model"] = ModelChoice(self.model)
         for name, value in given.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def every_score(self) -> bool:
+        """Whether the score of every neuron is stored."""
+        return self.keep == "all"
 
     @cached_property
     def data(self) -> Dataset:
@@ -120,6 +129,8 @@ class IngestRequest(Placement):
         check_thresholds(self.tau, self.share)
         if self.known is not None and self.known < 1:
             raise UsageError(f"--known counts ranks from 1; {self.known} was given.")
+        if self.keep not in ("top", "all"):
+            raise UsageError(f"--keep is top or all; {self.keep!r} was given.")
         for family in ("masked_lm", "causal_lm"):
             settings = self.settings(family)
             if self.words and settings.baseline != "words":
@@ -161,4 +172,5 @@ class IngestRequest(Placement):
             "seed": self.seed if self.limit is not None else None,
             **known,
             **({"words": True} if self.words else {}),
+            **({"keep": self.keep} if self.every_score else {}),
         }

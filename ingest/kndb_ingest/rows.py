@@ -50,6 +50,9 @@ WORDS = pa.schema(
 )
 
 
+SCORES = pa.schema([("prompt_id", pa.int64()), ("scores", pa.list_(pa.float32()))])
+
+
 @dataclass(frozen=True)
 class Rows:
     """What is stored of some prompts; its length is their number.
@@ -58,14 +61,16 @@ class Rows:
         predictions: a row per prompt, of the schema ``PREDICTIONS``.
         attributions: their raw scores, of the schema ``ATTRIBUTIONS``.
         words: what their words contribute, of the schema ``WORDS``; empty where nobody asked.
+        scores: the score of every neuron, of the schema ``SCORES``; empty where nobody asked.
     """
 
     predictions: pa.Table
     attributions: pa.Table
     words: pa.Table
+    scores: pa.Table
 
     @classmethod
-    def of(cls, outcomes: Iterable[tuple[int, Outcome]]) -> Rows:
+    def of(cls, outcomes: Iterable[tuple[int, Outcome]], *, every_score: bool = False) -> Rows:
         """The rows of prompts' outcomes, given with the prompts' ids."""
         each = list(outcomes)
         predictions = [prediction_row(*one) for one in each]
@@ -75,6 +80,7 @@ class Rows:
             pa.Table.from_pylist(predictions, schema=PREDICTIONS),
             attribution_rows(found),
             pa.Table.from_pylist(words, schema=WORDS),
+            score_rows(found if every_score else []),
         )
 
     @classmethod
@@ -84,6 +90,7 @@ class Rows:
             pa.concat_tables([rows.predictions for rows in several]),
             pa.concat_tables([rows.attributions for rows in several]),
             pa.concat_tables([rows.words for rows in several]),
+            pa.concat_tables([rows.scores for rows in several]),
         )
 
     @property
@@ -152,6 +159,15 @@ def word_rows(prompt_id: int, found: Attribution) -> list[dict[str, object]]:
             zip(found.by_word(), by_layer, strict=True)
         )
     ]
+
+
+def score_rows(found: Sequence[tuple[int, Attribution]]) -> pa.Table:
+    """Prompts with the score of every neuron, layer after layer."""
+    lists = [pa.array(attribution.scores.ravel(), pa.float32()) for _, attribution in found]
+    ends = np.cumsum([0, *map(len, lists)], dtype=np.int32)
+    values = pa.concat_arrays(lists) if lists else pa.array([], pa.float32())
+    ids = pa.array([prompt_id for prompt_id, _ in found], pa.int64())
+    return pa.table([ids, pa.ListArray.from_arrays(ends, values)], schema=SCORES)
 
 
 def raw_scores(scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

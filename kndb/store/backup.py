@@ -10,22 +10,25 @@ import duckdb
 
 from kndb.errors import KndbError, UsageError
 from kndb.store.database import connect_as_it_is, database_error
+from kndb.store.score_folder import part_files, scores_folder
 
 
 def backup(path: str | Path, target: str | Path, *, wait: float = 10.0) -> int:
-    """Copy the database at ``path`` to a new file, at its revision, and return its bytes.
+    """Copy the database at ``path`` to a new file, at its revision, and return the copy's bytes.
 
     A reader's lock keeps writers out, so that all of the copy is of one moment. What a killed
-    writer left in its log (``.wal``) is in the copy.
+    writer left in its log (``.wal``) is in the copy. The folder with every score, where there is
+    one, is copied beside the new file.
 
     Raises:
         DatabaseError: the database cannot be opened, or is being written for too long.
-        UsageError: there is a file of that name, or no such folder.
+        UsageError: there is a file or a folder of scores of that name, or no folder for it.
         KndbError: the copy cannot be written.
     """
     path, target = Path(path), Path(target)
-    if target.exists() or target.is_symlink():
-        raise UsageError(f"{target} exists already; give the name of a new file.")
+    for new in (target, scores_folder(target)):
+        if new.exists() or new.is_symlink():
+            raise UsageError(f"{new} exists already; give the name of a new file.")
     if not target.parent.is_dir():
         raise UsageError(f"There is no folder {target.parent}; make it, or give another path.")
     try:
@@ -39,10 +42,24 @@ def backup(path: str | Path, target: str | Path, *, wait: float = 10.0) -> int:
                     shutil.copyfile(file, copy.with_name(copy.name + end))
             with duckdb.connect(str(copy)) as connection:
                 connection.execute("CHECKPOINT")
+            size = copy.stat().st_size + _copy_scores(path, copy)
+            if (scores := scores_folder(copy)).exists():
+                scores.rename(scores_folder(target))
             copy.rename(target)
     except duckdb.Error as error:
         raise database_error(target, error) from error
     except OSError as error:
         reason = error.strerror or error
         raise KndbError(f"{target} cannot be written: {reason}; give another file.") from error
-    return target.stat().st_size
+    return size
+
+
+def _copy_scores(path: Path, copy: Path) -> int:
+    """Copy the parts of scores, and return their bytes."""
+    size = 0
+    for file in part_files(path).values():
+        target = scores_folder(copy) / file.parent.name / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+        size += target.stat().st_size
+    return size

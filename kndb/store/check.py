@@ -19,6 +19,8 @@ from kndb.store.database import connect
 from kndb.store.edits import edit_id_of
 from kndb.store.readonly import reading
 from kndb.store.refine import REFINED
+from kndb.store.score_folder import is_whole, part_files
+from kndb.store.score_view import parts_of
 
 
 class Problem(NamedTuple):
@@ -38,6 +40,7 @@ _KEYS = {
     "prediction": "run_id, prompt_id",
     "attribution": "run_id, prompt_id, layer, neuron",
     "word_attribution": "run_id, prompt_id, position",
+    "score_part": "run_id, part_id",
     "neuron_direction": "model_id, layer, neuron, rank",
     "knowledge_neuron": "run_id, fact_id, lang, layer, neuron",
     "degenerate_search": "search_id",
@@ -54,6 +57,7 @@ _REFERENCES = """
     prediction.run_id run | prediction.prompt_id prompt
     attribution.run_id,prompt_id prediction
     word_attribution.run_id,prompt_id prediction
+    score_part.run_id run
     neuron_direction.model_id model
     knowledge_neuron.run_id run | knowledge_neuron.fact_id fact | neuron_overlap.run_id run
     degenerate_search.run_id run | degenerate_fact.search_id degenerate_search
@@ -190,6 +194,7 @@ def check_database(path: str | Path) -> list[Problem]:
                 *_orphans(connection),
                 *_broken_rules(connection),
                 *_wrong_knowledge(connection),
+                *_wrong_scores(connection, path),
             ]
 
 
@@ -252,6 +257,50 @@ def _broken_rules(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
     for rule in _RULES:
         sql = f"SELECT count(*) FROM {rule.table} {rule.joins} WHERE {rule.condition}"
         yield from _found(rule.table, _count(connection, sql), rule.problem)
+
+
+_SCORES = """
+    WITH kept AS (
+        SELECT run_id, n_layers * n_neurons AS population FROM run JOIN model USING (model_id)
+        WHERE json_extract_string(settings, 'keep') = 'all'
+    ),
+    done AS (
+        SELECT run_id, prompt_id, population FROM prediction JOIN kept USING (run_id)
+        WHERE prediction.status = 'done'
+    ),
+    found AS (
+        SELECT run_id, prompt_id, count(*) AS n, count(*) FILTER (NOT isfinite(score)) AS n_broken
+        FROM score GROUP BY ALL
+    )
+    SELECT count(*) FILTER (found.n IS NULL),
+           count(*) FILTER (done.population IS NULL),
+           count(*) FILTER (found.n <> done.population),
+           coalesce(sum(found.n_broken), 0)::BIGINT
+    FROM done FULL JOIN found USING (run_id, prompt_id)
+"""
+_WRONG_SCORES = (
+    "that are done lack the score of every neuron",
+    "have scores but are not done",
+    "do not have one score for each neuron",
+)
+
+
+def _wrong_scores(connection: duckdb.DuckDBPyConnection, path: str | Path) -> Iterator[Problem]:
+    """The parts are there, and have every neuron's score for each prompt that is done, once."""
+    files = part_files(path)
+    missing = sum(not is_whole(part, files) for part in parts_of(connection))
+    if missing:
+        yield from _found("score_part", missing, "have a file that is missing or of another size")
+        return
+    try:
+        ((*prompts, broken),) = connection.execute(_SCORES).fetchall()
+    except duckdb.Error as error:
+        yield Problem("score_part", f"a file cannot be read: {first_line(error)}")
+        return
+    for n, what in zip(prompts, _WRONG_SCORES, strict=True):
+        if n:
+            yield Problem("score_part", f"{n:,} prompts {what}")
+    yield from _found("score", broken, "have a score that is not finite")
 
 
 def _wrong_knowledge(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Deletes runs with all that belongs to them, and gives the space back to the system."""
+"""Deletes runs with all that belongs to them, files too, and gives the space back to the system."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from kndb.errors import UsageError
 from kndb.store.database import connect, transaction
 from kndb.store.processes import is_gone
 from kndb.store.rewriting import compact
+from kndb.store.score_folder import remove_run
 
 _SEARCHES = "search_id IN (SELECT search_id FROM degenerate_search WHERE run_id = $run)"
 _CALIBRATIONS = (
@@ -30,6 +31,7 @@ _MODEL = (
 _OWN = {
     "attribution": "run_id = $run",
     "word_attribution": "run_id = $run",
+    "score_part": "run_id = $run",
     "prediction": "run_id = $run",
     "knowledge_neuron": "run_id = $run",
     "neuron_overlap": "run_id = $run",
@@ -81,6 +83,8 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str, run_id: int) -> in
 def delete_run(path: str | Path, run_id: int, *, wait: float = 60.0) -> bool:
     """Delete a run and what belongs to it, in one transaction, and shrink the file.
 
+    The parts with its scores are removed once that is committed.
+
     Returns:
         Whether the file could be shrunk.
 
@@ -96,6 +100,7 @@ def delete_run(path: str | Path, run_id: int, *, wait: float = 60.0) -> bool:
                 )
         for table, condition in _OWN.items():
             connection.execute(f"DELETE FROM {table} WHERE {condition}", {"run": run_id})
+    remove_run(path, run_id)
     return compact(path)
 
 

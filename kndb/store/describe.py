@@ -9,6 +9,7 @@ from typing import NamedTuple
 import duckdb
 
 from kndb.store.database import connect_as_it_is, database_error, revision
+from kndb.store.score_view import add_score_view
 from kndb_migrations import HEAD
 
 _SCHEMA = """
@@ -64,6 +65,7 @@ def describe_schema() -> list[SchemaRow]:
 
     with duckdb.connect() as connection:
         migrate(connection)
+        add_score_view(connection)
         return schema_of(connection)
 
 

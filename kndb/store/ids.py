@@ -6,7 +6,7 @@ Each is a ``content_id``, so the same thing has the same id in every database.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kndb.facts import Fact, Prompt, content_id
@@ -36,6 +36,11 @@ def prompt_id(dataset: int, prompt: Prompt) -> int:
 def run_id(model: int, dataset: int, settings: Mapping[str, Any]) -> int:
     """The id of a run: model, data set and settings, which include the selection of facts."""
     return content_id("run", model, dataset, canonical_json(settings))
+
+
+def score_part_id(prompt_ids: Iterable[int]) -> int:
+    """The id of a part of scores: its prompts, in any order."""
+    return content_id("score_part", *sorted(prompt_ids))
 
 
 def canonical_json(settings: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ import duckdb
 from kndb.errors import UsageError
 from kndb.progress import Report, silent
 from kndb.store.database import connect, database_error, has_tables, transaction
+from kndb.store.score_merging import take_parts
 from kndb.store.shards import Shards
 from kndb.store.writer import refine
 
@@ -132,6 +133,7 @@ def merge(sources: Sequence[str | Path], target: str | Path, progress: Report = 
 
     Raises:
         DatabaseError: a database cannot be opened.
+        KndbError: parts of a source's scores are missing, or cannot be written.
         UsageError: a source is the target, has an unfinished run, or contradicts another: shards of
             the same data by another model or other settings, or of another number; or another
             result for the same prompt. What the sources before it have is then in the target.
@@ -211,6 +213,7 @@ def _take(path: Path, target: Path) -> dict[str, int]:
             raise database_error(path, error) from error
         _check_results(connection, path, target)
         common = connection.execute(_COMMON).fetchall()
+        parts = take_parts(connection, path, target)
         new = {table: _inserted(connection, table, condition) for table, condition in _NEW.items()}
         for run_id, here, there, tau, share, finished in common:
             shards = Shards.parse(here).joined(Shards.parse(there)).stored
@@ -220,7 +223,7 @@ def _take(path: Path, target: Path) -> dict[str, int]:
             )
             if tau is not None and new["prediction"]:
                 refine(connection, run_id, tau, share)
-    return new
+    return {**new, "score_part": parts}
 
 
 def _inserted(connection: duckdb.DuckDBPyConnection, table: str, condition: str) -> int:

@@ -37,6 +37,8 @@ def run_sql(
         except _UNREADABLE:
             raise
         except duckdb.Error as error:
+            if str(error).startswith("KeyboardInterrupt"):  # while it read a part of scores
+                raise KeyboardInterrupt from error
             raise UsageError(f"The SQL was refused: {with_hint(error)}") from error
 
 

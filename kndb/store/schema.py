@@ -178,6 +178,17 @@ word_attribution = Table(
     comment="What each word of a prompt contributes, if the run was asked to store it.",
 )
 
+score_part = Table(
+    "score_part",
+    metadata,
+    _column("run_id", BigInteger, "The run."),
+    _column("part_id", BigInteger, "The part: a hash of its prompts' ids, and in its file's name."),
+    _column("n_prompts", Integer, "Number of its prompts."),
+    _column("n_bytes", BigInteger, "Size of its file."),
+    comment="Files in the folder beside the database, with the score of every neuron for some "
+    "prompts, if a run was asked to keep them; the view score reads them.",
+)
+
 neuron_direction = Table(
     "neuron_direction",
     metadata,

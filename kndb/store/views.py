@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class View:
-    """One view: its name, its comment, its columns in order with their meaning, and its SELECT."""
+    """One view: its name, its comment, its columns in order with their meaning, and its SELECT.
+
+    A temporary one is made whenever a database is opened.
+    """
 
     name: str
     comment: str
     columns: Mapping[str, str]
     select: str
+    temporary: bool = False
 
 
 _FACT_COLUMNS = {
@@ -29,6 +33,7 @@ _NEURON_COLUMNS = {
     "layer": "Layer of the neuron, from 0.",
     "neuron": "Index of the neuron within its layer, from 0.",
 }
+_SCORE = "Attribution of the answer's probability to the neuron."
 _RUN_COLUMNS = {"model": "Name of the model.", "run_id": "The run."}
 
 FACTS = View(
@@ -149,7 +154,7 @@ ATTRIBUTIONS = View(
         "text": "The prompt, with [MASK] for the answer.",
         "answer": "The right answer.",
         **_NEURON_COLUMNS,
-        "score": "Attribution of the answer's probability to the neuron.",
+        "score": _SCORE,
         **_RUN_COLUMNS,
     },
     """
@@ -390,6 +395,19 @@ EDIT_MEASURES = View(
     """,
 )
 
+SCORE = View(
+    "score",
+    "The score of every neuron, of runs that keep all, from the Parquet files beside the database.",
+    {
+        "run_id": "The run.",
+        "prompt_id": "The prompt.",
+        **_NEURON_COLUMNS,
+        "score": _SCORE,
+    },
+    "",  # what files there are is known when a database is opened: kndb.store.score_view
+    temporary=True,
+)
+
 VIEWS = (
     FACTS,
     RUNS,
@@ -403,7 +421,7 @@ VIEWS = (
     EDITS,
     EDIT_MEASURES,
 )
-"""Every view, each after those it selects from."""
+"""Every view that is stored, each after those it selects from."""
 
 
 def statements(view: View) -> list[str]:
@@ -413,8 +431,9 @@ def statements(view: View) -> list[str]:
     "COMMENT ON COLUMN v.a IS 'It''s a.'"
     """
     names = ", ".join(view.columns)
+    create = "CREATE TEMP VIEW" if view.temporary else "CREATE VIEW"
     return [
-        f"CREATE VIEW {view.name} ({names}) AS {view.select}",
+        f"{create} {view.name} ({names}) AS {view.select}",
         f"COMMENT ON VIEW {view.name} IS {quoted(view.comment)}",
         *(
             f"COMMENT ON COLUMN {view.name}.{column} IS {quoted(comment)}"

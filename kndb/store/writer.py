@@ -2,14 +2,15 @@
 
 Every call opens the file for one short transaction, so readers can read between two batches and a
 killed process loses only the current batch. Every call may be repeated: existing rows are not
-written twice. Bulk rows arrive as Arrow tables and are stored sorted, so that DuckDB's zone maps
-work. Computes no scores.
+written twice. Where a run keeps the score of every neuron, they go into a file beside the database
+before the transaction that lists it commits. Bulk rows arrive as Arrow tables and are stored
+sorted, so that DuckDB's zone maps work. Computes no scores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,9 @@ from kndb.store.database import transaction
 from kndb.store.processes import this_process
 from kndb.store.prompts import settled_prompts
 from kndb.store.refine import REFINED, check_thresholds
+from kndb.store.score_folder import sweep
+from kndb.store.score_parts import SMALL_PARTS, add_part, join_small_parts
+from kndb.store.score_view import parts_of
 from kndb.store.shards import ALL, Shard, Shards
 
 if TYPE_CHECKING:
@@ -110,6 +114,8 @@ class Writer:
             run.with_finished(shard)
             if run.covers(shard):
                 return run
+            listed = {part.file for part in parts_of(connection) if part.run_id == run_id}
+            sweep(self.path, run_id, listed)
             _resume(connection, run_id)
             return replace(run, status="running")
 
@@ -119,6 +125,7 @@ class Writer:
         predictions: pa.Table,
         attributions: pa.Table,
         words: pa.Table | None = None,
+        scores: pa.Table | None = None,
     ) -> None:
         """Store a batch of prompts with their raw scores, in one transaction.
 
@@ -129,12 +136,16 @@ class Writer:
             attributions: ``prompt_id, layer, neuron, score``; rows of prompts that are not in
                 ``predictions`` are not stored.
             words: ``prompt_id, position, word, contribution, by_layer``, likewise; None for none.
+            scores: ``prompt_id``, and ``scores``, the list of every neuron's score, likewise. They
+                become a part beside the database, which is there before the transaction commits.
 
         Prompts that the run already has are not changed.
 
         Raises:
             DatabaseError: the file was replaced by one without the run.
+            KndbError: a part cannot be written.
         """
+        replaced: list[Path] = []
         with transaction(self.path, wait=self._wait) as connection:
             require(connection, self.path, "run", run_id)
             connection.register("new_predictions", predictions)
@@ -144,7 +155,11 @@ class Writer:
             if words is not None and words.num_rows:
                 connection.register("new_words", words)
                 connection.execute(_APPEND_WORDS, [run_id])
+            if scores is not None and (fresh := _fresh(connection, scores)).num_rows:
+                add_part(connection, self.path, run_id, fresh)
+                replaced = join_small_parts(connection, self.path, run_id, SMALL_PARTS)
             connection.execute(_APPEND_PREDICTIONS, [run_id])
+        _remove(replaced)
 
     def finish(self, run_id: int, tau: float, share: float, shards: Shards = ALL) -> None:
         """Refine the run's raw scores into knowledge neurons, and mark it finished.
@@ -160,7 +175,9 @@ class Writer:
         """
         check_thresholds(tau, share)
         with self._finishing(run_id, tau, share, shards) as connection:
+            replaced = join_small_parts(connection, self.path, run_id, 2)
             refine(connection, run_id, tau, share)
+        _remove(replaced)
 
     def finish_with(self, run_id: int, neurons: pa.Table) -> None:
         """Store knowledge neurons that were not refined from scores, and mark the run finished.
@@ -247,6 +264,23 @@ _FINISH = """
     SET status = 'finished', finished_at = ?, tau = ?, share = ?, shards = ?, process = NULL
     WHERE run_id = ?
 """
+
+
+def _fresh(connection: duckdb.DuckDBPyConnection, scores: pa.Table) -> pa.Table:
+    """The scores of prompts that the run does not have yet."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = connection.execute("SELECT prompt_id FROM fresh").fetchall()
+    known = pa.array([key for (key,) in rows], pa.int64())
+    return scores.filter(pc.is_in(scores["prompt_id"], known))
+
+
+def _remove(files: Iterable[Path]) -> None:
+    """Remove parts whose scores are in others now; what stays is removed with the next run."""
+    for file in files:
+        with suppress(OSError):
+            file.unlink()
 
 
 def _resume(connection: duckdb.DuckDBPyConnection, run_id: int) -> None:

@@ -6,9 +6,9 @@ importing Alembic (0.3 s). ``upgrade`` is in ``kndb_migrations.upgrade``.
 To add a migration:
 
 1. change ``kndb/store/schema.py``;
-2. write ``versions/v0013_what_it_does.py`` with ``revision = "0013"``, ``down_revision = "0012"``
+2. write ``versions/v0014_what_it_does.py`` with ``revision = "0014"``, ``down_revision = "0013"``
    and an ``upgrade()`` that uses Alembic operations or ``op.execute``;
-3. append ``"0013"`` to ``REVISIONS``.
+3. append ``"0014"`` to ``REVISIONS``.
 
 ``tests/store/test_migrations.py`` fails until the three agree. Comments are taken from
 ``kndb/store/schema.py`` at every upgrade; a changed one needs no migration.
@@ -27,6 +27,7 @@ REVISIONS = (
     "0010",
     "0011",
     "0012",
+    "0013",
 )
 """All revisions known to this version of kndb, oldest first."""
 

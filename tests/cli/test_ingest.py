@@ -73,13 +73,13 @@ def test_facts_without_a_place_for_the_answer_are_refused(ingest, tmp_path):
 def test_ctrl_c_says_what_is_kept(ingest, monkeypatch, finished, says):
     found = pipeline._store
 
-    def interrupted(writer, run, rows, left, progress):
+    def interrupted(writer, run, rows, left, progress, most):
         def report(done, total):
             progress(done, total)
             if done == finished:
                 raise KeyboardInterrupt
 
-        return found(writer, run, rows, left, report)
+        return found(writer, run, rows, left, report, most)
 
     monkeypatch.setattr(pipeline, "_store", interrupted)
     code, _, err = ingest()

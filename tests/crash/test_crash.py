@@ -18,6 +18,7 @@ import pytest
 from crash.forking import MOMENTS, Commands, Kill, Moment, commands
 from kndb.errors import DatabaseCorrupt
 from kndb.store.check import check_database
+from kndb.store.score_folder import scores_folder
 from same_rows import KEYS, assert_same_rows
 from saved_models import saved
 
@@ -48,6 +49,9 @@ MODEL = ("--model", "model", "--quiet")
 JOBS = {
     # No path is refined, so that rounding in batches of another size decides nothing.
     "ingest": Job(("ingest", *MODEL, "--dataset", "facts.jsonl", "--preset", "ig-zero")),
+    "ingest-all": Job(
+        ("ingest", *MODEL, "--dataset", "facts.jsonl", "--preset", "ig-zero", "--keep", "all")
+    ),
     "degenerate": Job((*DEGENERATE, *MODEL), on_a_run=True),
     "edit": Job(("edit", *MODEL, "--file", "edits.jsonl"), on_a_run=True),
     "import": Job(("import", "lists.json", "--facts", "pararel", "--model", "other", "--quiet")),
@@ -77,6 +81,7 @@ class Scene:
         database = self.folder / "k.duckdb"
         for old in (database, database.with_suffix(".duckdb.wal")):
             old.unlink(missing_ok=True)
+        shutil.rmtree(scores_folder(database), ignore_errors=True)
         if JOBS[name].on_a_run:
             shutil.copyfile(self.whole["ingest"], database)
         return database
@@ -151,6 +156,7 @@ def check_what_is_left(database: Path) -> None:
 
 FEW: dict[str, list[Moment]] = {
     "ingest": [("log", 3), ("statement", 20)],
+    "ingest-all": [("commit", 2), ("statement", 25)],
     "degenerate": [("after_free_list_write", 3), ("commit", 6)],  # all but "finished"
     "edit": [("commit", 2), ("before_truncate", 2)],
     "import": [("before_header", 2), ("statement", 12)],

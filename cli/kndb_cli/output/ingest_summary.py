@@ -72,7 +72,8 @@ def _estimates(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "time", f"about {left(plan.seconds.value)} ({_certainty(plan)})"
     if plan.memory is not None:
         yield "memory", f"{plan.memory / 2**20:,.0f} MiB so far, with the model"
-    yield "disk", f"about {plan.disk / 2**20:,.1f} MiB"
+    beside = f", {plan.scores / 2**20:,.1f} of them for all scores" if plan.scores else ""
+    yield "disk", f"about {plan.disk / 2**20:,.1f} MiB{beside}"
 
 
 def _certainty(plan: Plan) -> str:

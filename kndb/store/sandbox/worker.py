@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import duckdb
@@ -57,7 +58,8 @@ def _end_with_parent() -> None:
 
 def _answer(request: dict[str, Any], out: Writer) -> None:
     judge(request["sql"])
-    with connect(request["path"], memory=request["memory"]) as connection:
+    _open_many()
+    with connect(request["path"], memory=request["memory"], hold=True) as connection:
         _warm_up(connection)
         confine(request["memory"])
         try:
@@ -67,6 +69,17 @@ def _answer(request: dict[str, Any], out: Writer) -> None:
             raise KndbError(_too_large(request["memory"])) from error
         except duckdb.Error as error:
             raise UsageError(f"The SQL was refused: {with_hint(error)}") from error
+
+
+def _open_many() -> None:
+    """Allow as many open files as the system does: the parts of scores are open beforehand."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems allow fewer than they say
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _too_large(memory: int) -> str:
