@@ -50,8 +50,11 @@ _LISTED = """
            reliability, generality, transfer, locality, harmonic, control_harmonic,
            status, reason, model, edit_id
     FROM edits
-    LEFT JOIN (SELECT fact_key, lang, any_value(subject) AS subject FROM facts GROUP BY ALL)
-        USING (fact_key, lang)
+    LEFT JOIN (
+        SELECT fact_key, lang, any_value(subject) AS subject
+        FROM prompt JOIN fact USING (fact_id) WHERE fact_id IN (SELECT fact_id FROM edit)
+        GROUP BY ALL
+    ) USING (fact_key, lang)
     WHERE $ids IS NULL OR list_contains($ids, edit_id)
     ORDER BY created_at, edit_id
 """

@@ -18,7 +18,6 @@ from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
 from kndb.plain import is_text, is_whole
 from kndb.store.lookup import (
-    NEAREST,
     Names,
     find_answers,
     find_facts,
@@ -26,6 +25,7 @@ from kndb.store.lookup import (
     find_relations,
     several,
 )
+from kndb.store.matching import NEAREST
 from kndb.store.refine import REFINED, REFINED_OF_FACTS, STORED, check_thresholds
 from kndb.store.result import Result
 from kndb.store.runs import chosen_runs, read_runs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from kndb.store.lookup import plain
+from kndb.store.matching import plain
 from kndb.store.result import Result
 
 _SUGGESTIONS = f"""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kndb.store.lookup import _nearest, _read, plain
+from kndb.store.matching import Asked, plain
 from kndb_ingest.demo import facts_path
 from odd_inputs import TEXTS
 
@@ -66,7 +66,7 @@ def test_the_nearest_of_many_are_those_of_comparing_all(
     typed += [mistyped(name, choose) for name in choose.sample(sorted(prompts), 8)]
     for asked in filter(str.strip, typed):
         ranked = connection.execute(COMPARED_WITH_ALL, {"asked": asked}).fetchall()
-        found = _nearest(connection, "SELECT known FROM name", _read(connection, asked))
+        found = Asked(connection, asked).nearest("SELECT known FROM name")
         # Which of those that are equally far is chosen does not matter.
         nearest = min((far for _, far in ranked), default=None)
         assert dict(ranked).get(next(iter(found), "")) == nearest, asked
