@@ -1,12 +1,14 @@
 """Lends the database to requests, each with a connection of its own, and lets writers in.
 
-DuckDB keeps writers out while a file is open for reading. So the file is closed once nobody has
-asked for a while, and as soon as the requests under way are answered if a writer waits.
+DuckDB keeps writers out while a file is open for reading. So the file is closed as soon as a writer
+waits and the requests under way are answered. Programs other than kndb do not say that they wait:
+for them it is closed once nobody has asked for a while.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +20,11 @@ from kndb.store.locks import writer_waits
 
 T = TypeVar("T")
 
-IDLE = 2.0
-"""Seconds without a request after which the file is closed."""
+IDLE = 30.0
+"""Seconds without a request after which the file is closed: opened anew, it answers more slowly."""
+
+LOOK = 0.2
+"""Seconds between looks whether a writer waits, while nobody asks."""
 
 GIVE_WAY = 5.0
 """Seconds that a request waits for others to end so that a writer gets its turn."""
@@ -52,8 +57,9 @@ class Reader:
         self._ended = False
         # Opening the file once more is cheap while it is open.
         self._kept: kndb.Database | None = None
-        self._idle: threading.Timer | None = None
-        self._seen: tuple[int, int] | None = None
+        self._watching = False
+        self._asked = 0.0
+        self._seen: tuple[int, int, int] | None = None
         self._memory: dict[Hashable, Any] = {}
 
     @contextmanager
@@ -101,7 +107,6 @@ class Reader:
         """
         with self._free:
             self._ended = True
-            self._stay_open()
             while self._users:
                 for database in self._lent:
                     database.interrupt()
@@ -112,11 +117,12 @@ class Reader:
         with self._free:
             if self._ended:
                 raise Ended("The server has ended; start kndb serve again.")
-            self._stay_open()
             if writer_waits(self.path):
                 self._free.wait_for(lambda: self._users == 0, GIVE_WAY)
                 if self._users == 0:
                     self._close()
+            if not self._users and self._seen != self._found():
+                self._close()
             if self._kept is None:
                 self._open()
             self._users += 1
@@ -124,34 +130,38 @@ class Reader:
     def _leave(self) -> None:
         with self._free:
             self._users -= 1
-            if self._users:
-                return
-            if self._ended or writer_waits(self.path):
-                self._close()
-            else:
-                self._idle = threading.Timer(IDLE, self._close_if_idle)
-                self._idle.daemon = True
-                self._idle.start()
+            self._asked = time.monotonic()
+            if not (self._users or self._watching):
+                self._watching = True
+                threading.Thread(target=self._watch, daemon=True).start()
             self._free.notify_all()
 
-    def _stay_open(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+    def _watch(self) -> None:
+        """Close the file when nobody uses it, and a writer waits or it is idle."""
+        with self._free:
+            while not self._users and self._kept is not None:
+                idle = time.monotonic() - self._asked >= IDLE
+                if self._ended or idle or writer_waits(self.path):
+                    self._close()
+                else:
+                    self._free.wait(LOOK)
+            self._watching = False
 
     def _open(self) -> None:
         self._kept = kndb.open(self.path, wait=self._wait)
-        found = self.path.stat()
-        seen = (found.st_mtime_ns, found.st_size)
-        if seen != self._seen:
-            self._seen, self._memory = seen, {}
+        found = self._found()
+        if found != self._seen:
+            self._seen, self._memory = found, {}
+
+    def _found(self) -> tuple[int, int, int] | None:
+        """What tells the file from another, or from itself at another time."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return (found.st_ino, found.st_mtime_ns, found.st_size)
 
     def _close(self) -> None:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
-
-    def _close_if_idle(self) -> None:
-        with self._free:
-            if self._users == 0:
-                self._close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kndb
-from kndb.errors import DatabaseLocked, KndbError
+from kndb.errors import DatabaseLocked, DatabaseMissing, KndbError
 from kndb.store.database import connect
 from kndb_serve import reader
 from kndb_serve.reader import Reader
@@ -74,6 +74,31 @@ def test_the_file_is_closed_when_idle(
     assert writing(path).wait(60) == 0
 
 
+def test_a_file_that_took_its_place_is_opened(lender: Reader, path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.duckdb"
+    finished_run(other)
+    finished_run(other, seed=7)
+    with lender.lend() as database:
+        assert len(database.stored_runs()) == 1
+    other.replace(path)
+    with lender.lend() as database:
+        assert len(database.stored_runs()) == 2
+    path.unlink()
+    with pytest.raises(DatabaseMissing), lender.lend():
+        pass
+    lender.close()
+
+
+def test_a_writer_gets_in_while_nobody_asks(
+    lender: Reader, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "IDLE", 3600)
+    with lender.lend():
+        pass
+    assert writing(path).wait(60) == 0
+    lender.close()
+
+
 def writing(path: Path, wait: float = 50) -> subprocess.Popen[bytes]:
     """Another process that changes the label of a relation as soon as it can open the file."""
     code = (
@@ -88,10 +113,10 @@ def test_what_is_remembered_is_forgotten_when_the_file_changes(lender: Reader, p
     with lender.lend():
         assert lender.remember("n", lambda: 1) == 1
         assert lender.remember("n", lambda: 2) == 1
-    lender._close_if_idle()
+    lender._close()
     with lender.lend():
         assert lender.remember("n", lambda: 3) == 1
-    lender._close_if_idle()
+    lender._close()
     finished_run(path, seed=7)
     with lender.lend() as database:
         assert lender.remember("n", lambda: 4) == 4
