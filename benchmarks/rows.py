@@ -112,7 +112,7 @@ RUN = """
 import atexit, re, sys
 from kndb_cli.main import main
 
-peak = r"VmHWM:\\s*(\\d+)"  # not ru_maxrss, which counts the process that started this one
+peak = r"VmHWM:\\s*(\\d+)"
 atexit.register(lambda: print(*re.findall(peak, open("/proc/self/status").read()), file=sys.stderr))
 sys.exit(main())
 """
@@ -141,7 +141,8 @@ def ask(path: Path, command: str) -> Cost:
     _, status, used = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError(f"kndb {command}: {said.decode()}")
-    return Cost(time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    peak = int(said.split()[-1]) / 1024  # not ru_maxrss, which counts the process that started it
+    return Cost(time.perf_counter() - begun, used.ru_utime + used.ru_stime, peak)
 
 
 def subjects(path: Path) -> dict[str, str]:
