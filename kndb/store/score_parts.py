@@ -138,7 +138,7 @@ def prompts_in(path: Path, part: Part, shape: tuple[int, int]) -> NDArray[np.int
     with _opened(path, part) as file:
         first = range(file.num_row_groups // layers)  # of each layer there are as many
         rows = file.read_row_groups(first, columns=["prompt_id"])["prompt_id"].to_numpy()
-        return cast("NDArray[np.int64]", rows[::neurons])
+        return cast("NDArray[np.int64]", rows[::neurons].reshape(part.n_prompts))
 
 
 def scores_in(path: Path, part: Part, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -150,7 +150,7 @@ def scores_in(path: Path, part: Part, shape: tuple[int, int]) -> NDArray[np.floa
     layers, neurons = shape
     with _opened(path, part) as file:
         rows = file.read(columns=["score"])["score"].to_numpy()
-        return cast("NDArray[np.float32]", rows.reshape(layers, -1, neurons))
+        return cast("NDArray[np.float32]", rows.reshape(layers, part.n_prompts, neurons))
 
 
 @contextmanager
@@ -160,7 +160,7 @@ def _opened(path: Path, part: Part) -> Iterator[Any]:
     try:
         with ParquetFile(scores_folder(path) / part.file) as file:
             yield file
-    except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
+    except (OSError, ValueError, KeyError) as error:  # Arrow's own errors are ValueErrors
         raise KndbError(missing_sentence(part.run_id, 1, 1)) from error
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 import kndb
 from crash.test_crash import facts
@@ -24,6 +25,7 @@ from kndb.models import ModelChoice
 from kndb.store import score_parts
 from kndb.store.backup import backup
 from kndb.store.check import check_database
+from kndb.store.database import transaction
 from kndb.store.merging import merge
 from kndb.store.readonly import run_sql
 from kndb.store.sandbox import run_apart
@@ -301,6 +303,34 @@ def test_without_its_parts_it_says_so_and_all_else_works(
         merge([path], path.with_name("target.duckdb"))
 
 
+@pytest.mark.parametrize("how", ["bytes", "columns", "rows"])
+def test_a_damaged_part_is_a_sentence_and_all_else_works(how: str, path: Path) -> None:
+    (part,) = files(path)
+    if how == "bytes":
+        part.write_bytes(bytes(part.stat().st_size))
+    else:
+        found = parquet.read_table(part)
+        parquet.write_table(found.slice(0, 7) if how == "rows" else found.select(["layer"]), part)
+        with transaction(path) as connection:  # as somebody's database may say
+            connection.execute("UPDATE score_part SET n_bytes = ?", [part.stat().st_size])
+    sentence = "1 of the 1 parts with the scores of run .* are missing or damaged"
+    with kndb.open(path) as db:
+        assert len(db.query()) > 0
+        if how != "rows":
+            with pytest.raises(UsageError, match=sentence):
+                db.sql("FROM score")
+    assert {problem.table for problem in check_database(path)} == {"score_part"}
+    with pytest.raises(KndbError, match=sentence):
+        merge([path], path.with_name("target.duckdb"))
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+def test_a_strange_file_beside_the_parts_is_left_alone(path: Path) -> None:
+    (part,) = files(path)
+    shutil.copyfile(part, os.fsencode(part.parent) + b"/part-\xff.parquet")
+    assert rows(path, "SELECT count(*) FROM score") == [(PROMPTS * POPULATION,)]
+
+
 def test_the_sandbox_reads_no_other_file(path: Path, tmp_path: Path) -> None:
     """Another folder's part, by its path or through a link, and the own one by its path."""
     (own,) = files(path)
@@ -379,8 +409,6 @@ def test_optimize_leaves_them_alone(path: Path, whole: Path) -> None:
 
 
 def test_the_check_counts(path: Path) -> None:
-    from kndb.store.database import transaction
-
     with transaction(path) as connection:
         connection.execute(
             "UPDATE prediction SET status = 'skipped', reason = 'none' WHERE prompt_id = "
