@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,16 @@ from crash.test_crash import facts
 from kndb.attribution import attribute, preset
 from kndb.errors import KndbError, UsageError
 from kndb.models import ModelChoice
-from kndb.store import score_parts
+from kndb.store import database, deletion, score_parts, writer
 from kndb.store.backup import backup
 from kndb.store.check import check_database
-from kndb.store.database import transaction
+from kndb.store.database import connect, transaction
+from kndb.store.deletion import delete_run
 from kndb.store.merging import merge
 from kndb.store.readonly import run_sql
 from kndb.store.sandbox import run_apart
-from kndb.store.score_folder import scores_folder
+from kndb.store.score_folder import part_files, scores_folder
+from kndb.store.writer import Writer
 from kndb_cli.main import main
 from kndb_ingest import pipeline
 from kndb_ingest.attributing import Attributing
@@ -398,6 +401,36 @@ def test_deleting_the_run_removes_them(path: Path, capsys: pytest.CaptureFixture
     assert "MiB beside it are gone" in capsys.readouterr().err
     assert not scores_folder(path).exists()
     assert rows(path, "SELECT count(*) FROM score") == [(0,)]
+
+
+@pytest.mark.parametrize("ends", [delete_run, lambda path, run: Writer(path).finish(run, 0.2, 0.5)])
+def test_files_go_while_no_other_process_can_open_the_database(
+    ends: Callable[[Path, int], object], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another process may list them again, or be about to read them."""
+    ((run,),) = rows(path, "SELECT run_id FROM run")
+    seen = []
+
+    def removes(*_: object) -> None:
+        script = f"import duckdb; duckdb.connect({str(path)!r}, read_only=True)"
+        opened = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+        seen.append(b"lock" in opened.stderr)
+
+    monkeypatch.setattr(deletion, "remove_run", removes)
+    monkeypatch.setattr(writer, "_remove", removes)
+    ends(path, run)
+    assert seen == [True]
+
+
+def test_a_part_that_is_gone_meanwhile_is_told_to_who_asks_for_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = {"kndb://1/part-1.parquet": path.with_name("gone")}
+    monkeypatch.setattr(database, "part_files", lambda path: {**part_files(path), **gone})
+    with connect(path, hold=True) as connection:
+        assert connection.execute("SELECT count(*) FROM score").fetchall() != []
+        with pytest.raises(Exception, match="gone"):
+            connection.execute("FROM read_parquet('kndb://1/part-1.parquet')")
 
 
 def test_optimize_leaves_them_alone(path: Path, whole: Path) -> None:
