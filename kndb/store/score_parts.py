@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -19,7 +19,7 @@ import duckdb
 
 from kndb.errors import KndbError, first_line
 from kndb.store import ids
-from kndb.store.score_folder import Part, missing_sentence, scores_folder
+from kndb.store.score_folder import Part, is_whole, missing_sentence, part_files, scores_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,6 +157,8 @@ def scores_in(path: Path, part: Part, shape: tuple[int, int]) -> NDArray[np.floa
 def _opened(path: Path, part: Part) -> Iterator[Any]:
     from pyarrow.parquet import ParquetFile
 
+    if not is_whole(part, part_files(path)):  # to open a pipe would take for ever
+        raise KndbError(missing_sentence(part.run_id, 1, 1))
     try:
         with ParquetFile(scores_folder(path) / part.file) as file:
             yield file
@@ -190,7 +192,8 @@ def write_part(
         size = fresh.stat().st_size
         fresh.replace(target)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may be what is wrong
+            fresh.unlink()
         raise write_error(target, error) from error
     return Part(run_id, part_id, len(prompts), size)
 

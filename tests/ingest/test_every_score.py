@@ -31,7 +31,7 @@ from kndb.store.deletion import delete_run
 from kndb.store.merging import merge
 from kndb.store.readonly import run_sql
 from kndb.store.sandbox import run_apart
-from kndb.store.score_folder import part_files, scores_folder
+from kndb.store.score_folder import Part, part_files, scores_folder
 from kndb.store.writer import Writer
 from kndb_cli.main import main
 from kndb_ingest import pipeline
@@ -325,6 +325,25 @@ def test_a_damaged_part_is_a_sentence_and_all_else_works(how: str, path: Path) -
     assert {problem.table for problem in check_database(path)} == {"score_part"}
     with pytest.raises(KndbError, match=sentence):
         merge([path], path.with_name("target.duckdb"))
+
+
+def test_a_link_in_place_of_a_part_is_not_followed_by_who_joins_parts(path: Path) -> None:
+    (file,) = files(path)
+    with kndb.open(path) as db:
+        (row,) = db.sql("SELECT run_id, part_id, n_prompts, n_bytes FROM score_part").rows()
+    file.symlink_to(file.rename(path.with_name("elsewhere.parquet")))
+    with pytest.raises(KndbError, match="missing or damaged"):
+        score_parts.prompts_in(path, Part(*row), (3, 48))
+
+
+def test_a_file_in_place_of_the_folder_is_a_sentence(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.duckdb"
+    scores_folder(target).touch()
+    with pytest.raises(KndbError, match="what was stored before is safe"):
+        merge([path], target)
+    one = np.zeros((3, 1, 48), np.float32)
+    with pytest.raises(KndbError, match="what was stored before is safe"):
+        score_parts.write_part(target, 1, np.array([5]), one)
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
