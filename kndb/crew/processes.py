@@ -9,13 +9,17 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.resource_tracker import ensure_running
 from typing import Any
 
 import torch
@@ -76,7 +80,8 @@ class Processes:
         choice = replace(self._choice, device=device)
         arguments = theirs, choice, self._threads
         process = self._context.Process(target=_work, args=arguments, daemon=True)
-        process.start()
+        with _deaf_to_ctrl_c():
+            process.start()
         theirs.close()
         self._workers[worker] = _Worker(device, process, ours)
 
@@ -117,9 +122,32 @@ class Processes:
             worker.close()
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What is started meanwhile gets no Ctrl-C, from its first moment on: this process gets it."""
+    if sys.platform == "win32":
+        yield
+        return
+    ensure_running()  # else the start does it, and lets signals through afterwards
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """End at once when the process that started this one is gone, in the middle of a part too."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
 def _work(pipe: Connection, choice: ModelChoice, threads: int) -> None:
     """What a process does: load the model, and run parts until nobody sends any."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no masks
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if choice.device == "cpu":
         torch.set_num_threads(threads)
     try:
@@ -128,7 +156,7 @@ def _work(pipe: Connection, choice: ModelChoice, threads: int) -> None:
         while True:
             number, part = pipe.recv()
             pipe.send((number, part.results(model)))
-    except EOFError:
+    except (EOFError, ConnectionError):  # the other end is gone
         return
     except KndbError as error:
         pipe.send(error)

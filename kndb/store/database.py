@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -125,9 +125,19 @@ def _with_scores(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.Du
 
 @contextmanager
 def transaction(
-    path: str | Path, *, create: bool = False, wait: float = 10.0
+    path: str | Path,
+    *,
+    create: bool = False,
+    wait: float = 10.0,
+    then: Callable[[], object] = lambda: None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the file for writing, run the block as one transaction, and close the file.
+
+    Args:
+        path: the database file.
+        create: create it if it does not exist.
+        wait: seconds to keep trying while another process holds the file.
+        then: called once all is committed, before another process can open the file.
 
     Raises:
         DatabaseError: as ``connect``, and if writing fails.
@@ -145,6 +155,7 @@ def transaction(
             if str(error) != INTERRUPTED:
                 raise
             raise KeyboardInterrupt from error
+        then()
         # Closing the connection rolls back anything uncommitted.
 
 

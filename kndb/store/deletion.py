@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -83,7 +84,7 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str, run_id: int) -> in
 def delete_run(path: str | Path, run_id: int, *, wait: float = 60.0) -> bool:
     """Delete a run and what belongs to it, in one transaction, and shrink the file.
 
-    The parts with its scores are removed once that is committed.
+    The parts with its scores are removed once that is committed, before it can be begun anew.
 
     Returns:
         Whether the file could be shrunk.
@@ -92,7 +93,8 @@ def delete_run(path: str | Path, run_id: int, *, wait: float = 60.0) -> bool:
         UsageError: a process is working on it.
         DatabaseError: the database cannot be written.
     """
-    with transaction(path, wait=wait) as connection:
+    remove = partial(remove_run, path, run_id)
+    with transaction(path, wait=wait, then=remove) as connection:
         for (process,) in connection.execute(_PROCESSES, {"run": run_id}).fetchall():
             if process and not is_gone(process):
                 raise UsageError(
@@ -100,7 +102,6 @@ def delete_run(path: str | Path, run_id: int, *, wait: float = 60.0) -> bool:
                 )
         for table, condition in _OWN.items():
             connection.execute(f"DELETE FROM {table} WHERE {condition}", {"run": run_id})
-    remove_run(path, run_id)
     return compact(path)
 
 

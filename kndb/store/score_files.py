@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,10 @@ class PartFiles(AbstractFileSystem):  # type: ignore[misc]  # it has no types
 
     Args:
         files: the parts' files by their names in SQL.
-        hold: open all of them now.
+        hold: open all of them now, but those that are gone or forbidden.
 
     Raises:
-        OSError: they cannot be opened, or are more than a process may have open.
+        OSError: they are more than a process may have open.
     """
 
     protocol = SCHEME
@@ -85,7 +86,10 @@ class PartFiles(AbstractFileSystem):  # type: ignore[misc]  # it has no types
     def __init__(self, files: Mapping[str, Path], *, hold: bool = False) -> None:
         super().__init__()
         self._files = dict(files)
-        self._held = {name: _Opened(file) for name, file in files.items()} if hold else {}
+        self._held: dict[str, _Opened] = {}
+        for name, file in self._files.items() if hold else ():
+            with suppress(FileNotFoundError, PermissionError):  # told to who asks for it
+                self._held[name] = _Opened(file)
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> _Handle:
         """A handle to read from.

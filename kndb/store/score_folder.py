@@ -8,6 +8,7 @@ there was left by a process that was killed.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Container, Mapping
 from contextlib import suppress
@@ -18,6 +19,9 @@ SCHEME = "kndb"
 """Parts have names such as ``kndb://RUN_ID/part-PART_ID.parquet`` in SQL, and no other path."""
 
 _ENDING = ".scores"
+
+_RUN = re.compile(r"[0-9]+")
+_PART = re.compile(r"part-[0-9]+\.parquet")
 
 
 @dataclass(frozen=True, order=True)
@@ -58,14 +62,18 @@ def scores_folder(path: str | Path) -> Path:
 
 
 def part_files(path: str | Path) -> dict[str, Path]:
-    """The files in the folder by their names in SQL. A link is not taken: it may lead elsewhere."""
+    """The files in the folder by their names in SQL.
+
+    A link is not taken: it may lead elsewhere. Nor is a file of another name, which need not be
+    text.
+    """
     folder, found = scores_folder(path), {}
     with suppress(OSError):
         for run in os.scandir(folder):
-            if not run.is_dir(follow_symlinks=False):
+            if not _RUN.fullmatch(run.name) or not run.is_dir(follow_symlinks=False):
                 continue
             for entry in os.scandir(run):
-                if entry.name.endswith(".parquet") and entry.is_file(follow_symlinks=False):
+                if _PART.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                     found[f"{SCHEME}://{run.name}/{entry.name}"] = Path(entry)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -79,6 +80,7 @@ def _copied(path: Path, target: Path, part: Part) -> Part:
             os.fsync(stream.fileno())
         fresh.replace(file)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may be what is wrong
+            fresh.unlink()
         raise write_error(file, error) from error
     return part

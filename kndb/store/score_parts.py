@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -19,7 +19,7 @@ import duckdb
 
 from kndb.errors import KndbError, first_line
 from kndb.store import ids
-from kndb.store.score_folder import Part, missing_sentence, scores_folder
+from kndb.store.score_folder import Part, is_whole, missing_sentence, part_files, scores_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,7 +138,7 @@ def prompts_in(path: Path, part: Part, shape: tuple[int, int]) -> NDArray[np.int
     with _opened(path, part) as file:
         first = range(file.num_row_groups // layers)  # of each layer there are as many
         rows = file.read_row_groups(first, columns=["prompt_id"])["prompt_id"].to_numpy()
-        return cast("NDArray[np.int64]", rows[::neurons])
+        return cast("NDArray[np.int64]", rows[::neurons].reshape(part.n_prompts))
 
 
 def scores_in(path: Path, part: Part, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -150,17 +150,19 @@ def scores_in(path: Path, part: Part, shape: tuple[int, int]) -> NDArray[np.floa
     layers, neurons = shape
     with _opened(path, part) as file:
         rows = file.read(columns=["score"])["score"].to_numpy()
-        return cast("NDArray[np.float32]", rows.reshape(layers, -1, neurons))
+        return cast("NDArray[np.float32]", rows.reshape(layers, part.n_prompts, neurons))
 
 
 @contextmanager
 def _opened(path: Path, part: Part) -> Iterator[Any]:
     from pyarrow.parquet import ParquetFile
 
+    if not is_whole(part, part_files(path)):  # to open a pipe would take for ever
+        raise KndbError(missing_sentence(part.run_id, 1, 1))
     try:
         with ParquetFile(scores_folder(path) / part.file) as file:
             yield file
-    except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors
+    except (OSError, ValueError, KeyError) as error:  # Arrow's own errors are ValueErrors
         raise KndbError(missing_sentence(part.run_id, 1, 1)) from error
 
 
@@ -190,7 +192,8 @@ def write_part(
         size = fresh.stat().st_size
         fresh.replace(target)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may be what is wrong
+            fresh.unlink()
         raise write_error(target, error) from error
     return Part(run_id, part_id, len(prompts), size)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import duckdb
@@ -33,28 +33,51 @@ def parts_of(connection: duckdb.DuckDBPyConnection) -> list[Part]:
 def add_score_view(connection: duckdb.DuckDBPyConnection, path: str | Path | None = None) -> None:
     """Make the view on a reader's connection; an empty one where there are no parts.
 
-    A run whose parts are not all there raises an error when it is asked for, and only then.
+    A run whose parts are missing or damaged raises an error when it is asked for, and only then.
     """
     listed = [] if path is None else parts_of(connection)
     present = part_files(path) if path is not None and listed else {}
-    whole: list[str] = []
-    selects: list[str] = []
+    whole: list[list[Part]] = []
+    failing: list[str] = []
     for run_id, group in groupby(listed, key=lambda part: part.run_id):
         parts = list(group)
         n_missing = sum(not is_whole(part, present) for part in parts)
         if n_missing:
-            selects.append(_failing(run_id, missing_sentence(run_id, n_missing, len(parts))))
+            failing.append(_failing(run_id, missing_sentence(run_id, n_missing, len(parts))))
         else:
-            whole += [part.name for part in parts]
-    if whole:
-        selects.append(_reading(whole))
-    select = " UNION ALL ".join(selects) or _EMPTY.format(run="NULL", condition="false")
+            whole.append(parts)
+    try:
+        _make(connection, whole, failing)
+    except duckdb.Error:  # DuckDB reads a file of them all, which may be damaged
+        damaged = [parts for parts in whole if not _is_readable(connection, parts)]
+        failing += [
+            _failing(parts[0].run_id, missing_sentence(parts[0].run_id, 1, len(parts)))
+            for parts in damaged
+        ]
+        _make(connection, [parts for parts in whole if parts not in damaged], failing)
+
+
+def _make(
+    connection: duckdb.DuckDBPyConnection, whole: Sequence[Sequence[Part]], failing: Sequence[str]
+) -> None:
+    reading = [_reading(list(chain.from_iterable(whole)))] if whole else []
+    select = " UNION ALL ".join([*failing, *reading])
+    select = select or _EMPTY.format(run="NULL", condition="false")
     for statement in statements(replace(SCORE, select=select)):
         connection.execute(statement)
 
 
-def _reading(names: Sequence[str]) -> str:
-    return f"SELECT {_COLUMNS} FROM read_parquet([{', '.join(map(quoted, names))}])"
+def _is_readable(connection: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> bool:
+    try:
+        connection.execute(f"{_reading(parts)} LIMIT 0")
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _reading(parts: Sequence[Part]) -> str:
+    names = ", ".join(quoted(part.name) for part in parts)
+    return f"SELECT {_COLUMNS} FROM read_parquet([{names}])"
 
 
 def _failing(run_id: int, sentence: str) -> str:

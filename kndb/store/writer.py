@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,8 @@ class Writer:
             KndbError: a part cannot be written.
         """
         replaced: list[Path] = []
-        with transaction(self.path, wait=self._wait) as connection:
+        remove = partial(_remove, replaced)
+        with transaction(self.path, wait=self._wait, then=remove) as connection:
             require(connection, self.path, "run", run_id)
             connection.register("new_predictions", predictions)
             connection.register("new_attributions", attributions)
@@ -157,9 +159,8 @@ class Writer:
                 connection.execute(_APPEND_WORDS, [run_id])
             if scores is not None and (fresh := _fresh(connection, scores)).num_rows:
                 add_part(connection, self.path, run_id, fresh)
-                replaced = join_small_parts(connection, self.path, run_id, SMALL_PARTS)
+                replaced += join_small_parts(connection, self.path, run_id, SMALL_PARTS)
             connection.execute(_APPEND_PREDICTIONS, [run_id])
-        _remove(replaced)
 
     def finish(self, run_id: int, tau: float, share: float, shards: Shards = ALL) -> None:
         """Refine the run's raw scores into knowledge neurons, and mark it finished.
@@ -174,10 +175,10 @@ class Writer:
             UsageError: a threshold is out of range (``refine.check_thresholds``).
         """
         check_thresholds(tau, share)
-        with self._finishing(run_id, tau, share, shards) as connection:
-            replaced = join_small_parts(connection, self.path, run_id, 2)
+        replaced: list[Path] = []
+        with self._finishing(run_id, tau, share, shards, replaced) as connection:
+            replaced += join_small_parts(connection, self.path, run_id, 2)
             refine(connection, run_id, tau, share)
-        _remove(replaced)
 
     def finish_with(self, run_id: int, neurons: pa.Table) -> None:
         """Store knowledge neurons that were not refined from scores, and mark the run finished.
@@ -197,9 +198,11 @@ class Writer:
         tau: float | None,
         share: float | None,
         shards: Shards = ALL,
+        replaced: Iterable[Path] = (),
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A transaction for the run's knowledge neurons, which also marks the run finished."""
-        with transaction(self.path, wait=self._wait) as connection:
+        remove = partial(_remove, replaced)
+        with transaction(self.path, wait=self._wait, then=remove) as connection:
             require(connection, self.path, "run", run_id)
             connection.execute(_FORGET, [run_id])
             yield connection

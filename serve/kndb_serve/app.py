@@ -14,6 +14,7 @@ from threading import Event, Thread, Timer
 from urllib.parse import parse_qsl, unquote
 
 import anyio
+import duckdb
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
@@ -181,7 +182,7 @@ class Site:
             try:
                 view = View(database, asked, self.reader)
                 return made.make(view, asked.key) if made.keyed else made.make(view)
-            except KndbError as error:
+            except (KndbError, duckdb.InterruptException) as error:
                 if not late.is_set():
                     raise
                 raise TooLong(

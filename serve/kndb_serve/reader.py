@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import duckdb
+
 import kndb
 from kndb.errors import KndbError
 from kndb.store.locks import writer_waits
@@ -34,6 +36,9 @@ REMEMBERED = 256
 
 AGAIN = 0.05
 """Seconds between interrupts of requests at the end: one may have come before its query began."""
+
+
+_ENDED = "The server has ended; start kndb serve again."
 
 
 class Ended(KndbError):
@@ -68,12 +73,14 @@ class Reader:
 
         Raises:
             DatabaseError: the file cannot be opened.
-            Ended: the reader was closed.
+            Ended: the reader was closed, before or meanwhile.
         """
         self._enter()
         try:
             with kndb.open(self.path, wait=self._wait) as database, self._interruptible(database):
                 yield database
+        except duckdb.InterruptException as error:
+            raise Ended(_ENDED) from error
         finally:
             self._leave()
 
@@ -116,7 +123,7 @@ class Reader:
     def _enter(self) -> None:
         with self._free:
             if self._ended:
-                raise Ended("The server has ended; start kndb serve again.")
+                raise Ended(_ENDED)
             if writer_waits(self.path):
                 self._free.wait_for(lambda: self._users == 0, GIVE_WAY)
                 if self._users == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -51,16 +52,21 @@ def serve(
     app = application(path, host, token, sql=sql, judge=judge, warm=True)
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
     name = f"[{host}]" if ":" in host else host
-    ready(f"http://{name}:{listening.getsockname()[1]}/")
-    _Server(config, app.state.site).run(sockets=[listening])
+    address = f"http://{name}:{listening.getsockname()[1]}/"
+    _Server(config, app.state.site, partial(ready, address)).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
     """Ends at Ctrl-C without waiting for what is being answered, and at a second one at once."""
 
-    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+    def __init__(self, config: uvicorn.Config, site: Site, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._site = site
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()  # not before: from here on, Ctrl-C ends it in good order
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await run_sync(self._site.close)

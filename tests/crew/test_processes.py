@@ -5,6 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,8 +28,8 @@ from crews import (
 from dying import Dying
 from kndb.crew.cluster import RayCluster
 from kndb.crew.placement import check_placement
-from kndb.crew.processes import devices_of
-from kndb.crew.scheduling import Crew
+from kndb.crew.processes import Processes, devices_of
+from kndb.crew.scheduling import Crew, Ready
 from kndb.degenerate.search import SearchRequest, find_degenerate
 from kndb.errors import KndbError, ModelError, UsageError
 from kndb.evaluation import localisation
@@ -53,6 +56,47 @@ def kill_one() -> None:
     (one, _) = multiprocessing.active_children()
     assert one.pid
     os.kill(one.pid, signal.SIGKILL)
+
+
+class Endless(ModelChoice):
+    """A choice whose model is loaded for ever."""
+
+    def load(self) -> Any:
+        print("loading", flush=True)
+        while True:
+            time.sleep(3600)
+
+
+def start_endless() -> None:
+    """For a process of its own: a worker that does not end by itself."""
+    processes = Processes(Endless("none"), ["cpu"])
+    processes.start(0)
+    processes.wait()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_while_a_process_starts_is_not_for_it() -> None:
+    processes = Processes(ModelChoice(str(saved("tiny-bert"))), ["cpu"])
+    try:
+        processes.start(0)
+        (started,) = multiprocessing.active_children()
+        assert started.pid
+        os.kill(started.pid, signal.SIGINT)
+        assert processes.wait() == Ready(0)
+    finally:
+        processes.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_process_ends_with_the_one_that_started_it() -> None:
+    script = "from crew.test_processes import start_endless; start_endless()"
+    command = [sys.executable, "-c", script]
+    pipe, tests = subprocess.PIPE, Path(__file__).parents[1]
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tests) as starting:
+        assert starting.stdout is not None
+        assert starting.stdout.readline() == "loading\n"
+        starting.kill()
+        assert starting.communicate(timeout=30) == ("", "")  # nobody has the pipes any more
 
 
 @pytest.fixture

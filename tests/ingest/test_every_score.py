@@ -9,25 +9,30 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 import kndb
 from crash.test_crash import facts
 from kndb.attribution import attribute, preset
 from kndb.errors import KndbError, UsageError
 from kndb.models import ModelChoice
-from kndb.store import score_parts
+from kndb.store import database, deletion, score_parts, writer
 from kndb.store.backup import backup
 from kndb.store.check import check_database
+from kndb.store.database import connect, transaction
+from kndb.store.deletion import delete_run
 from kndb.store.merging import merge
 from kndb.store.readonly import run_sql
 from kndb.store.sandbox import run_apart
-from kndb.store.score_folder import scores_folder
+from kndb.store.score_folder import Part, part_files, scores_folder
+from kndb.store.writer import Writer
 from kndb_cli.main import main
 from kndb_ingest import pipeline
 from kndb_ingest.attributing import Attributing
@@ -301,6 +306,53 @@ def test_without_its_parts_it_says_so_and_all_else_works(
         merge([path], path.with_name("target.duckdb"))
 
 
+@pytest.mark.parametrize("how", ["bytes", "columns", "rows"])
+def test_a_damaged_part_is_a_sentence_and_all_else_works(how: str, path: Path) -> None:
+    (part,) = files(path)
+    if how == "bytes":
+        part.write_bytes(bytes(part.stat().st_size))
+    else:
+        found = parquet.read_table(part)
+        parquet.write_table(found.slice(0, 7) if how == "rows" else found.select(["layer"]), part)
+        with transaction(path) as connection:  # as somebody's database may say
+            connection.execute("UPDATE score_part SET n_bytes = ?", [part.stat().st_size])
+    sentence = "1 of the 1 parts with the scores of run .* are missing or damaged"
+    with kndb.open(path) as db:
+        assert len(db.query()) > 0
+        if how != "rows":
+            with pytest.raises(UsageError, match=sentence):
+                db.sql("FROM score")
+    assert {problem.table for problem in check_database(path)} == {"score_part"}
+    with pytest.raises(KndbError, match=sentence):
+        merge([path], path.with_name("target.duckdb"))
+
+
+def test_a_link_in_place_of_a_part_is_not_followed_by_who_joins_parts(path: Path) -> None:
+    (file,) = files(path)
+    with kndb.open(path) as db:
+        (row,) = db.sql("SELECT run_id, part_id, n_prompts, n_bytes FROM score_part").rows()
+    file.symlink_to(file.rename(path.with_name("elsewhere.parquet")))
+    with pytest.raises(KndbError, match="missing or damaged"):
+        score_parts.prompts_in(path, Part(*row), (3, 48))
+
+
+def test_a_file_in_place_of_the_folder_is_a_sentence(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.duckdb"
+    scores_folder(target).touch()
+    with pytest.raises(KndbError, match="what was stored before is safe"):
+        merge([path], target)
+    one = np.zeros((3, 1, 48), np.float32)
+    with pytest.raises(KndbError, match="what was stored before is safe"):
+        score_parts.write_part(target, 1, np.array([5]), one)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are text there")
+def test_a_strange_file_beside_the_parts_is_left_alone(path: Path) -> None:
+    (part,) = files(path)
+    shutil.copyfile(part, os.fsencode(part.parent) + b"/part-\xff.parquet")
+    assert rows(path, "SELECT count(*) FROM score") == [(PROMPTS * POPULATION,)]
+
+
 def test_the_sandbox_reads_no_other_file(path: Path, tmp_path: Path) -> None:
     """Another folder's part, by its path or through a link, and the own one by its path."""
     (own,) = files(path)
@@ -370,6 +422,36 @@ def test_deleting_the_run_removes_them(path: Path, capsys: pytest.CaptureFixture
     assert rows(path, "SELECT count(*) FROM score") == [(0,)]
 
 
+@pytest.mark.parametrize("ends", [delete_run, lambda path, run: Writer(path).finish(run, 0.2, 0.5)])
+def test_files_go_while_no_other_process_can_open_the_database(
+    ends: Callable[[Path, int], object], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another process may list them again, or be about to read them."""
+    ((run,),) = rows(path, "SELECT run_id FROM run")
+    seen = []
+
+    def removes(*_: object) -> None:
+        script = f"import duckdb; duckdb.connect({str(path)!r}, read_only=True)"
+        opened = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+        seen.append(b"lock" in opened.stderr)
+
+    monkeypatch.setattr(deletion, "remove_run", removes)
+    monkeypatch.setattr(writer, "_remove", removes)
+    ends(path, run)
+    assert seen == [True]
+
+
+def test_a_part_that_is_gone_meanwhile_is_told_to_who_asks_for_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = {"kndb://1/part-1.parquet": path.with_name("gone")}
+    monkeypatch.setattr(database, "part_files", lambda path: {**part_files(path), **gone})
+    with connect(path, hold=True) as connection:
+        assert connection.execute("SELECT count(*) FROM score").fetchall() != []
+        with pytest.raises(Exception, match="gone"):
+            connection.execute("FROM read_parquet('kndb://1/part-1.parquet')")
+
+
 def test_optimize_leaves_them_alone(path: Path, whole: Path) -> None:
     assert main(["db", "optimize", "--quiet", "--db", str(path)]) == 0
     assert_same_scores(path, whole)
@@ -379,8 +461,6 @@ def test_optimize_leaves_them_alone(path: Path, whole: Path) -> None:
 
 
 def test_the_check_counts(path: Path) -> None:
-    from kndb.store.database import transaction
-
     with transaction(path) as connection:
         connection.execute(
             "UPDATE prediction SET status = 'skipped', reason = 'none' WHERE prompt_id = "
