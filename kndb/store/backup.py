@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
 from kndb.errors import KndbError, UsageError
 from kndb.store.database import connect_as_it_is, database_error
-from kndb.store.score_folder import part_files, scores_folder
+from kndb.store.score_folder import Part, check_whole, part_files, scores_folder
+from kndb.store.score_view import parts_of
 
 
 def backup(path: str | Path, target: str | Path, *, wait: float = 10.0) -> int:
@@ -23,7 +25,7 @@ def backup(path: str | Path, target: str | Path, *, wait: float = 10.0) -> int:
     Raises:
         DatabaseError: the database cannot be opened, or is being written for too long.
         UsageError: there is a file or a folder of scores of that name, or no folder for it.
-        KndbError: the copy cannot be written.
+        KndbError: the copy cannot be written, or files with scores are missing.
     """
     path, target = Path(path), Path(target)
     for new in (target, scores_folder(target)):
@@ -42,7 +44,8 @@ def backup(path: str | Path, target: str | Path, *, wait: float = 10.0) -> int:
                     shutil.copyfile(file, copy.with_name(copy.name + end))
             with duckdb.connect(str(copy)) as connection:
                 connection.execute("CHECKPOINT")
-            size = copy.stat().st_size + _copy_scores(path, copy)
+                parts = _parts(connection)
+            size = copy.stat().st_size + _copy_scores(path, copy, parts)
             if (scores := scores_folder(copy)).exists():
                 scores.rename(scores_folder(target))
             copy.rename(target)
@@ -54,12 +57,19 @@ def backup(path: str | Path, target: str | Path, *, wait: float = 10.0) -> int:
     return size
 
 
-def _copy_scores(path: Path, copy: Path) -> int:
+def _parts(connection: duckdb.DuckDBPyConnection) -> list[Part]:
+    try:
+        return parts_of(connection)
+    except duckdb.CatalogException:  # a database from before there were any
+        return []
+
+
+def _copy_scores(path: Path, copy: Path, parts: Sequence[Part]) -> int:
     """Copy the parts of scores, and return their bytes."""
-    size = 0
-    for file in part_files(path).values():
-        target = scores_folder(copy) / file.parent.name / file.name
+    files = part_files(path)
+    check_whole(parts, files, f"{path} cannot be copied as a whole")
+    for part in parts:
+        target = scores_folder(copy) / part.file
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
-        size += target.stat().st_size
-    return size
+        shutil.copyfile(files[part.name], target)
+    return sum(part.n_bytes for part in parts)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Container, Mapping
+from collections import Counter
+from collections.abc import Collection, Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from kndb.errors import KndbError
 
 SCHEME = "kndb"
 """Parts have names such as ``kndb://RUN_ID/part-PART_ID.parquet`` in SQL, and no other path."""
@@ -95,10 +97,14 @@ def size_of_run(path: str | Path, run_id: int) -> int:
 
 
 def remove_run(path: str | Path, run_id: int) -> None:
-    """Remove a run's files, so far as that can be done, and the folder if it is empty then."""
+    """Remove a run's files, so far as that can be done, and the folders if they are empty then.
+
+    Nothing else: the folder may be a link that a stranger made.
+    """
+    sweep(path, run_id, ())
     folder = scores_folder(path)
-    shutil.rmtree(folder / str(run_id), ignore_errors=True)
     with suppress(OSError):
+        (folder / str(run_id)).rmdir()
         folder.rmdir()
 
 
@@ -112,6 +118,23 @@ def sweep(path: str | Path, run_id: int, listed: Container[str]) -> None:
         if f"{run_id}/{file.name}" not in listed:
             with suppress(OSError):
                 file.unlink()
+
+
+def check_whole(parts: Collection[Part], files: Mapping[str, Path], what: str) -> None:
+    """Refuse to go on without a part.
+
+    Args:
+        parts: those that a database lists.
+        files: those that are there.
+        what: what cannot be done, to begin the sentence with.
+
+    Raises:
+        KndbError: a file is missing, or has another size than it should.
+    """
+    counted = Counter(part.run_id for part in parts)
+    missing = Counter(part.run_id for part in parts if not is_whole(part, files))
+    for run_id, n in missing.items():
+        raise KndbError(f"{what}: {missing_sentence(run_id, n, counted[run_id])}")
 
 
 def missing_sentence(run_id: int, n_missing: int, n_parts: int) -> str:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from kndb.errors import KndbError
-from kndb.store.score_folder import Part, is_whole, missing_sentence, part_files, scores_folder
+from kndb.store.score_folder import Part, check_whole, part_files, scores_folder
 from kndb.store.score_parts import (
     insert_part,
     prompts_in,
@@ -39,12 +38,7 @@ def take_parts(connection: duckdb.DuckDBPyConnection, path: Path, target: Path) 
         KndbError: a part is missing, or cannot be written.
     """
     parts = [Part(*row) for row in connection.execute(_PARTS).fetchall()]
-    files = part_files(path)
-    for run_id in {part.run_id for part in parts}:
-        own = [part for part in parts if part.run_id == run_id]
-        if missing := sum(not is_whole(part, files) for part in own):
-            sentence = missing_sentence(run_id, missing, len(own))
-            raise KndbError(f"{path} cannot be merged: {sentence}")
+    check_whole(parts, part_files(path), f"{path} cannot be merged")
     taken = [_taken(connection, path, target, part) for part in parts]
     for part in filter(None, taken):
         insert_part(connection, part)

@@ -414,6 +414,22 @@ def test_a_backup_has_them(path: Path, whole: Path, tmp_path: Path) -> None:
         backup(path, copy)
 
 
+def test_a_backup_without_a_part_is_refused(path: Path, tmp_path: Path) -> None:
+    next(iter(files(path))).unlink()
+    with pytest.raises(KndbError, match=r"cannot be copied as a whole: 1 of the 1 parts"):
+        backup(path, tmp_path / "copy.duckdb")
+    assert not (tmp_path / "copy.duckdb").exists()
+    assert not scores_folder(tmp_path / "copy.duckdb").exists()
+
+
+def test_deleting_the_run_removes_nothing_else(path: Path) -> None:
+    ((run,),) = rows(path, "SELECT run_id FROM run")
+    own = scores_folder(path) / str(run) / "own.txt"
+    own.write_text("not kndb's")
+    delete_run(path, run)
+    assert [*own.parent.iterdir()] == [own]
+
+
 def test_deleting_the_run_removes_them(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ((run,),) = rows(path, "SELECT run_id FROM run")
     assert main(["runs", "delete", str(run), "--yes", "--db", str(path)]) == 0
