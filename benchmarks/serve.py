@@ -2,10 +2,10 @@
 
 The lists of AMIG for bert-base-uncased have 304,711 neurons of 27,610 facts. This makes a fact set
 and lists of those sizes, imports them as ``kndb import`` does, and asks for each page in this
-process: processor time, of all threads, of the first request to a server that remembers nothing
-(cold), of the first to one that has made the pages which ``kndb serve`` makes when it starts, and
-the median of five more. A database of any size, as ``benchmarks/rows.py`` makes it, can be
-given instead.
+process: time, and in brackets processor time of all threads, of the first request to a server that
+remembers nothing (cold), of the first to one that has made the pages which ``kndb serve`` makes
+when it starts, and the median of five more. A database of any size, as ``benchmarks/rows.py``
+makes it, can be given instead.
 
     python benchmarks/serve.py --db index.duckdb
 """
@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -44,11 +44,21 @@ def main() -> None:
     print("| page | cold, ms | first, ms | later, ms | kB |\n|---|---:|---:|---:|---:|")
     for place in places:
         with _client(path, warm=True) as client:
-            first, _ = _asked(client, place)
+            first = _asked(client, place)
             later = [_asked(client, place) for _ in range(5)]
-        middle = statistics.median(ms for ms, _ in later)
-        kilobytes = later[0][1] / 1000
-        print(f"| `{place}` | {cold[place]:.0f} | {first:.0f} | {middle:.0f} | {kilobytes:.0f} |")
+        middle = sorted(later)[len(later) // 2]
+        print(f"| `{place}` | {cold[place]} | {first} | {middle} | {first.kilobytes:.0f} |")
+
+
+class Cost(NamedTuple):
+    """What one request took."""
+
+    ms: float
+    cpu: float
+    kilobytes: float
+
+    def __str__(self) -> str:
+        return f"{self.ms:.0f} ({self.cpu:.0f})"
 
 
 def _client(path: Path, warm: bool = False) -> TestClient:
@@ -59,10 +69,10 @@ def _client(path: Path, warm: bool = False) -> TestClient:
     return TestClient(app, base_url="http://localhost")
 
 
-def _first(path: Path, place: str) -> float:
-    """Milliseconds of the first request to a new server."""
+def _first(path: Path, place: str) -> Cost:
+    """The first request to a new server."""
     with _client(path) as client:
-        return _asked(client, place)[0]
+        return _asked(client, place)
 
 
 PLACES = (
@@ -103,11 +113,11 @@ def _names(client: TestClient) -> dict[str, str]:
     return {name: quote(value) for name, value in names.items()}
 
 
-def _asked(client: TestClient, place: str) -> tuple[float, int]:
-    """Milliseconds of the processor, and bytes."""
-    started = time.process_time()
+def _asked(client: TestClient, place: str) -> Cost:
+    began, cpu = time.perf_counter(), time.process_time()
     answer = client.get(place)
-    return 1000 * (time.process_time() - started), len(answer.content)
+    ms, cpu = 1000 * (time.perf_counter() - began), 1000 * (time.process_time() - cpu)
+    return Cost(ms, cpu, len(answer.content) / 1000)
 
 
 def make_index(path: Path) -> None:

@@ -32,7 +32,7 @@ class Attribution:
         completeness: the worst relative residual among the prompt's paths.
         score_error: the larger of two estimates: the L2 error of the scores relative to their L2
             norm, and the largest error of a neuron relative to the top score; NaN for a fixed rule,
-            which gives no estimate.
+            which gives no estimate. What bfloat16 or float16 round is not in it.
         scores: ``(n_layers, n_neurons)`` float32, the mean over the answer's tokens; empty if
             there is a ``reason``.
         failed: whether the model was asked, and gave numbers that are not finite; the reason names
