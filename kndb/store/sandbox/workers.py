@@ -6,10 +6,11 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from typing import TypeAlias
 
 from kndb.errors import KndbError
 
-Process = subprocess.Popen[bytes]
+Process: TypeAlias = "subprocess.Popen[bytes]"
 
 
 def start() -> Process:
