@@ -154,8 +154,8 @@ class Asked:
         """The facts whose ``subject`` or ``answer`` is this, and others that have its words."""
         named = [label for label in self._labels(column) if label.named]
         exact = self._of_labels(column, [label.label for label in named if label.exact])
-        every = self._of_labels(column, [label.label for label in named])
-        return exact, sorted(set(every) - set(exact))
+        others = self._of_labels(column, [label.label for label in named if not label.exact])
+        return exact, sorted(set(others) - set(exact))
 
     def nearest(self, known: str) -> list[str]:
         """The names most like this, of those that a query has; none if all are far from it."""
