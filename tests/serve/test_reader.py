@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
@@ -71,6 +72,10 @@ def test_the_file_is_closed_when_idle(
     monkeypatch.setattr(reader, "IDLE", 0.01)
     with lender.lend():
         pass
+    end = time.monotonic() + 60
+    while lender._kept is not None:  # no writer says that it waits
+        assert time.monotonic() < end
+        time.sleep(0.01)
     assert writing(path).wait(60) == 0
 
 
