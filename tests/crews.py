@@ -14,6 +14,7 @@ from kndb.evaluation.faithfulness import FaithfulnessRequest
 from kndb.evaluation.localisation import LocalisationRequest
 from kndb.evaluation.sample import NeuronRequest
 from kndb.evaluation.table import Table
+from same_rows import close
 
 TABLES = ("prediction", "attribution", "knowledge_neuron", "prompt", "fact", "run")
 SEARCH_TABLES = ("degenerate_fact", "degenerate_set", "degenerate_member", "degenerate_subset")
@@ -51,6 +52,13 @@ EVALUATIONS: dict[str, tuple[Callable[..., Table], Callable[..., NeuronRequest]]
     ),
 }
 """An evaluation, and a request for it that takes a database, a model, and where that runs."""
+
+
+def assert_same_table(found: Table, expected: Table) -> None:
+    """Two evaluations made the same table: figures to 1e-6, all else exactly."""
+    assert close(found.rows, expected.rows, 1e-6)
+    assert (found.columns, found.notes) == (expected.columns, expected.notes)
+    assert found.settings == expected.settings
 
 
 def wait_for_both(crew: Crew) -> None:

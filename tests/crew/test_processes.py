@@ -22,6 +22,7 @@ from crews import (
     PROMPTS,
     SEARCH_TABLES,
     TABLES,
+    assert_same_table,
     wait_for_both,
     when_some_are_done,
 )
@@ -41,7 +42,7 @@ from kndb.models import ModelChoice
 from kndb_ingest.attributing import Attributing
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
-from same_rows import assert_same_rows, close
+from same_rows import assert_same_rows
 from saved_models import saved
 
 
@@ -163,9 +164,7 @@ def test_an_evaluation_in_processes_of_which_one_is_killed_makes_the_table_of_on
     several = request(searchable, model, devices=("cpu", "cpu"))
     found = evaluate(several, when_some_are_done(kill_one))
     assert capsys.readouterr().err.count("(signal 9); its work is done again.") == 1
-    assert close(found.rows, expected.rows, 1e-6)
-    assert (found.columns, found.notes) == (expected.columns, expected.notes)
-    assert found.settings == expected.settings
+    assert_same_table(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from crews import (
     PROMPTS,
     SEARCH_TABLES,
     TABLES,
+    assert_same_table,
     wait_for_both,
     when_some_are_done,
 )
@@ -38,7 +39,7 @@ from kndb_ingest.attributing import Attributing
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
 from pausing import READY, paused
-from same_rows import assert_same_rows, close
+from same_rows import assert_same_rows
 from saved_models import saved
 
 os.environ.update(RAY_SETTINGS)  # Ray reads them when it is imported
@@ -329,8 +330,7 @@ def test_an_evaluation_whose_workers_are_killed_makes_the_table_of_a_local_one(
     there = request(searchable, model, cluster=RayCluster(nodes.address))
     found = evaluate(there, when_some_are_done(kill_workers))
     assert capsys.readouterr().err.count("its work is done again") == 2
-    assert close(found.rows, expected.rows, 1e-6)
-    assert (found.notes, found.settings) == (expected.notes, expected.settings)
+    assert_same_table(found, expected)
 
 
 @contextmanager
