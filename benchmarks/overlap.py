@@ -44,7 +44,7 @@ FILL = """
     INSERT INTO relation VALUES ('P36', 'capital');
     INSERT INTO fact SELECT id, 1, 'P36', 'Q' || n, 'Q0', 'P36:Q' || n FROM facts ORDER BY ALL;
     INSERT INTO prompt SELECT CAST(hash(n, lang) >> 1 AS BIGINT), id, lang, '[X] [Y]', 'x [MASK]',
-        'a', 'x' FROM facts, langs ORDER BY id, lang;
+        'a', 'x', 'x', 'a' FROM facts, langs ORDER BY id, lang;
     INSERT INTO run BY NAME SELECT 1 AS run_id, 1 AS model_id, 1 AS dataset_id, 'amig' AS preset,
         '{{}}' AS settings, 'finished' AS status, 0.2 AS tau, 0.5 AS share,
         now()::TIMESTAMP AS started_at, now()::TIMESTAMP AS finished_at, '0' AS kndb_version;

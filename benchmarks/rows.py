@@ -46,7 +46,8 @@ FILL = {
     "prompt": f"""
         SELECT * EXCLUDE (c)
                REPLACE ({ID.format("prompt_id")} AS prompt_id, {ID.format("fact_id")} AS fact_id,
-                          subject || ' ' || c AS subject, text || ' ' || c AS text)
+                          subject || ' ' || c AS subject, text || ' ' || c AS text,
+                          plain_subject || ' ' || c AS plain_subject)
         FROM old.prompt, copies ORDER BY fact_id, prompt_id""",
     "prediction": f"""
         SELECT * EXCLUDE (c) REPLACE ({ID.format("prompt_id")} AS prompt_id)

@@ -16,6 +16,7 @@ import duckdb
 from kndb.errors import DatabaseError
 from kndb.facts import Fact, Prompt, Relation
 from kndb.store import ids
+from kndb.store.letters import plain
 from kndb.store.processes import this_process
 
 
@@ -210,10 +211,14 @@ def _insert_missing(
         return
     connection.register("new_rows", pa.Table.from_pylist(list(by_key.values())))
     connection.execute(
-        f"INSERT INTO {table} BY NAME SELECT * FROM new_rows "
+        f"INSERT INTO {table} BY NAME SELECT *{_MADE.get(table, '')} FROM new_rows "
         f"WHERE {key} NOT IN (SELECT {key} FROM {table}) ORDER BY {_SORT.get(table, key)}"
     )
     connection.unregister("new_rows")
 
 
 _SORT = {"prompt": "fact_id, lang, template", "fact": "fact_key, fact_id"}
+_MADE = {
+    "prompt": f", {plain('subject')} AS plain_subject, {plain('answer')} AS plain_answer",
+}
+"""Columns that are made from others."""

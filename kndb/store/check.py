@@ -17,6 +17,7 @@ from kndb.errors import KndbError, first_line
 from kndb.facts import content_id
 from kndb.store.database import connect
 from kndb.store.edits import edit_id_of
+from kndb.store.letters import plain
 from kndb.store.readonly import reading
 from kndb.store.refine import REFINED
 from kndb.store.score_folder import is_whole, part_files
@@ -144,6 +145,11 @@ _RULES = (
         "prompt",
         "have a text that is not their template's",
         "text <> replace(replace(template, '[Y]', '[MASK]'), '[X]', subject)",
+    ),
+    _Rule(
+        "prompt",
+        "have a plain form that is not their subject's or answer's",
+        f"plain_subject <> {plain('subject')} OR plain_answer <> {plain('answer')}",
     ),
     _Rule(
         "attribution",

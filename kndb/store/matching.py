@@ -6,13 +6,13 @@ Reads only. All SQL is parametrised.
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 
 from kndb.errors import UsageError
 from kndb.plain import is_text
+from kndb.store.letters import letters, plain
 
 NEAREST = 5
 """Number of near matches offered when nothing is found."""
@@ -24,54 +24,28 @@ _UNSPACED = re.compile(
 )
 
 
-def plain(expression: str) -> str:
-    """SQL for a text without case, accents and punctuation: ``Côte d'Ivoire`` → ``cote d ivoire``.
-
-    So prompts match with any kind of mask brackets, with or without a final full stop. In English
-    words with a space between nothing has to be replaced, and seeing that is a fifth of the work.
-    """
-    letters = _letters(expression)
-    return (
-        f"CASE WHEN regexp_full_match({letters}, '[a-z0-9]+( [a-z0-9]+)*') THEN {letters} "
-        f"ELSE trim(regexp_replace({letters}, '[\\p{{P}}\\p{{S}}\\s]+', ' ', 'g')) END"
-    )
-
-
-def _letters(expression: str) -> str:
-    return f"lower(strip_accents({expression}))"
-
-
 _BY_KEY = "SELECT fact_id FROM fact WHERE lower(fact_key) = lower(trim($key))"
 
-# Distinct labels are few, so every one is compared. Words match in any order; in scripts without
-# spaces, a part is enough. Most labels do not contain the longest word, and need not be split.
-_LABELS = """
-    SELECT label, plain = $plain, named, within FROM (
-        SELECT label, plain, contains(plain, $word) AND {matches} AS named,
-               contains($plain, plain) AS within
-        FROM (
-            SELECT label, {plain} AS plain FROM (SELECT DISTINCT {column} AS label FROM prompt)
-        )
-    ) WHERE named OR within
-"""
-_WORDS = "list_has_all(string_split(plain, ' '), string_split($plain, ' '))"
-_PART = "contains(plain, $plain)"
-
+# Words match in any order; in scripts without spaces, a part is enough. Most labels do not contain
+# the longest word, and need not be split.
 _BY_LABEL = """
-    SELECT DISTINCT fact_id FROM prompt
-    WHERE {column} IN (SELECT unnest($labels::VARCHAR[])) ORDER BY fact_id
+    SELECT DISTINCT fact_id, plain_{column} = $plain FROM prompt
+    WHERE contains(plain_{column}, $word) AND {matches} ORDER BY fact_id
 """
+_WORDS = "list_has_all(string_split(plain_{column}, ' '), string_split($plain, ' '))"
+_PART = "contains(plain_{column}, $plain)"
 
 # Comparing every prompt is slow. A prompt contains its subject, so only prompts whose subject is
 # in the question are compared. CASE, because the optimiser may reorder an AND.
 _BY_PROMPT = f"""
     SELECT DISTINCT fact_id FROM prompt
-    WHERE CASE WHEN subject IN (SELECT unnest($labels::VARCHAR[]))
+    WHERE CASE WHEN contains($plain, plain_subject)
     THEN list_contains(list_transform(
         [text, replace(text, '[MASK]', answer), replace(text, '[MASK]', '')],
         lambda form: {plain("form")}
     ), $plain)
     ELSE false END
+    ORDER BY fact_id
 """
 
 # damerau_levenshtein takes some eighty times as long as the two similarities, and a plain form ten
@@ -108,22 +82,6 @@ FACT_NAMES = """
 ANSWERS = "SELECT DISTINCT answer AS known FROM prompt"
 
 
-class _Label(NamedTuple):
-    """A subject or answer that was compared with a question.
-
-    Attributes:
-        label: it.
-        exact: whether it is what was asked for.
-        named: whether what was asked for are words of it.
-        within: whether what was asked for contains it.
-    """
-
-    label: str
-    exact: bool
-    named: bool
-    within: bool
-
-
 class Asked:
     """A name that somebody gave, compared with those of a database.
 
@@ -139,7 +97,6 @@ class Asked:
         self.typed = typed
         self._connection = connection
         (self._plain,) = self._values(f"SELECT {plain('$typed')}", typed=typed)
-        self._labels = cache(self._compare)
 
     def by_key(self) -> list[int]:
         """The facts of this key."""
@@ -147,36 +104,28 @@ class Asked:
 
     def by_prompt(self) -> list[int]:
         """The facts that this prompt states, with the answer filled in, left out or masked."""
-        within = [label.label for label in self._labels("subject") if label.within]
-        return self._values(_BY_PROMPT, labels=within, plain=self._plain) if within else []
+        return self._values(_BY_PROMPT, plain=self._plain)
 
     def by_label(self, column: str) -> tuple[list[int], list[int]]:
         """The facts whose ``subject`` or ``answer`` is this, and others that have its words."""
-        named = [label for label in self._labels(column) if label.named]
-        exact = self._of_labels(column, [label.label for label in named if label.exact])
-        others = self._of_labels(column, [label.label for label in named if not label.exact])
-        return exact, sorted(set(others) - set(exact))
+        matches = _PART if _UNSPACED.search(self.typed) else _WORDS
+        sql = _BY_LABEL.format(column=column, matches=matches.format(column=column))
+        asked = {"plain": self._plain, "word": max(self._plain.split(" "), key=len)}
+        rows = self._connection.execute(sql, asked).fetchall()
+        exact = [fact for fact, is_exact in rows if is_exact]
+        return exact, sorted({fact for fact, _ in rows} - {*exact})
 
     def nearest(self, known: str) -> list[str]:
         """The names most like this, of those that a query has; none if all are far from it."""
         sql = _NEAREST.format(
             known=known,
-            letters=_letters("known"),
+            letters=letters("known"),
             compared=_COMPARED,
             plain=plain("known"),
             limit=_NEAR,
             count=NEAREST,
         )
         return self._values(sql, plain=self._plain)
-
-    def _compare(self, column: str) -> list[_Label]:
-        matches = _PART if _UNSPACED.search(self.typed) else _WORDS
-        sql = _LABELS.format(column=column, plain=plain("label"), matches=matches)
-        asked = {"plain": self._plain, "word": max(self._plain.split(" "), key=len)}
-        return [_Label(*row) for row in self._connection.execute(sql, asked).fetchall()]
-
-    def _of_labels(self, column: str, labels: list[str]) -> list[int]:
-        return self._values(_BY_LABEL.format(column=column), labels=labels) if labels else []
 
     def _values(self, sql: str, **values: Any) -> list[Any]:
         return [value for (value,) in self._connection.execute(sql, values).fetchall()]

@@ -28,6 +28,8 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+_PLAIN = "The {} without case, accents and punctuation, in which names are looked up."
+
 
 def _column(name: str, kind: Any, comment: str) -> Column[Any]:
     return Column(name, kind, nullable=False, comment=comment)
@@ -91,6 +93,8 @@ prompt = Table(
     _column("text", Text, "Template with the subject filled in and [MASK] for the answer."),
     _column("answer", Text, "Label of the object in this language."),
     _column("subject", Text, "Label of the subject in this language."),
+    _column("plain_subject", Text, _PLAIN.format("subject")),
+    _column("plain_answer", Text, _PLAIN.format("answer")),
     comment="A fact expressed in one language by one template, without the object.",
 )
 

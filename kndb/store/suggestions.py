@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import duckdb
 
-from kndb.store.matching import plain
+from kndb.store.letters import letters, plain
 from kndb.store.result import Result
 
 _SUGGESTIONS = f"""
-    WITH known AS (
-        SELECT 'subject' AS kind, subject AS name, count(DISTINCT fact_id) AS n
-        FROM prompt GROUP BY subject
-        UNION ALL SELECT 'answer', answer, count(DISTINCT fact_id) FROM prompt GROUP BY answer
-        UNION ALL SELECT 'relation', label, 0 FROM relation
+    WITH typed AS (SELECT {plain("$typed")} AS typed),
+    named AS (
+        SELECT 'relation' AS kind, label AS name, 0 AS n FROM relation
         UNION ALL SELECT 'relation', relation_id, 0 FROM relation WHERE relation_id <> label
-        UNION ALL SELECT 'fact', fact_key, count(*) FROM fact GROUP BY fact_key
+        UNION ALL SELECT 'fact', fact_key, count(*) FROM fact
+        WHERE contains({letters("fact_key")}, {letters("$first")}) GROUP BY fact_key
     ),
-    typed AS (SELECT {plain("$typed")} AS typed),
-    near AS (
-        SELECT kind, name, n, {plain("name")} AS name_plain, typed
-        FROM known, typed
-        WHERE contains(lower(strip_accents(name)), lower(strip_accents($first)))
+    known AS (
+        SELECT 'subject' AS kind, subject AS name, plain_subject AS plain,
+               count(DISTINCT fact_id) AS n
+        FROM prompt, typed WHERE contains(plain_subject, typed) GROUP BY ALL
+        UNION ALL
+        SELECT 'answer', answer, plain_answer, count(DISTINCT fact_id)
+        FROM prompt, typed WHERE contains(plain_answer, typed) GROUP BY ALL
+        UNION ALL SELECT kind, name, {plain("name")}, n FROM named
     )
-    SELECT kind, name, n AS facts FROM near
-    WHERE typed <> '' AND contains(name_plain, typed)
-    ORDER BY NOT starts_with(name_plain, typed), kind = 'fact', length(name), n DESC, name, kind
+    SELECT kind, name, n AS facts FROM known, typed
+    WHERE typed <> '' AND contains(plain, typed)
+    ORDER BY NOT starts_with(plain, typed), kind = 'fact', length(name), n DESC, name, kind
     LIMIT $limit
 """
 
@@ -35,7 +37,7 @@ def suggest(connection: duckdb.DuckDBPyConnection, typed: str, limit: int) -> Re
     Names are compared without case, accents and punctuation. ``kind`` is ``subject``, ``answer``,
     ``relation`` or ``fact`` (a key), and ``facts`` the number of facts with that label.
     """
-    # The longest word alone throws out most names before the slower comparison.
+    # The longest word alone throws out most keys before the slower comparison.
     words = "".join(c if c.isalnum() else " " for c in typed).split()
     if not words:
         return Result(("kind", "name", "facts"), ("VARCHAR", "VARCHAR", "BIGINT"), [])

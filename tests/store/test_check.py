@@ -39,6 +39,7 @@ def test_what_kndb_wrote_is_sound(path: Path) -> None:
         ("UPDATE fact SET object_id = 'Q1'", "fact", "5 rows have an id that is not the hash"),
         ("UPDATE prompt SET answer = 'Lyon'", "prompt", "8 rows have an id that is not the hash"),
         ("UPDATE prompt SET text = 'x'", "prompt", "8 rows have a text that is not"),
+        ("UPDATE prompt SET plain_answer = 'x'", "prompt", "8 rows have a plain form that is not"),
         ("UPDATE run SET settings = '{}'", "run", "1 rows have an id that is not the hash"),
         ("UPDATE run SET status = 'odd'", "run", "1 rows have an unknown status"),
         ("UPDATE run SET finished_at = NULL", "run", "1 rows are finished without a time"),

@@ -8,12 +8,10 @@ from collections.abc import Iterator
 
 import duckdb
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
-from kndb.store.matching import Asked, plain
+from kndb.store.letters import plain
+from kndb.store.matching import Asked
 from kndb_ingest.demo import facts_path
-from odd_inputs import TEXTS
 
 LETTERS = "aeioulrnst"
 COMPARED_WITH_ALL = f"""
@@ -30,22 +28,6 @@ COMPARED_WITH_ALL = f"""
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as made:
         yield made
-
-
-@settings(max_examples=30)
-@given(st.lists(TEXTS | st.text("aB9 .-é\t京"), min_size=1, max_size=50))
-@example([" a", "a ", "a  b", "", " ", "a\tb", "a\n", "AB c", "Ünï 1", "a b c", "a_b", "法国 1"])
-def test_a_plain_form_does_not_depend_on_the_way(
-    connection: duckdb.DuckDBPyConnection, texts: list[str]
-) -> None:
-    long_way = (
-        "trim(regexp_replace(lower(strip_accents(t)), '[\\p{P}\\p{S}\\s]+', ' ', 'g'))"  # of all
-    )
-    rows = connection.execute(
-        f"SELECT t, {plain('t')}, {long_way} FROM (SELECT unnest(?::VARCHAR[]) AS t)", [texts]
-    ).fetchall()
-    for text, short, long in rows:
-        assert short == long, text
 
 
 def test_the_nearest_of_many_are_those_of_comparing_all(
