@@ -56,8 +56,8 @@ _NEAREST = """
     WITH known AS (
         SELECT known FROM ({known})
         WHERE length(known) <= 2 * strlen($plain) + 8 AND 2 * strlen(known) >= strlen($plain)
-        ORDER BY jaro_similarity({letters}, $plain)
-            + jaccard({letters} || ' ', $plain || ' ') DESC, known
+        ORDER BY jaro_similarity(form, $plain)
+            + jaccard(form || ' ', $plain || ' ') DESC, known
         LIMIT {compared}
     ),
     compared AS (SELECT DISTINCT known, {plain} AS a, $plain AS b FROM known),
@@ -74,12 +74,12 @@ _COMPARED = 500
 _NEAR = 0.5
 """What differs in more than this share of its letters is not near."""
 
-FACT_NAMES = """
-    SELECT DISTINCT subject AS known FROM prompt
-    UNION ALL SELECT text FROM prompt
-    UNION ALL SELECT fact_key FROM fact
+FACT_NAMES = f"""
+    SELECT DISTINCT subject AS known, plain_subject AS form FROM prompt
+    UNION ALL SELECT text, {letters("text")} FROM prompt
+    UNION ALL SELECT fact_key, {letters("fact_key")} FROM fact
 """
-ANSWERS = "SELECT DISTINCT answer AS known FROM prompt"
+ANSWERS = "SELECT DISTINCT answer AS known, plain_answer AS form FROM prompt"
 
 
 class Asked:
@@ -116,10 +116,12 @@ class Asked:
         return exact, sorted({fact for fact, _ in rows} - {*exact})
 
     def nearest(self, known: str) -> list[str]:
-        """The names most like this, of those that a query has; none if all are far from it."""
+        """The names most like this, of those that a query has; none if all are far from it.
+
+        The query selects names as ``known``, and each without case and accents as ``form``.
+        """
         sql = _NEAREST.format(
             known=known,
-            letters=letters("known"),
             compared=_COMPARED,
             plain=plain("known"),
             limit=_NEAR,

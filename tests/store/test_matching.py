@@ -48,7 +48,7 @@ def test_the_nearest_of_many_are_those_of_comparing_all(
     typed += [mistyped(name, choose) for name in choose.sample(sorted(prompts), 8)]
     for asked in filter(str.strip, typed):
         ranked = connection.execute(COMPARED_WITH_ALL, {"asked": asked}).fetchall()
-        found = Asked(connection, asked).nearest("SELECT known FROM name")
+        found = Asked(connection, asked).nearest("SELECT known, a AS form FROM name")
         # Which of those that are equally far is chosen does not matter.
         nearest = min((far for _, far in ranked), default=None)
         assert dict(ranked).get(next(iter(found), "")) == nearest, asked
