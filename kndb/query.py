@@ -78,6 +78,8 @@ class Database(Analyses):
         top: int | None = None,
         *,
         answer: Names | None = None,
+        limit: int | None = None,
+        offset: int = 0,
     ) -> Result:
         """Knowledge neurons of facts, or the facts that use a neuron.
 
@@ -99,6 +101,9 @@ class Database(Analyses):
                 other is the run's own.
             top: at most this many neurons per run, fact and language.
             answer: an answer in any language, or words of it: ``Porto-Novo``.
+            limit: at most this many rows; the labels of others are not read. The result's ``total``
+                counts all.
+            offset: rows left out before these.
 
         Returns:
             Columns ``fact_key, relation, lang, subject, answer, layer, neuron, score, support,
@@ -124,7 +129,8 @@ class Database(Analyses):
             top=top,
         )
         with reading(self._connection):
-            return with_models(self._connection, knowledge_neurons(self._connection, asked))
+            found = knowledge_neurons(self._connection, asked, Window(limit, offset))
+            return with_models(self._connection, found)
 
     def facts(
         self,

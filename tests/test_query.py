@@ -13,6 +13,7 @@ import pytest
 import kndb
 from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
+from kndb.store.letters import plain
 from kndb.store.matching import Asked
 from kndb.store.writer import Writer
 from small_store import Model, finished_run, scored_run, start_from_empty
@@ -306,5 +307,6 @@ def test_only_what_is_near_is_called_so(
 )
 def test_near_is_what_differs_in_half_of_its_letters(asked: str, known: str, near: bool) -> None:
     with duckdb.connect() as connection:
-        found = Asked(connection, asked).nearest(f"SELECT '{known}' AS known")
+        form = plain(f"'{known}'")
+        found = Asked(connection, asked).nearest(f"SELECT '{known}' AS known, {form} AS form")
     assert found == [known] * near

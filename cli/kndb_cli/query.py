@@ -81,7 +81,10 @@ def query(
     if words:
         refuse_together("--words", of_neurons)
     with opened(db) as database:
-        found = database.words(**asked) if words else database.query(**asked, **of_neurons)
+        if words:
+            found = database.words(**asked)
+        else:
+            found = database.query(**asked, **of_neurons, limit=limit)
     emit(found, target, word_layout if words else layout)
 
 

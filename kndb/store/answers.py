@@ -8,15 +8,17 @@ import duckdb
 
 from kndb.store.knowledge import lower_langs
 from kndb.store.lookup import Names, find_facts, find_relations
+from kndb.store.prompts import prompts_of_facts
 from kndb.store.result import Result
 from kndb.store.runs import find_run
 
 _OF_FACT = """
     SELECT lang, subject, text, answer, predicted, rank, p_answer, n_answer_tokens, completeness,
            score_error, coalesce(status, 'not asked') AS status, reason
-    FROM prompt
-    LEFT JOIN (SELECT * FROM prediction WHERE run_id = $run) USING (prompt_id)
-    WHERE list_contains($facts, fact_id)
+    FROM (FROM prompt WHERE fact_id IN (SELECT unnest($facts)))
+    LEFT JOIN (
+        FROM prediction WHERE run_id = $run AND prompt_id IN (SELECT unnest($prompts))
+    ) USING (prompt_id)
     ORDER BY lang, template, text
 """
 
@@ -39,7 +41,12 @@ _SUMMED = """
 
 def answers_to(connection: duckdb.DuckDBPyConnection, fact: Names, run: str | int) -> Result:
     """A fact's prompts, and what a run's model answered; see ``kndb.query.Database.answers``."""
-    asked = {"facts": find_facts(connection, fact), "run": find_run(connection, run)}
+    facts = find_facts(connection, fact)
+    asked = {
+        "facts": facts,
+        "prompts": prompts_of_facts(connection, facts),
+        "run": find_run(connection, run),
+    }
     return Result.read(connection.execute(_OF_FACT, asked))
 
 

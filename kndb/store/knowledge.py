@@ -55,8 +55,7 @@ class Question:
 _KNOWLEDGE = """
     WITH refined AS {kept} ({source}),
     knowledge AS NOT MATERIALIZED (
-        SELECT refined.*, relation_id FROM refined JOIN fact USING (fact_id)
-        {knowledge}
+        SELECT * FROM refined {knowledge}
     ),
     asked AS NOT MATERIALIZED (SELECT * FROM knowledge {asked})
 """
@@ -68,7 +67,8 @@ Stored neurons are read wherever one of the two is used, with its conditions; re
 # Joins, because DuckDB skips what they cannot match in sorted tables, and list_contains reads all.
 _OF_FACTS = {
     "facts": "fact_id IN (SELECT unnest($facts))",
-    "relations": "list_contains($relations, relation_id)",
+    "relations": """fact_id IN (
+        SELECT fact_id FROM fact WHERE list_contains($relations, relation_id))""",
 }
 _OF_NEURONS = {
     "langs": "list_contains($langs, lower(lang))",
@@ -81,7 +81,13 @@ _OF_NEURONS = {
 
 # Lists, because string_agg takes seconds for hundreds of thousands of neurons.
 _ROWS = """
-    , meant AS MATERIALIZED (FROM asked),
+    , every AS MATERIALIZED (
+        FROM asked
+        QUALIFY $top IS NULL OR $top >= row_number() OVER (
+            PARTITION BY run_id, fact_id, lang ORDER BY score DESC NULLS LAST, layer, neuron
+        )
+    ),
+    meant AS MATERIALIZED ({page}),
     shared AS (
         SELECT run_id, fact_id, layer, neuron, count(*) AS n_langs,
                array_to_string(list_sort(list(lang)), ',') AS langs
@@ -94,21 +100,26 @@ _ROWS = """
         GROUP BY fact_id, lang
     )
     SELECT fact_key, relation.label AS relation, meant.lang, label.subject, label.answer,
-           layer, neuron, score, support, n_langs, langs, model.name AS model, run_id
+           layer, neuron, score, support, n_langs, langs, model.name AS model, run_id,
+           (SELECT count(*) FROM every) AS total
     FROM meant
     JOIN shared USING (run_id, fact_id, layer, neuron)
     JOIN fact USING (fact_id)
-    JOIN relation ON relation.relation_id = meant.relation_id
+    JOIN relation USING (relation_id)
     JOIN label ON label.fact_id = meant.fact_id AND label.lang = meant.lang
     JOIN run USING (run_id)
     JOIN model USING (model_id)
-    QUALIFY $top IS NULL OR $top >= row_number() OVER (
-        PARTITION BY run_id, meant.fact_id, meant.lang
-        ORDER BY score DESC NULLS LAST, layer, neuron
-    )
-    ORDER BY fact_key, meant.fact_id, meant.lang, model, run_id,
-             score DESC NULLS LAST, layer, neuron
+    ORDER BY fact_key, fact_id, lang, model, run_id, score DESC NULLS LAST, layer, neuron
 """
+_PAGE = """
+    SELECT every.* FROM every
+    JOIN fact USING (fact_id)
+    JOIN run USING (run_id)
+    JOIN model USING (model_id)
+    ORDER BY fact_key, fact_id, lang, model.name, run_id, score DESC NULLS LAST, layer, neuron
+    {cut}
+"""
+"""The rows that are wanted, in the order of all; their labels are read afterwards."""
 
 _NEURONS = """
     , spoken AS MATERIALIZED (
@@ -140,7 +151,11 @@ _NEURONS = """
     ),
     related AS (
         SELECT DISTINCT run_id, layer, neuron, relation_id
-        FROM asked SEMI JOIN page USING (run_id, layer, neuron)
+        FROM (
+            SELECT DISTINCT run_id, layer, neuron, fact_id
+            FROM asked SEMI JOIN page USING (run_id, layer, neuron)
+        )
+        JOIN fact USING (fact_id)
     ),
     counted AS (
         SELECT run_id, layer, neuron, count(*) AS n_relations
@@ -211,9 +226,14 @@ _MOST_USED = f"""
 """
 
 
-def knowledge_neurons(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
+def knowledge_neurons(
+    connection: duckdb.DuckDBPyConnection, question: Question, window: Window = ALL
+) -> Result:
     """The neurons, one row for each fact, language and run; see ``kndb.query.Database.query``."""
-    return _Asked(connection, question).rows(_ROWS)
+    window.check(())
+    cut = window.cut()
+    sql = _ROWS.format(page=_PAGE.format(cut=cut) if cut else "FROM every")
+    return _Asked(connection, question).rows(sql, partial(read_window, window=window))
 
 
 def neurons_used(
@@ -261,9 +281,8 @@ def fact_langs(connection: duckdb.DuckDBPyConnection, question: Question) -> Res
 def rows_of(connection: duckdb.DuckDBPyConnection, question: Question, sql: str) -> Result:
     """The answer of ``sql``, which goes on after the CTEs ``knowledge`` and ``asked``.
 
-    ``asked`` has a row ``run_id, fact_id, relation_id, lang, layer, neuron, score, support`` for
-    each knowledge neuron that is meant; ``knowledge`` those of all neurons and languages of these
-    facts.
+    ``asked`` has a row ``run_id, fact_id, lang, layer, neuron, score, support`` for each knowledge
+    neuron that is meant; ``knowledge`` those of all neurons and languages of these facts.
 
     Raises:
         NotFound: it has no rows.

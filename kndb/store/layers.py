@@ -11,13 +11,14 @@ from kndb.errors import UsageError
 from kndb.plain import is_whole
 from kndb.store.knowledge import Question, rows_of
 from kndb.store.lookup import Names, find_facts
+from kndb.store.prompts import prompts_of_facts
 from kndb.store.result import Result
 from kndb.store.runs import find_run, read_runs
 
 _BY_LAYER = """
     SELECT layer, count(DISTINCT neuron) AS n_neurons, count(DISTINCT fact_id) AS n_facts,
            count(DISTINCT relation_id) AS n_relations, avg(score) AS score
-    FROM asked GROUP BY layer ORDER BY layer
+    FROM asked JOIN fact USING (fact_id) GROUP BY layer ORDER BY layer
 """
 
 _CELLS = """
@@ -26,21 +27,22 @@ _CELLS = """
     FROM (
         SELECT layer, neuron, neuron * {cells} // {width} AS cell,
                count(DISTINCT fact_id) AS n_facts, count(DISTINCT relation_id) AS n_relations
-        FROM asked GROUP BY layer, neuron
+        FROM asked JOIN fact USING (fact_id) GROUP BY layer, neuron
     )
     GROUP BY layer, cell ORDER BY layer, cell
 """
 
 _SCORES = """
+    WITH done AS MATERIALIZED (
+        SELECT prompt_id, lang, count(*) OVER (PARTITION BY lang) AS n_prompts
+        FROM (FROM prediction WHERE prompt_id IN (SELECT unnest($prompts)))
+        JOIN (FROM prompt WHERE fact_id IN (SELECT unnest($facts))) USING (prompt_id)
+        WHERE run_id = $run AND status = 'done'
+    )
     SELECT lang, layer, count(DISTINCT neuron) AS n_neurons,
            sum(CAST(score AS DOUBLE)) / any_value(n_prompts) AS score
-    FROM (
-        SELECT prompt_id, lang, count(*) OVER (PARTITION BY lang) AS n_prompts
-        FROM prediction JOIN prompt USING (prompt_id)
-        WHERE run_id = $run AND status = 'done' AND list_contains($facts, fact_id)
-    )
-    JOIN attribution USING (prompt_id)
-    WHERE attribution.run_id = $run
+    FROM (FROM attribution WHERE run_id = $run AND prompt_id IN (SELECT unnest($prompts)))
+    JOIN done USING (prompt_id)
     GROUP BY lang, layer ORDER BY lang, layer
 """
 
@@ -61,5 +63,10 @@ def neuron_cells(connection: duckdb.DuckDBPyConnection, question: Question, cell
 
 def layer_scores(connection: duckdb.DuckDBPyConnection, fact: Names, run: str | int) -> Result:
     """Raw scores by language and layer; see ``kndb.query.Database.layer_scores``."""
-    asked = {"facts": find_facts(connection, fact), "run": find_run(connection, run)}
+    facts = find_facts(connection, fact)
+    asked = {
+        "facts": facts,
+        "prompts": prompts_of_facts(connection, facts),
+        "run": find_run(connection, run),
+    }
     return Result.read(connection.execute(_SCORES, asked))

@@ -94,6 +94,16 @@ def prompts_of(
     return [StoredPrompt(*row) for row in rows]
 
 
+def prompts_of_facts(connection: duckdb.DuckDBPyConnection, facts: list[int]) -> list[int]:
+    """Ids of all prompts of these facts.
+
+    A query that is given ids as values skips the blocks of a sorted table without them; of a join
+    with ``prompt``, DuckDB may choose the wrong side to keep.
+    """
+    sql = "SELECT prompt_id FROM prompt WHERE fact_id IN (SELECT unnest(?::BIGINT[]))"
+    return [prompt for (prompt,) in connection.execute(sql, [facts]).fetchall()]
+
+
 def read_prompts(path: str | Path, run_id: int) -> list[StoredPrompt]:
     """All prompts that a run attributed; opens the database for this query only.
 

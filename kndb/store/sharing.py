@@ -8,18 +8,21 @@ from kndb.store.knowledge import Question, rows_of
 from kndb.store.result import Result
 
 _NEIGHBOURS = """
-    , mine AS (SELECT DISTINCT run_id, fact_id, layer, neuron FROM asked),
-    known AS (SELECT DISTINCT run_id, fact_id, layer, neuron FROM knowledge),
-    total AS (SELECT run_id, count(DISTINCT fact_id) AS n_facts FROM known GROUP BY run_id),
-    met AS (
-        SELECT known.run_id, known.layer, known.neuron, count(*) AS n_shared
-        FROM known JOIN mine USING (run_id, fact_id)
-        WHERE (known.layer, known.neuron) <> (mine.layer, mine.neuron)
+    , mine AS MATERIALIZED (SELECT DISTINCT run_id, fact_id, layer, neuron FROM asked),
+    total AS (SELECT run_id, count(DISTINCT fact_id) AS n_facts FROM knowledge GROUP BY run_id),
+    met AS MATERIALIZED (
+        SELECT run_id, layer, neuron, count(DISTINCT fact_id) AS n_shared
+        FROM knowledge SEMI JOIN mine USING (run_id, fact_id)
+        ANTI JOIN mine USING (layer, neuron)
         GROUP BY ALL
-        ORDER BY n_shared DESC, known.layer, known.neuron
+        ORDER BY n_shared DESC, layer, neuron
         LIMIT {top}
     ),
-    size AS (SELECT run_id, layer, neuron, count(*) AS n_facts FROM known GROUP BY ALL)
+    size AS (
+        SELECT run_id, layer, neuron, count(DISTINCT fact_id) AS n_facts
+        FROM knowledge SEMI JOIN met USING (run_id, layer, neuron)
+        GROUP BY ALL
+    )
     SELECT met.layer, met.neuron, n_shared, size.n_facts,
            (SELECT count(*) FROM mine) * size.n_facts / total.n_facts AS expected
     FROM met JOIN size USING (run_id, layer, neuron) JOIN total USING (run_id)
