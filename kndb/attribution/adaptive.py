@@ -33,6 +33,11 @@ LEAST_TOP = 0.05
 being negative and the top tiny, they would be refined without end."""
 
 
+MOST_ROUNDING = 256
+"""The rounding error of F is below this many units of the number type, relative to F. Residuals of
+SmolLM2 in bfloat16 stay at up to 80, with any number of nodes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Rule:
     """One of the nested rules on a panel's nodes.
@@ -156,7 +161,8 @@ class _Refinement:
 
     Attributes:
         scale: ``(paths,)``, what residuals are relative to.
-        noise: ``(paths,)``, the rounding error of F.
+        noise: ``(paths,)``, the rounding error of F, as far as it is known.
+        most_noise: ``(paths,)``, the largest that it can be.
         f: ``(nodes,)``, F; the first nodes are the paths' ends.
         slopes: ``(nodes, size)``, gradients of F in the path's space.
         used: ``(paths,)``, the number of nodes run on each path.
@@ -171,6 +177,7 @@ class _Refinement:
         self.rounding = 4 * torch.finfo(paths.ends.dtype).eps
         self.f_start, p = follower.start_values(), observed_p[paths.targets]
         self.scale, self.noise = residual_scale(p - self.f_start, p), self.rounding * p
+        self.most_noise = MOST_ROUNDING * torch.finfo(paths.ends.dtype).eps * p
         self.f = observed_p.repeat(len(paths.neurons))
         self.slopes = follower.end_slopes()
         self.used = torch.zeros_like(paths.targets)
@@ -199,10 +206,25 @@ class _Refinement:
         )
         early, late, third = torch.split(every, [len(add), len(add), len(path)])
         f_low = torch.stack([cut.f_low, self.f[cut.nodes[:, 1]], self.f[cut.nodes[:, 2]]], dim=1)
-        return Panels.join(
+        found = Panels.join(
             self._with_four(add, early, late),
             self._with_two(path, low, high, f_low.flatten(), third, cut.nodes[:, 1:].flatten()),
         )
+        self._notice_noise(panels, found)
+        return found
+
+    def _notice_noise(self, before: Panels, after: Panels) -> None:
+        """What more nodes did not lower is rounding of F, where it can be.
+
+        Logits are rounded relative to their size, and with bfloat16 that can move a probability by
+        half: no number of nodes makes such a path complete.
+        """
+        old, new = (
+            torch.zeros_like(self.noise).index_add_(0, panels.path, panels.residual.abs())
+            for panels in (before, after)
+        )
+        stays = (new > old / 2) & (new < self.most_noise)
+        self.noise = torch.where(stays, torch.maximum(self.noise, new), self.noise)
 
     def _run(self, path: Tensor, alphas: Tensor) -> Tensor:
         """Run the model at new nodes and return their numbers."""

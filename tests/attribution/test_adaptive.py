@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attribution.naive import Naive
 from kndb.attribution import Settings, attribute
+from kndb.attribution.paths import Follower
 from kndb.attribution.quadrature import nested_radau
 from kndb.models import LanguageModel, Target
 from kndb.models.architectures import ARCHITECTURES
@@ -21,12 +22,12 @@ from tiny import PROMPTS, hf_model, tiny, tokenizer_of
 STIFF = ["bert", "llama", "gemma3_text"]
 
 
-def stiff(architecture: str) -> LanguageModel[Any]:
+def stiff(architecture: str, dtype: torch.dtype = torch.float32) -> LanguageModel[Any]:
     """A model whose neurons write three times as much, and whose choice is sharp.
 
     F bends along its paths, so one node is not enough.
     """
-    hf = hf_model(architecture)
+    hf = hf_model(architecture).to(dtype)
     model = adapt(hf, tokenizer_of(architecture), ARCHITECTURES[architecture], "stiff")
     down: Any
     for down in model.down:
@@ -126,3 +127,23 @@ def test_the_nested_rules_integrate_polynomials_to_every_node() -> None:
     for rule, degree in zip(rules, (0, 1, 3), strict=True):
         for k in range(degree + 1):
             assert rule @ nodes**k == pytest.approx(nodes ** (k + 1) / (k + 1))
+
+
+def test_rounding_is_not_refined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bfloat16, a path's residual can stay above the tolerance with any number of nodes."""
+    run = 0
+    slopes = Follower.slopes
+
+    def counted(self: Follower, path: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
+        nonlocal run
+        run += len(path)
+        return slopes(self, path, alphas)
+
+    monkeypatch.setattr(Follower, "slopes", counted)
+    nodes = []
+    for dtype in (torch.float32, torch.bfloat16):
+        run = 0
+        list(attribute(stiff("bert", dtype), PROMPTS[:1]))
+        nodes.append(run)
+    single, half = nodes
+    assert half <= 4 * single
