@@ -4,9 +4,10 @@
     python benchmarks/rows.py demo.duckdb --rows 1000000000 --folder DIR
 
 The rows are copies of one real run, so that they are distributed as a real run's: of each copy all
-facts have other ids and subjects, and its neurons are shifted by the same distance within their
-layers. They are written copy after copy, sorted by prompt within some copies, as batches of an
-ingest are. A copy is sorted as ``kndb db optimize`` does, and asked the same. Each question
+facts have other ids and subjects, of nine copies in turn other relations, and its neurons are
+shifted by the same distance within their layers. They are written copy after copy, sorted by
+prompt within some copies, as batches of an ingest are. A copy is sorted as ``kndb db optimize``
+does, and asked the same. Each question
 is a process of its own, the best of ``--repeats``. A file that exists is not made anew.
 """
 
@@ -34,6 +35,9 @@ COPIES_TOGETHER = 50
 
 SHIFTED = "CAST((neuron + c * 7919) % n_neurons AS INTEGER) AS neuron"
 ID = "CAST(hash({}, c) >> 1 AS BIGINT)"
+DIVIDED = 9
+"""Relations made of each of the demo's four: 36, where ParaRel has 34 and mParaRel 38."""
+RELATION = f"relation_id || if(c % {DIVIDED} = 0, '', '.' || c % {DIVIDED})"
 
 ONCE = ("model", "dataset", "relation", "run")
 """Tables that are taken as they are."""
@@ -41,7 +45,8 @@ ONCE = ("model", "dataset", "relation", "run")
 FILL = {
     "fact": f"""
         SELECT * EXCLUDE (c)
-               REPLACE ({ID.format("fact_id")} AS fact_id, fact_key || '.' || c AS fact_key)
+               REPLACE ({ID.format("fact_id")} AS fact_id, {RELATION} AS relation_id,
+                        {RELATION} || ':' || subject_id || '.' || c AS fact_key)
         FROM old.fact, copies ORDER BY fact_id""",
     "prompt": f"""
         SELECT * EXCLUDE (c)
@@ -81,6 +86,10 @@ def make(base: Path, path: Path, rows: int) -> None:
         for table in ONCE:
             only = " WHERE run_id = getvariable('run')" if table == "run" else ""
             connection.execute(f"INSERT INTO {table} BY NAME FROM old.{table}{only}")
+        connection.execute(
+            f"INSERT INTO relation SELECT {RELATION}, label || ' ' || c "
+            f"FROM old.relation, range(1, {DIVIDED}) AS part(c)"
+        )
         copies = max(1, round(rows / n))
         for first in range(0, copies, COPIES_TOGETHER):
             last = min(first + COPIES_TOGETHER, copies)

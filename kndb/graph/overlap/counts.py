@@ -86,7 +86,8 @@ class Counts:
 
 def count_shared(connection: duckdb.DuckDBPyConnection, scope: Scope) -> Counts:
     """Count the knowledge neurons in ``scope``. Facts without any are left out."""
-    counts = _count(connection, scope, in_order=scope.refined)
+    chosen = scope.facts is not None  # looking facts up in threads mixes the rows of a few
+    counts = _count(connection, scope, in_order=scope.refined or chosen)
     ids = np.sort(counts.fact_ids)
     if np.any(ids[1:] == ids[:-1]):  # the rows of some fact are not contiguous
         return _count(connection, scope, in_order=True)
