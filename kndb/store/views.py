@@ -90,17 +90,19 @@ RUNS = View(
         FROM run
     ),
     counted AS (
-        SELECT run_id, count(DISTINCT prompt.fact_id) FILTER (status = 'done') AS facts,
-               count(*) FILTER (status = 'done') AS done,
+        SELECT run_id, count(*) FILTER (status = 'done') AS done,
                count(*) FILTER (status = 'skipped') AS skipped,
                count(*) FILTER (status = 'unknown') AS unknown,
                count(*) FILTER (status = 'failed') AS failed,
                avg(CAST(rank = 1 AS INTEGER)) FILTER (rank IS NOT NULL) AS accuracy,
                max(completeness) AS completeness, max(score_error) AS score_error,
                count(*) FILTER (greatest(completeness, score_error) > tolerance) AS inexact
-        FROM prediction
-        JOIN tolerated USING (run_id)
-        LEFT JOIN prompt ON prompt.prompt_id = prediction.prompt_id
+        FROM prediction JOIN tolerated USING (run_id)
+        GROUP BY run_id
+    ),
+    recalled AS (
+        SELECT run_id, count(DISTINCT fact_id) AS facts
+        FROM prediction JOIN prompt USING (prompt_id) WHERE status = 'done'
         GROUP BY run_id
     )
     SELECT run.run_id, model.name AS model, dataset.name AS dataset, run.preset, run.status,
@@ -112,6 +114,7 @@ RUNS = View(
     JOIN model USING (model_id)
     JOIN dataset USING (dataset_id)
     LEFT JOIN counted USING (run_id)
+    LEFT JOIN recalled USING (run_id)
     """,
 )
 
