@@ -18,7 +18,7 @@ from kndb.models import ModelChoice
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
 
-FACTS = 24
+FACTS = 14
 MODEL = ModelChoice("demo-masked")
 
 

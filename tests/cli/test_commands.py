@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from kndb_cli.main import main
+
 
 def rows(text):
     return list(csv.DictReader(io.StringIO(text)))
@@ -143,10 +145,12 @@ def test_export_writes_what_the_name_says(kndb, tmp_path):
         (("graph", "plot", "layers", "-o", "-", "--format", "pdf"), b"%PDF"),
     ],
 )
-def test_a_hyphen_is_standard_output(process, tmp_path, command, start):
-    done = process(*command, "-q", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.startswith(start)
+def test_a_hyphen_is_standard_output(database, tmp_path, monkeypatch, capfdbinary, command, start):
+    monkeypatch.chdir(tmp_path)
+    assert main([*command, "-q", "--db", str(database)]) == 0
+    out, err = capfdbinary.readouterr()
+    assert err == b""
+    assert out.startswith(start)
     assert os.listdir(tmp_path) == []
 
 

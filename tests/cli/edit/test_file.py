@@ -1,6 +1,7 @@
 """``kndb edit --file``: interrupted and continued, and CounterFact records."""
 
 import json
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
@@ -19,8 +20,7 @@ from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
 from overflowing import Overflowing
 from pausing import READY, paused_command
-from saved_models import save
-from tiny import hf_model
+from saved_models import saved
 
 CAPITALS = {"France": "Paris", "Japan": "New Tokyo", "Spain": "euro"}
 SUBJECTS = {"France": "Q142", "Japan": "Q17", "Spain": "Q29", "Germany": "Q183"}
@@ -46,13 +46,21 @@ def row(relation, label, subject, template, answer):
     }
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder with a tiny model and a database of its neurons."""
-    save(hf_model("gpt2"), tmp_path / "model")
-    data = tmp_path / "facts.jsonl"
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory):
+    """A database of the neurons of a tiny model."""
+    folder = tmp_path_factory.mktemp("ingested")
+    data = folder / "facts.jsonl"
     data.write_text("\n".join(map(json.dumps, facts())), encoding="utf-8")
-    ingest(IngestRequest(tmp_path / "k.duckdb", ModelChoice(str(tmp_path / "model")), str(data)))
+    ingest(IngestRequest(folder / "k.duckdb", ModelChoice(str(saved("tiny-gpt2"))), str(data)))
+    return folder / "k.duckdb"
+
+
+@pytest.fixture
+def folder(ingested, tmp_path, monkeypatch):
+    """A folder with the model and a copy of the database."""
+    shutil.copyfile(ingested, tmp_path / "k.duckdb")
+    (tmp_path / "model").symlink_to(saved("tiny-gpt2"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KNDB_DB", "k.duckdb")
     return tmp_path
