@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
@@ -105,6 +106,13 @@ CAUSAL = [
     *("gemma", "gemma2", "gemma3_text", "opt"),
 ]
 """Tested in every respect. The others are tested in ``tests/models/test_families.py``."""
+DAILY = ("bert", "gpt2", "llama", "gemma2")
+"""An encoder, and decoders whose blocks differ most."""
+EVERY_KIND = [
+    pytest.param(each, marks=[] if each in DAILY else [pytest.mark.long])
+    for each in MASKED + CAUSAL
+]
+"""The others are long tests: what differs between them is tested in ``tests/models``, too."""
 
 
 @cache

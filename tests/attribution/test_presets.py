@@ -14,7 +14,7 @@ from attribution.naive import Naive
 from kndb.attribution import PRESETS, Settings, attribute
 from kndb.errors import UsageError
 from kndb.models import LanguageModel, Target
-from tiny import CAUSAL, MASKED, PROMPTS, tiny
+from tiny import EVERY_KIND, PROMPTS, tiny
 
 FRANCE, NEW_TOKYO = PROMPTS[0], PROMPTS[2]
 """An answer of one word, and one of several tokens."""
@@ -94,11 +94,17 @@ def captum_amig(model: LanguageModel[Any], target: Target, nodes: int) -> Tensor
     return torch.stack(layers)
 
 
-@pytest.mark.parametrize(
-    ("architecture", "prompt"),
-    [*((each, FRANCE) for each in MASKED + CAUSAL), ("bert", NEW_TOKYO), ("gpt2", NEW_TOKYO)],
-)
-def test_amig_equals_captum(architecture: str, prompt: tuple[str, str]) -> None:
+@pytest.mark.parametrize("architecture", EVERY_KIND)
+def test_amig_equals_captum(architecture: str) -> None:
+    equals_captum(architecture, FRANCE)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+def test_amig_of_several_tokens_equals_captum(architecture: str) -> None:
+    equals_captum(architecture, NEW_TOKYO)
+
+
+def equals_captum(architecture: str, prompt: tuple[str, str]) -> None:
     model = tiny(architecture)
     fixed = Settings(nodes=6, tolerance=None)
     for found in attribute(model, [prompt], fixed):
@@ -107,7 +113,9 @@ def test_amig_equals_captum(architecture: str, prompt: tuple[str, str]) -> None:
         assert distance(torch.from_numpy(found.scores), expected) < 1e-4
 
 
-@pytest.mark.parametrize("architecture", ["bert", "gpt2", "llama"])
+@pytest.mark.parametrize(
+    "architecture", ["bert", "gpt2", pytest.param("llama", marks=pytest.mark.long)]
+)
 def test_adaptive_reaches_the_tolerance_and_the_integral(architecture: str) -> None:
     model = tiny(architecture)
     exact = {f.index: f for f in attribute(model, SOME, Settings(nodes=31, tolerance=None))}

@@ -16,7 +16,7 @@ from kndb.errors import UsageError
 from kndb.models import LanguageModel, Target
 from kndb.models.head import IN_CACHE, AnswerProbability
 from kndb.neurons import Neuron
-from tiny import CAUSAL, MASKED, PROMPTS, tiny
+from tiny import CAUSAL, EVERY_KIND, MASKED, PROMPTS, tiny
 
 NEURONS = [Neuron(*pair) for pair in [(0, 3), (0, 40), (1, 0), (1, 21), (2, 7), (2, 47)]]
 SETS = [silent for size in (1, 2, 3) for silent in combinations(NEURONS, size)]
@@ -73,7 +73,7 @@ def test_prompts_of_several_tokens_and_lengths(architecture: str) -> None:
             assert float(found[row, column]) == pytest.approx(sum(every) / len(every), rel=1e-5)
 
 
-@pytest.mark.parametrize("architecture", MASKED + CAUSAL)
+@pytest.mark.parametrize("architecture", EVERY_KIND)
 @pytest.mark.parametrize("factor", [2.0, 0.5])
 def test_every_scaled_set_equals_a_whole_run(architecture: str, factor: float) -> None:
     model = tiny(architecture)

@@ -199,9 +199,10 @@ def test_a_closed_pipe_is_quiet(process):
     ("line", "code"),
     [
         ("edit --help", 0),  # drawn by Rich
-        (
+        pytest.param(
             "ingest --model demo-masked --dataset demo --limit 1 --langs en --db $NEW 2>&1",
             0,
+            marks=pytest.mark.long,
         ),  # notes
         ("query --fact Nobody 2>&1", 4),
     ],

@@ -167,9 +167,9 @@ def test_a_long_table_goes_through_the_pager(process, pager):
     [
         ((*LONG, "--no-pager"), {}),
         (("sql", "SELECT 99 AS n"), {}),
-        (LONG, {"KNDB_PAGER": "none"}),
+        pytest.param(LONG, {"KNDB_PAGER": "none"}, marks=pytest.mark.long),
         (LONG, {"KNDB_PAGER": "no-such-program"}),
-        ((*LONG, "--format", "csv"), {}),
+        pytest.param((*LONG, "--format", "csv"), {}, marks=pytest.mark.long),
     ],
 )
 def test_otherwise_there_is_none(process, pager, args, env):

@@ -75,6 +75,7 @@ def start_endless() -> None:
     processes.wait()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_while_a_process_starts_is_not_for_it() -> None:
     processes = Processes(ModelChoice(str(saved("tiny-bert"))), ["cpu"])
@@ -88,6 +89,7 @@ def test_ctrl_c_while_a_process_starts_is_not_for_it() -> None:
         processes.close()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_process_ends_with_the_one_that_started_it() -> None:
     script = "from crew.test_processes import start_endless; start_endless()"
@@ -127,6 +129,7 @@ def test_a_killed_process_is_replaced_and_the_rows_are_those_of_one_process(
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.long
 def test_a_search_in_processes_of_which_one_is_killed_has_the_rows_of_one_process(
     searchable: Path,
     local_search: Path,
@@ -147,9 +150,8 @@ def test_a_search_in_processes_of_which_one_is_killed_has_the_rows_of_one_proces
     assert multiprocessing.active_children() == []
 
 
-@pytest.mark.parametrize(
-    "name", ["faithfulness", pytest.param("localisation", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", EVALUATIONS)
 def test_an_evaluation_in_processes_of_which_one_is_killed_makes_the_table_of_one_process(
     name: str,
     searchable: Path,
@@ -189,6 +191,7 @@ def test_requests_refuse_what_an_ingestion_does(
             kind(tmp_path / "k.duckdb", ModelChoice("demo-masked"), **options)
 
 
+@pytest.mark.long
 def test_an_error_of_the_model_is_the_same_as_here(
     request_of: Callable[..., IngestRequest],
 ) -> None:

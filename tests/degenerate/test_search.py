@@ -93,7 +93,9 @@ def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
         return list(db.sql(sql).rows())
 
 
-@pytest.mark.parametrize(("name", "searched"), [("tiny-bert", 4), ("tiny-gpt2", 5)])
+@pytest.mark.parametrize(
+    ("name", "searched"), [("tiny-bert", 4), pytest.param("tiny-gpt2", 5, marks=pytest.mark.long)]
+)
 def test_what_is_stored(name: str, searched: int, folders: dict[str, Path], database: Path) -> None:
     criterion = Criterion(max_size=3, t_low=LOOSE.t_low, t_high=LOOSE.t_high)
     done = find_degenerate(

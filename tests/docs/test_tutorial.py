@@ -23,6 +23,7 @@ def differences(session: Session, page: str) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_pages_show_what_is_printed_and_their_python_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

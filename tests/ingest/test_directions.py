@@ -90,6 +90,7 @@ def test_a_finished_run_gets_them_and_stays_the_same(path: Path, tmp_path: Path)
     assert_same_rows(later, path, ["neuron_direction"])
 
 
+@pytest.mark.long
 def test_shards_merge_to_the_same(path: Path, tmp_path: Path) -> None:
     parts = [tmp_path / f"{number}.duckdb" for number in (1, 2)]
     for number, part in enumerate(parts, 1):
@@ -113,6 +114,7 @@ def test_the_command_and_the_page_show_them(path: Path, capsys: pytest.CaptureFi
     assert tables["suppresses"]["rows"][0]["logit"] == tokens[TOP]["logit"]
 
 
+@pytest.mark.long
 def test_processes_store_the_same(path: Path, tmp_path: Path) -> None:
     several = tmp_path / "several.duckdb"
     done = ingest(replace(request(several), devices=("cpu", "cpu")))

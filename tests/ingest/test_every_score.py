@@ -83,9 +83,13 @@ def copied(source: Path, target: Path) -> Path:
 
 
 def rows(path: Path, sql: str) -> list[tuple[Any, ...]]:
-    """The answer of a query in this process, and of one in a process that can open no file."""
     with kndb.open(path) as db:
-        found = db.sql(sql).rows()
+        return list(db.sql(sql).rows())
+
+
+def rows_anywhere(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    """The answer of a query in this process, and of one in a process that can open no file."""
+    found = rows(path, sql)
     assert run_apart(path, sql).result.rows() == found
     return found
 
@@ -130,7 +134,7 @@ def test_it_is_what_attribute_finds(whole: Path) -> None:
 
 
 def test_thresholds_give_the_knowledge_neurons_and_the_raw_scores(whole: Path) -> None:
-    assert rows(whole, "SELECT count(*) FROM attribution ANTI JOIN score USING "
+    assert rows_anywhere(whole, "SELECT count(*) FROM attribution ANTI JOIN score USING "
                 "(run_id, prompt_id, layer, neuron, score)") == [(0,)]  # fmt: skip
     refined = """
         WITH best AS (SELECT run_id, prompt_id, max(score) AS best FROM score GROUP BY ALL),
@@ -147,7 +151,7 @@ def test_thresholds_give_the_knowledge_neurons_and_the_raw_scores(whole: Path) -
         WHERE n_selecting > 0.5 * n ORDER BY ALL
     """
     stored = "SELECT fact_id, lang, layer, neuron FROM knowledge_neuron ORDER BY ALL"
-    assert rows(whole, refined) == rows(whole, stored) != []
+    assert rows_anywhere(whole, refined) == rows(whole, stored) != []
 
 
 def test_it_is_a_run_by_itself(path: Path, data: Path) -> None:
@@ -183,12 +187,13 @@ pipeline.ingest(pipeline.IngestRequest(path, model, data, preset="ig-zero", keep
 """
 
 
+@pytest.mark.long  # tests/crash kills such a run every day
 @pytest.mark.parametrize(
     ("moment", "left"),
     [
         ("insert_part", 2),  # the part is there, and the transaction that lists it is not committed
-        pytest.param("write_part", 1, marks=pytest.mark.long),  # before it is written
-        pytest.param("_remove", 2, marks=pytest.mark.long),  # small parts were joined, and are left
+        ("write_part", 1),  # before it is written
+        ("_remove", 2),  # small parts were joined, and are left
     ],
 )
 def test_a_killed_run_goes_on_and_has_every_prompt_once(
@@ -255,7 +260,7 @@ def test_a_moved_database_finds_its_parts(path: Path, whole: Path, tmp_path: Pat
     link.symlink_to(moved)
     for place in (moved, link):
         assert_same_scores(place, whole)
-        assert rows(place, "SELECT count(*) FROM score") == [(PROMPTS * POPULATION,)]
+        assert rows_anywhere(place, "SELECT count(*) FROM score") == [(PROMPTS * POPULATION,)]
 
 
 def test_several_readers_of_one_process_share_them(path: Path) -> None:
@@ -350,7 +355,7 @@ def test_a_file_in_place_of_the_folder_is_a_sentence(path: Path, tmp_path: Path)
 def test_a_strange_file_beside_the_parts_is_left_alone(path: Path) -> None:
     (part,) = files(path)
     shutil.copyfile(part, os.fsencode(part.parent) + b"/part-\xff.parquet")
-    assert rows(path, "SELECT count(*) FROM score") == [(PROMPTS * POPULATION,)]
+    assert rows_anywhere(path, "SELECT count(*) FROM score") == [(PROMPTS * POPULATION,)]
 
 
 def test_the_sandbox_reads_no_other_file(path: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from kndb_ingest.demo import facts_path
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.plan import Estimate, Plan, plan
 from kndb_ingest.request import IngestRequest
+from kndb_ingest.summary import IngestSummary
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +65,47 @@ def ranks(request: IngestRequest) -> dict[tuple[str, str], int]:
     return found
 
 
-@pytest.mark.parametrize("known", [1, 40])
+@dataclass(frozen=True)
+class Ingested:
+    """A run of all facts, or of those that the model knows."""
+
+    request: IngestRequest
+    summary: IngestSummary
+    told: list[tuple[int, int]]
+
+
+def ingested(database: Path, facts: Path, known: int | None) -> Ingested:
+    request = requested(database, facts, known)
+    told: list[tuple[int, int]] = []
+    return Ingested(request, ingest(request, lambda done, total: told.append((done, total))), told)
+
+
+@pytest.fixture(scope="module")
+def whole(facts: Path) -> Ingested:
+    return ingested(facts.with_name("all.duckdb"), facts, None)
+
+
+@pytest.fixture(scope="module")
+def first_choices(facts: Path) -> Ingested:
+    return ingested(facts.with_name("known.duckdb"), facts, 1)
+
+
 def test_what_the_model_knows_is_attributed_and_the_rest_is_kept(
-    facts: Path, tmp_path: Path, known: int
+    whole: Ingested, first_choices: Ingested
 ) -> None:
-    all_of_them = requested(tmp_path / "all.duckdb", facts, None)
+    attributed_and_kept(whole, first_choices, 1)
+
+
+@pytest.mark.long
+def test_what_is_among_the_first_40(facts: Path, whole: Ingested, tmp_path: Path) -> None:
+    attributed_and_kept(whole, ingested(tmp_path / "part.duckdb", facts, 40), 40)
+
+
+def attributed_and_kept(every: Ingested, some: Ingested, known: int) -> None:
+    all_of_them, part, done = every.request, some.request, some.summary
     found = ranks(all_of_them)
     expected = {prompt: "done" if rank <= known else "unknown" for prompt, rank in found.items()}
     assert set(expected.values()) == {"done", "unknown"}
-    ingest(all_of_them)
-    part = requested(tmp_path / "part.duckdb", facts, known)
-    done = ingest(part)
-
     with kndb.open(part.database) as db, kndb.open(all_of_them.database) as whole:
         rows = db.sql("FROM predictions WHERE status <> 'skipped'").to_dicts()
         assert {(row["text"], row["answer"]): row["status"] for row in rows} == expected
@@ -101,21 +131,17 @@ def test_what_the_model_knows_is_attributed_and_the_rest_is_kept(
     assert ingest(part).new_prompts == 0
 
 
-def test_facts_that_were_asked_do_not_lack_a_template(facts: Path, tmp_path: Path) -> None:
-    done = ingest(requested(tmp_path / "k.duckdb", facts, 1))
+def test_facts_that_were_asked_do_not_lack_a_template(first_choices: Ingested) -> None:
+    done = first_choices.summary
     assert sum(done.unknown.values()) > 0
     assert not done.unasked
 
 
-def test_only_prompts_that_are_attributed_count_for_the_time_left(
-    facts: Path, tmp_path: Path
-) -> None:
-    told: list[tuple[int, int]] = []
-    request = requested(tmp_path / "k.duckdb", facts, 1)
-    done = ingest(request, lambda done, total: told.append((done, total)))
+def test_only_prompts_that_are_attributed_count_for_the_time_left(first_choices: Ingested) -> None:
+    request, done = first_choices.request, first_choices.summary
     n, every = done.prompts["en"][0], len(request.data.prompts)
     assert 0 < n < every
-    assert told == [
+    assert first_choices.told == [
         *((0, total) for total in range(every, n - 1, -1)),  # skipped, or only asked
         *((number, n) for number in range(1, n + 1)),
     ]
@@ -135,11 +161,13 @@ def test_a_plan_without_spread_says_from_how_many_prompts() -> None:
     assert "about 12 s (10 s to 14 s)" in planned(wide)
 
 
-def test_a_plan_stores_nothing_and_counts_what_a_run_does(facts: Path, tmp_path: Path) -> None:
-    request = requested(tmp_path / "k.duckdb", facts, None)
-    estimated = plan(request)
-    assert not request.database.exists()
-    done = ingest(request)
+def test_a_plan_stores_nothing_and_counts_what_a_run_does(
+    facts: Path, whole: Ingested, tmp_path: Path
+) -> None:
+    new = requested(tmp_path / "k.duckdb", facts, None)
+    estimated = plan(new)
+    assert not new.database.exists()
+    request, done = whole.request, whole.summary
     assert {lang: n for lang, (n, _) in done.prompts.items()} == estimated.prompts
     assert (estimated.skipped, estimated.facts, estimated.stored) == (done.skipped, done.facts, 0)
     assert estimated.attributed == done.prompts["en"][0]

@@ -58,6 +58,7 @@ def test_what_is_stored_is_what_attribute_finds(path: Path) -> None:
     assert check_database(path) == []
 
 
+@pytest.mark.long
 def test_shards_with_words_merge_to_the_same(path: Path, tmp_path: Path) -> None:
     parts = [tmp_path / f"{number}.duckdb" for number in (1, 2)]
     for number, part in enumerate(parts, 1):

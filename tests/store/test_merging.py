@@ -67,6 +67,7 @@ def test_merged_shards_are_the_whole_run(whole: Path, halves: list[Path], tmp_pa
     assert_same_rows(target, whole, TABLES)
 
 
+@pytest.mark.long
 def test_shards_can_follow_each_other_in_one_file(whole: Path, data: Path, tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     for shards, shard in (("1/3", "1/3"), ("1,3/3", "3/3"), (None, "2/3")):
@@ -75,6 +76,7 @@ def test_shards_can_follow_each_other_in_one_file(whole: Path, data: Path, tmp_p
     assert_same_rows(path, whole, TABLES)
 
 
+@pytest.mark.long
 def test_what_is_left_of_a_shard_can_be_ingested_whole(
     whole: Path, halves: list[Path], data: Path, tmp_path: Path
 ) -> None:

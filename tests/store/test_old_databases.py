@@ -23,6 +23,8 @@ from small_store import finished_run
 
 FOLDER = Path(__file__).parent / "old_databases"
 OLD = REVISIONS[:-1]
+DAILY = (OLD[0], OLD[-1])
+"""The first is upgraded by every migration."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,10 @@ class Old:
     path: Path
 
 
-@pytest.fixture(scope="module", params=OLD)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(r, marks=[] if r in DAILY else [pytest.mark.long]) for r in OLD],
+)
 def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Old:
     path = tmp_path_factory.mktemp("old") / "old.duckdb"
     path.write_bytes(gzip.decompress((FOLDER / f"v{request.param}.duckdb.gz").read_bytes()))

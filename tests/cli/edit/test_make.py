@@ -45,7 +45,7 @@ def facts():
                     }
 
 
-@pytest.fixture(scope="module", params=["bert", "gpt2"])
+@pytest.fixture(scope="module", params=["bert", pytest.param("gpt2", marks=pytest.mark.long)])
 def ingested(request, tmp_path_factory):
     """A folder with a tiny model in bfloat16, and a database of its neurons."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -37,7 +37,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setenv("KNDB_DB", "k.duckdb")
 
 
-@pytest.fixture(params=["bert", "gpt2"])
+@pytest.fixture(params=["gpt2", pytest.param("bert", marks=pytest.mark.long)])
 def kind(request, here):
     """A tiny model in half a dozen files or more, whose neurons are in a database."""
     hf_model(request.param).to(torch.float16).save_pretrained("model", max_shard_size="12KB")

@@ -251,6 +251,7 @@ def test_another_precision_than_at_calibration(run, claims, capfd, calibrated):
     assert "use --dtype float32" in capfd.readouterr().err
 
 
+@pytest.mark.long
 def test_evaluation(run, calibrated, capfd, tmp_path):
     file = tmp_path / "rows.jsonl"
     arguments = ["evaluate", "factcheck", "--model", "demo-masked", "--db", str(calibrated)]

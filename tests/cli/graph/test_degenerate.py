@@ -70,6 +70,7 @@ def search(db: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
+@pytest.mark.long
 def test_processes_search_what_one_does_and_are_counted(search: Run, db: Path) -> None:
     code, _, err = search(*LOOSE[:-2], "--devices", "cpu,cpu")
     assert code == 0

@@ -85,25 +85,27 @@ def _read(leader: int) -> bytes:
         return b""
 
 
+SQL = "SELECT subject, [answer] AS list, {'a': template} AS \"\x1b[31mhead\" FROM prompt"
+SHOWN = [
+    ("query", "--format", "csv"),
+    ("sql", SQL),
+    ("query", "--fact", f"None{HOSTILE}"),
+    ("runs", "--db", f"/none/{HOSTILE}", "--debug"),
+]
+SHOWN_TOO = [
+    ("query",),
+    ("runs",),
+    ("runs", "--json"),
+    ("export", "prompt", "-o", "-", "--format", "jsonl"),
+    ("query", "--fact", "A]0;owned 2Jgnor"),
+    ("runs", "--db", f"/none/{HOSTILE}"),
+    ("query", "--format", HOSTILE),
+    (HOSTILE,),
+]
+
+
 @pytest.mark.parametrize(
-    "args",
-    [
-        ("query",),
-        ("runs",),
-        ("runs", "--json"),
-        ("query", "--format", "csv"),
-        ("export", "prompt", "-o", "-", "--format", "jsonl"),
-        (
-            "sql",
-            "SELECT subject, [answer] AS list, {'a': template} AS \"\x1b[31mhead\" FROM prompt",
-        ),
-        ("query", "--fact", "A]0;owned 2Jgnor"),
-        ("query", "--fact", f"None{HOSTILE}"),
-        ("runs", "--db", f"/none/{HOSTILE}"),
-        ("runs", "--db", f"/none/{HOSTILE}", "--debug"),
-        ("query", "--format", HOSTILE),
-        (HOSTILE,),
-    ],
+    "args", [*SHOWN, *(pytest.param(args, marks=pytest.mark.long) for args in SHOWN_TOO)]
 )
 def test_a_terminal_shows_escapes(process: Any, hostile: Path, args: tuple[str, ...]) -> None:
     text = in_a_terminal(process, *args, *(() if "--db" in args else ("--db", str(hostile))))

@@ -167,6 +167,7 @@ def test_without_the_model_the_stored_tables_are_there(
     assert not (tmp_path / "tables" / "localisation.csv").exists()
 
 
+@pytest.mark.long
 def test_a_model_is_known_by_its_weights(run: tuple[Path, Path], tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     path.write_bytes(run[0].read_bytes())
