@@ -56,7 +56,7 @@ test-real: .venv/all .venv/real
 	touch $@
 
 test-browser: .venv/browser
-	$(BIN)/python -m pytest -m browser -rs tests/serve/browser
+	$(PYTEST) -m browser -rs tests/serve/browser
 
 # A million inputs for each entry point, some hours: make fuzz ENTRIES="delta sql" RUNS=10000
 ENTRIES = $(shell sed -n 's/^    "\([a-z-]*\)": EntryPoint.*/\1/p' tests/fuzz/entry_points.py)
