@@ -1,5 +1,6 @@
 """For all tests: one thread by default, Ctrl-C works, and the width of tables is not set."""
 
+import gc
 import os
 import signal
 
@@ -24,3 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )
     settings.load_profile("kndb")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported lives as long as the tests: nobody need look through it for garbage."""
+    gc.collect()
+    gc.freeze()
