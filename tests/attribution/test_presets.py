@@ -35,7 +35,9 @@ def over_targets(model: LanguageModel[Any], index: int, method: Any) -> Tensor:
     return torch.stack([method(target) for target in model.targets(*SOME[index])]).mean(0)
 
 
-@pytest.mark.parametrize("architecture", ["bert", "gpt2", "distilbert", "gemma2"])
+@pytest.mark.parametrize(
+    "architecture", ["bert", "gpt2", "distilbert", pytest.param("gemma2", marks=pytest.mark.long)]
+)
 def test_ig_zero_equals_naive(architecture: str) -> None:
     model = tiny(architecture)
     for found in attribute(model, SOME, "ig-zero"):
@@ -55,7 +57,7 @@ def test_amig_code_equals_naive(architecture: str) -> None:
         assert distance(torch.from_numpy(found.scores), expected) < 1e-5
 
 
-@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+@pytest.mark.parametrize("architecture", ["bert", pytest.param("gpt2", marks=pytest.mark.long)])
 def test_amig_paper_equals_naive(architecture: str) -> None:
     model = tiny(architecture)
     for found in attribute(model, SOME, PRESETS["amig-paper"].changed(normalise="none")):
@@ -114,7 +116,8 @@ def equals_captum(architecture: str, prompt: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "architecture", ["bert", "gpt2", pytest.param("llama", marks=pytest.mark.long)]
+    "architecture",
+    ["bert", *(pytest.param(each, marks=pytest.mark.long) for each in ("gpt2", "llama"))],
 )
 def test_adaptive_reaches_the_tolerance_and_the_integral(architecture: str) -> None:
     model = tiny(architecture)

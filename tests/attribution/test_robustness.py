@@ -69,7 +69,7 @@ FIXED = Settings(tolerance=None, nodes=3)
 """No path is refined, so that rounding in batches of another size decides nothing."""
 
 
-@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+@pytest.mark.parametrize("architecture", ["bert", pytest.param("gpt2", marks=pytest.mark.long)])
 def test_out_of_memory_halves_the_batch_and_loses_nothing(architecture: str) -> None:
     model = tiny(architecture)
     expected = {f.index: f.scores for f in attribute(model, PROMPTS, FIXED)}

@@ -91,6 +91,7 @@ def test_a_planted_gated_neuron_is_pushed_by_the_sign_of_its_activation(sign: in
     assert after[1] < before[1]
 
 
+@pytest.mark.long
 def test_a_trained_gated_model_says_the_new_answer() -> None:
     model = trained_llama()
     text, old = FRANCE

@@ -36,7 +36,7 @@ def dicts(table: Table) -> dict[str, dict[str, Any]]:
     return {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
 
 
-@pytest.mark.parametrize("name", ["tiny-bert", "tiny-gpt2"])
+@pytest.mark.parametrize("name", ["tiny-bert", pytest.param("tiny-gpt2", marks=pytest.mark.long)])
 def test_true_effects_are_those_of_a_hook_on_each_neuron(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

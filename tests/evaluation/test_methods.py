@@ -121,7 +121,7 @@ def test_random_neurons_come_from_everywhere_and_by_the_seed(asked: Loaded) -> N
     assert len(set(drawn)) > 100
 
 
-@pytest.mark.parametrize("name", ["tiny-gpt2", "tiny-llama"])
+@pytest.mark.parametrize("name", ["tiny-gpt2", pytest.param("tiny-llama", marks=pytest.mark.long)])
 def test_what_a_model_cannot_be_scored_by_is_said(name: str, tmp_path: Path) -> None:
     database, folder = make_run(tmp_path, name, ["en"])
     model, facts = loaded(NeuronRequest(database, ModelChoice(str(folder))))

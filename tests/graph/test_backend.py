@@ -114,6 +114,7 @@ def use(installed: Path, database: Path, how: str) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.long
 def test_a_preferred_backend_computes_and_its_results_come_out(
     installed: Path, database: Path
 ) -> None:

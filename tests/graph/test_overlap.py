@@ -194,7 +194,7 @@ def naive(neurons: Sequence[Sequence[tuple[int, int]]]) -> set[tuple[int, int]]:
     return set.intersection(*map(set, neurons))
 
 
-@pytest.mark.parametrize("n_langs", [3, 40])
+@pytest.mark.parametrize("n_langs", [3, pytest.param(40, marks=pytest.mark.long)])
 def test_counts_equal_sets_whatever_the_order_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_langs: int
 ) -> None:

@@ -138,10 +138,10 @@ def test_a_search_names_its_run_and_must_be_of_the_run_named(path: Path) -> None
     "command",
     [
         ["graph", "groups"],
-        ["graph", "measures"],
-        ["graph", "export", "-o", "g.json"],
-        ["graph", "plot", "degenerate", "-o", "g.svg"],
         ["evaluate", "degenerate"],
+        pytest.param(["graph", "measures"], marks=pytest.mark.long),
+        pytest.param(["graph", "export", "-o", "g.json"], marks=pytest.mark.long),
+        pytest.param(["graph", "plot", "degenerate", "-o", "g.svg"], marks=pytest.mark.long),
     ],
 )
 def test_commands_take_a_search_and_refuse_one_that_is_not_there(

@@ -390,6 +390,7 @@ def test_the_sandbox_reads_no_other_file(path: Path, tmp_path: Path) -> None:
     assert rows(path, "SELECT count(*) FROM score") == [(PROMPTS * POPULATION,)]
 
 
+@pytest.mark.long
 def test_shards_merge_to_the_whole_and_nothing_is_there_twice(
     whole: Path, data: Path, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kndb.errors import ModelError
 from kndb.models import Unusable, load_model
-from tiny import CAUSAL, MASKED, PROMPTS, hf_model, tokenizer_of
+from tiny import CAUSAL, EVERY_KIND, MASKED, PROMPTS, hf_model, tokenizer_of
 
 ALL = [*MASKED, *CAUSAL]
 TIED = ["gpt2", "gemma", "gemma2", "gemma3_text", "opt"]  # the output embedding is the input's
@@ -70,7 +70,7 @@ def test_a_whole_checkpoint_gives_back_its_weights(architecture: str, tmp_path: 
     assert all(torch.equal(value, expected[key]) for key, value in loaded.state_dict().items())
 
 
-@pytest.mark.parametrize("architecture", ALL)
+@pytest.mark.parametrize("architecture", EVERY_KIND)
 def test_every_tensor_of_a_layer_is_needed(architecture: str, tmp_path: Path) -> None:
     folder = save(architecture, tmp_path / "model")
     names = sorted(key for key in load_file(folder / "model.safetensors") if ".1." in key)
@@ -81,7 +81,7 @@ def test_every_tensor_of_a_layer_is_needed(architecture: str, tmp_path: Path) ->
         assert f"lacks weights, which would be random: {name}; give a complete" in refusal(folder)
 
 
-@pytest.mark.parametrize("architecture", ALL)
+@pytest.mark.parametrize("architecture", EVERY_KIND)
 def test_a_tensor_of_another_shape(architecture: str, tmp_path: Path) -> None:
     folder = save(architecture, tmp_path / "model")
     name = sorted(load_file(folder / "model.safetensors"))[-1]
@@ -89,7 +89,7 @@ def test_a_tensor_of_another_shape(architecture: str, tmp_path: Path) -> None:
     assert f"do not fit its config.json: {name} is (7, 3), not (" in refusal(folder)
 
 
-@pytest.mark.parametrize("architecture", ALL)
+@pytest.mark.parametrize("architecture", EVERY_KIND)
 def test_tensors_of_something_else(architecture: str, tmp_path: Path) -> None:
     folder = save(architecture, tmp_path / "model")
     change(folder, lambda weights: {f"other.{k}": v for k, v in weights.items()})

@@ -86,7 +86,13 @@ def in_decoder(target: Target) -> Target:
     return replace(target, position=target.position - border(target))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        pytest.param(a, marks=[] if a in ("t5", "bart") else [pytest.mark.long])
+        for a in ARCHITECTURES
+    ],
+)
 def test_scores_and_answers_are_those_of_whole_runs(architecture: str) -> None:
     own = model(architecture)
     assert own.adapter == "general"

@@ -25,7 +25,7 @@ from kndb.models.checkpoint import structure
 from kndb.models.general import General
 from kndb.models.projections import find_down
 from kndb.neurons import Neuron
-from tiny import PROMPTS, UNLISTED, hf_model, tiny, tokenizer_of, variant
+from tiny import DAILY, PROMPTS, UNLISTED, hf_model, tiny, tokenizer_of, variant
 
 SETS = [
     (Neuron(0, 3),),
@@ -93,7 +93,10 @@ def test_the_prompt_is_longer_than_the_local_window(
     assert local.p_tokens[0] != pytest.approx(everywhere.p_tokens[0], rel=0.01)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture",
+    [pytest.param(a, marks=[] if a in DAILY else [pytest.mark.long]) for a in ARCHITECTURES],
+)
 def test_the_general_adapter_equals_the_special_one(architecture: str) -> None:
     special = tiny(architecture)
     down = find_down(special.hf, architecture)

@@ -42,7 +42,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-@pytest.mark.parametrize("format", ["png", "svg"])
+@pytest.mark.parametrize("format", [pytest.param("png", marks=pytest.mark.long), "svg"])
 def test_pictures_are_drawn_and_do_not_change(
     tmp_path: Path, path: Path, picture: str, format: str
 ) -> None:

@@ -42,7 +42,7 @@ except KndbError as error:
 """
 
 
-@pytest.mark.parametrize("room", [-(2**40), 50_000])
+@pytest.mark.parametrize("room", [pytest.param(-(2**40), marks=pytest.mark.long), 50_000])
 def test_a_full_disk_is_a_sentence_and_loses_nothing(tmp_path: Path, room: int) -> None:
     """A limit on the size of files is what a process can set itself; DuckDB fails as it does
     on a full disk, when it writes its log."""

@@ -72,6 +72,7 @@ def test_a_killed_run_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     assert statuses(path) == ["finished"]
 
 
+@pytest.mark.long
 def test_a_killed_search_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
 

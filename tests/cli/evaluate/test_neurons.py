@@ -57,7 +57,7 @@ def test_localisation_in_full(run: Any) -> None:
 
 
 def test_localisation_drawn(run: Any) -> None:
-    code, out, err = run("localisation", "--facts", "2", "--format", "table")
+    code, out, err = run("localisation", "--facts", "1", "--format", "table")
     assert code == 0, err
     lines = out.strip().splitlines()
     assert lines[0].split()[:3] == ["effect", "method", "neurons"]
@@ -80,16 +80,16 @@ def test_only_the_methods_asked_for(run: Any) -> None:
 
 def test_faithfulness_to_a_file(run: Any, tmp_path: Path) -> None:
     file = tmp_path / "faithfulness.csv"
-    code, out, err = run("faithfulness", "--facts", "3", "-o", str(file), "--quiet")
+    code, out, err = run("faithfulness", "--facts", "2", "-o", str(file), "--quiet")
     assert (code, out, err) == (0, "", "")
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     assert [row["method"] for row in rows] == ["true", *SCORING]
-    assert all(row["n_prompts"] == "3" for row in rows)
+    assert all(row["n_prompts"] == "2" for row in rows)
     assert float(rows[0]["overlap_10"]) == 1
 
 
 def test_faithfulness_drawn(run: Any) -> None:
-    code, out, err = run("faithfulness", "--facts", "2", "--format", "table")
+    code, out, err = run("faithfulness", "--facts", "1", "--format", "table")
     assert code == 0, err
     head, *_ = out.splitlines()
     assert head.split() == ["method", "prompts", "spearman", "overlap", "20", "removed", "20"]
