@@ -16,7 +16,8 @@ os.environ.pop("COLUMNS", None)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Properties are tried with a few inputs, and with many where long tests run too."""
-    many = str(config.getoption("markexpr")) in ("long", "long or not long")
+    chosen = str(config.getoption("markexpr"))
+    many = chosen in ("long", "long or not long", "not real and not browser")  # make test-long
     settings.register_profile(
         "kndb",
         max_examples=2_000 if many else 30,

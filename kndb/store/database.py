@@ -35,7 +35,10 @@ from kndb_migrations import HEAD, REVISIONS
 READER_MEMORY = "2GB"
 READER_THREADS = 4
 
-_WRITER: dict[str, str] = {"python_enable_replacements": "false"}
+WRITER_MEMORY = "2GB"
+"""Beside a model, whatever the machine has; what needs more goes to a folder beside the file."""
+
+_WRITER: dict[str, str] = {"python_enable_replacements": "false", "memory_limit": WRITER_MEMORY}
 _READER: dict[str, str] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
