@@ -152,7 +152,11 @@ def transaction(
         try:
             yield connection
             connection.commit()
-        except (duckdb.IOException, duckdb.TransactionException) as error:
+        except (
+            duckdb.IOException,
+            duckdb.OutOfMemoryException,
+            duckdb.TransactionException,
+        ) as error:
             raise _write_error(path, error) from error
         except RuntimeError as error:
             if str(error) != INTERRUPTED:

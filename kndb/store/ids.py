@@ -11,6 +11,9 @@ from typing import Any
 
 from kndb.facts import Fact, Prompt, content_id
 
+END = 2**63
+"""Ids are from 0 to below this, evenly."""
+
 
 def model_id(weights_sha256: str, architecture: str) -> int:
     """The id of a model: its weights and its architecture, not its name."""

@@ -57,6 +57,10 @@ REFINED_OF_FACTS = _REFINED.format(facts="AND fact_id IN (SELECT unnest($facts))
 """The same of some facts only. Parameter ``facts``: a list of ids."""
 
 
+REFINED_OF_RANGE = _REFINED.format(facts="AND fact_id BETWEEN $first AND $last")
+"""The same of facts whose ids are from ``first`` to ``last``."""
+
+
 def check_thresholds(tau: float | None, share: float | None) -> None:
     """Refuse thresholds that have no exact answer.
 

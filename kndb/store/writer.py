@@ -32,7 +32,7 @@ from kndb.store.catalogue import (
 from kndb.store.database import transaction
 from kndb.store.processes import this_process
 from kndb.store.prompts import settled_prompts
-from kndb.store.refine import REFINED, check_thresholds
+from kndb.store.refine import REFINED_OF_RANGE, check_thresholds
 from kndb.store.score_folder import sweep
 from kndb.store.score_parts import SMALL_PARTS, add_part, join_small_parts
 from kndb.store.score_view import parts_of
@@ -226,10 +226,21 @@ def refine(connection: duckdb.DuckDBPyConnection, run_id: int, tau: float, share
         share: share of a fact's prompts.
     """
     connection.execute(_FORGET, [run_id])
-    thresholds = {"runs": [run_id], "tau": tau, "share": share}
-    connection.execute(_REFINE, thresholds)
+    ((rows,),) = connection.execute(_SCORES, [run_id]).fetchall()
+    parts = 1 + rows // REFINED_AT_ONCE
+    for part in range(parts):
+        first, end = (at * ids.END // parts for at in (part, part + 1))
+        connection.execute(
+            _REFINE,
+            {"runs": [run_id], "tau": tau, "share": share, "first": first, "last": end - 1},
+        )
 
 
+REFINED_AT_ONCE = 100_000_000
+"""Raw scores from which neurons are selected at once, of facts that follow each other: it takes
+1 GB, and each part reads the ids of all scores."""
+
+_SCORES = "SELECT count(*) FROM attribution WHERE run_id = ?"
 _FORGET = "DELETE FROM knowledge_neuron WHERE run_id = ?"
 _FRESH = """
     CREATE TEMP TABLE fresh AS
@@ -254,7 +265,7 @@ _APPEND_WORDS = """
 """
 _REFINE = f"""
     INSERT INTO knowledge_neuron BY NAME
-    {REFINED}
+    {REFINED_OF_RANGE}
     ORDER BY fact_id, lang, layer, neuron
 """
 _GIVEN = """

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 from kndb.errors import DatabaseCorrupt, UsageError
-from kndb.store.database import connect
-from kndb.store.writer import Writer
+from kndb.store.database import connect, transaction
+from kndb.store.writer import Writer, refine
 from small_store import PROMPT_IDS, attributions, begin, finished_run, predictions
 
 
@@ -141,6 +141,22 @@ def test_finishing_again_replaces_the_neurons(tmp_path: Path) -> None:
         writer.finish(run.run_id, tau, 0.5)
         assert rows(path, "SELECT neuron FROM knowledge_neuron ORDER BY neuron") == expected
         assert rows(path, "SELECT status, tau, share FROM run") == [("finished", tau, 0.5)]
+
+
+def test_neurons_selected_in_parts_are_those_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "k.duckdb"
+    run = finished_run(path)
+    sql = "SELECT * EXCLUDE (score), score FROM knowledge_neuron"
+    whole = rows(path, sql)
+    monkeypatch.setattr("kndb.store.writer.REFINED_AT_ONCE", 2)
+    with transaction(path) as connection:
+        refine(connection, run, 0.2, 0.5)
+    parts = rows(path, sql)
+    assert [row[:-1] for row in parts] == [row[:-1] for row in whole]
+    assert [row[-1] for row in parts] == pytest.approx([row[-1] for row in whole])
+    assert len(parts) > 5
 
 
 @pytest.mark.parametrize(("tau", "share"), [(0.04, 0.5), (1.0, 0.5), (0.2, -0.1), (0.2, 1.0)])
