@@ -16,7 +16,7 @@ from kndb.errors import UsageError
 SETTINGS: Mapping[str, str] = {
     "db": "the database file",
     "model": "the model, or a part of its name where runs are chosen",
-    "device": "auto, cpu, cuda or mps",
+    "device": "auto, cpu, cuda, mps or spread",
     "dtype": "float32, bfloat16 or float16",
     "pager": "the program that shows long tables, or none",
 }

@@ -9,7 +9,7 @@ from typing import Protocol
 from kndb.crew.cluster import RayCluster
 from kndb.errors import UsageError
 from kndb.models.choice import ModelChoice
-from kndb.models.devices import check_names
+from kndb.models.devices import SPREAD, check_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,4 +60,9 @@ def check_placement(request: Placed) -> None:
     for name in request.devices:
         if name == "auto" and len(request.devices) > 1:
             raise UsageError("--devices auto means all GPUs; name no others beside it.")
+        if name == SPREAD:
+            raise UsageError(
+                "--devices gives each process a device of its own; a model that is spread takes "
+                "--device spread."
+            )
         check_names(f"cuda:{name}" if name.isdecimal() else name, request.model.dtype)

@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kndb.edit.weight_rows import check_neurons, typical_length
+from kndb.edit.weight_rows import UNEDITABLE, check_neurons, typical_length
 from kndb.models import LanguageModel
+from kndb.models.base import check_whole
 from kndb.models.vocabulary import check_readable
 from kndb.neurons import Neuron
 
@@ -43,8 +44,10 @@ def direction(model: LanguageModel[Any], pairs: Sequence[tuple[Tokens, Tokens]])
         ``(width,)`` float32 on the CPU; zeros where there are no pairs.
 
     Raises:
-        UsageError: the output embedding is not as wide as the residual stream (ALBERT, ELECTRA).
+        UsageError: the output embedding is not as wide as the residual stream (ALBERT, ELECTRA), or
+            the model is spread over devices.
     """
+    check_whole(model, UNEDITABLE)
     check_readable(
         model,
         "no direction towards an answer can be added to its neurons; use the mode fit instead",

@@ -126,9 +126,10 @@ def _scaler(places: _Places, indices: Tensor, factor: float) -> Any:
         if places.now is None:
             return None
         values = args[0].clone()
-        chosen = values[..., indices]
-        now = places.now.view(*values.shape[:-1], 1)  # OPT's sequences are joined here
-        values[..., indices] = torch.where(now, chosen * factor, chosen)
+        own = indices.to(values.device)  # a spread model's layers have other devices
+        chosen = values[..., own]
+        now = places.now.to(values.device).view(*values.shape[:-1], 1)  # OPT joins sequences here
+        values[..., own] = torch.where(now, chosen * factor, chosen)
         return (values, *args[1:])
 
     return hook

@@ -14,12 +14,21 @@ from torch import Tensor
 
 from kndb.errors import UsageError
 from kndb.models import LanguageModel
+from kndb.models.base import check_whole
 from kndb.models.projections import neuron_rows
 from kndb.neurons import Neuron
 
+UNEDITABLE = "its weights cannot be edited; choose a single device with --device"
+"""What is said of a spread model."""
+
 
 def projection_rows(model: LanguageModel[Any], layer: int) -> Tensor:
-    """The weight of a layer's output projection as ``(n_neurons, width)``, sharing its memory."""
+    """The weight of a layer's output projection as ``(n_neurons, width)``, sharing its memory.
+
+    Raises:
+        UsageError: the model is spread over devices.
+    """
+    check_whole(model, UNEDITABLE)
     return neuron_rows(model.down[layer])
 
 

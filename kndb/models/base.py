@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from kndb.errors import UsageError
 from kndb.models.head import AnswerProbability, capped_logits
+from kndb.models.spread import is_spread, main_device
 
 Family = Literal["masked_lm", "causal_lm"]
 
@@ -128,8 +129,8 @@ class LanguageModel(ABC, Generic[ObservedT]):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(iter(self.hf.parameters())).device  # type: ignore[no-any-return]
+        """Where the weights are; of a spread model, where its input and output are."""
+        return main_device(self.hf)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -276,15 +277,31 @@ class LanguageModel(ABC, Generic[ObservedT]):
 
     def project(self, layer: int, neurons: Tensor) -> Tensor:
         """Output projection of a layer: ``(…, n_neurons)`` → ``(…, width)``."""
-        return self.down[layer](neurons)  # type: ignore[no-any-return]
+        weight = self.down[layer].weight
+        assert isinstance(weight, Tensor)
+        # A weight that is elsewhere for now is brought by the module's call, and the input with it.
+        own = neurons if weight.is_meta else neurons.to(weight.device)
+        return self.down[layer](own).to(neurons.device)  # type: ignore[no-any-return]
 
     def back_project(self, layer: int, gradients: Tensor) -> Tensor:
         """Transpose of the projection: ``(…, width)`` → ``(…, n_neurons)``."""
         weight = self.down[layer].weight
         assert isinstance(weight, Tensor)
+        if weight.is_meta:
+            return self._pulled_back(layer, gradients)
         # Linear keeps (width, n_neurons), GPT-2's Conv1D (n_neurons, width).
         linear = isinstance(self.down[layer], nn.Linear)
-        return gradients @ (weight if linear else weight.T)
+        own = gradients.to(weight.device)
+        return (own @ (weight if linear else weight.T)).to(gradients.device)
+
+    @torch.enable_grad()
+    def _pulled_back(self, layer: int, gradients: Tensor) -> Tensor:
+        """The same by autograd, through the module's call."""
+        neurons = gradients.new_zeros(
+            *gradients.shape[:-1], self.info.n_neurons, requires_grad=True
+        )
+        (found,) = torch.autograd.grad(self.project(layer, neurons), neurons, gradients)
+        return found
 
 
 def check_model(model: object) -> None:
@@ -297,6 +314,20 @@ def check_model(model: object) -> None:
         raise UsageError(
             f"{model!r:.80} is not a loaded model; load one: kndb.load_model('demo-masked')."
         )
+
+
+def check_whole(model: LanguageModel[Any], otherwise: str) -> None:
+    """Refuse a spread model where weights are read or changed.
+
+    Args:
+        model: the model.
+        otherwise: what does not work then, and what to do.
+
+    Raises:
+        UsageError: it is spread over devices.
+    """
+    if is_spread(model.hf):
+        raise UsageError(f"The model {model.info.name} is spread over devices, so {otherwise}.")
 
 
 def gated(info: ModelInfo) -> UsageError:

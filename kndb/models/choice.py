@@ -22,7 +22,7 @@ class ModelChoice:
 
     Attributes:
         name: a hub identifier, a folder, a GGUF file, ``demo-masked`` or ``demo-causal``.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``spread``.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         revision: branch, tag or commit on the hub.
         memory: bytes for activations; the device's default when None.

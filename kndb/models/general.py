@@ -2,7 +2,8 @@
 
 It knows nothing of the layers but their down projections, which it patches with hooks, and runs
 whole sequences from the first layer to the last. So it is slower than the other adapters, and
-equals them.
+equals them. It also runs every model that is spread over devices: what it puts into a layer goes to
+that layer's device, and what it reads comes back.
 """
 
 from __future__ import annotations
@@ -108,14 +109,15 @@ class General(LanguageModel[ObservedTokens]):
         at = self._read_at(tokens[rows], positions)
 
         def choose(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            return (args[0].view(len(tokens), -1, args[0].shape[-1])[rows, at][:, None],)
+            sequences = args[0].view(len(tokens), -1, args[0].shape[-1])
+            return (sequences[rows.to(sequences.device), at.to(sequences.device)][:, None],)
 
         handle = self.unembedding.register_forward_pre_hook(choose)
         try:
             logits = self.hf(**self._inputs(tokens)).logits
         finally:
             handle.remove()
-        return logits.flatten(1)  # type: ignore[no-any-return]
+        return logits.flatten(1).to(tokens.device)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """See :meth:`LanguageModel.logits`: ``hidden`` is what :meth:`last_hidden` returns."""
@@ -177,7 +179,8 @@ class General(LanguageModel[ObservedTokens]):
         rows = torch.arange(len(tokens), device=tokens.device)
 
         def follow(layer: int, sequences: Tensor) -> Tensor:
-            own = sequences[rows, at] + gradient_only(outputs[layer])
+            here = sequences[rows.to(sequences.device), at.to(sequences.device)]
+            own = here + gradient_only(outputs[layer]).to(sequences.device)
             return _replaced(sequences, at, own, torch.ones_like(rows, dtype=torch.bool))
 
         return self._p(tokens, positions, answers, follow)
@@ -253,8 +256,11 @@ def _replaced(sequences: Tensor, at: Tensor, values: Tensor, chosen: Tensor) -> 
         at: ``(rows,)``, a position in each.
         values: ``(rows, width)``.
         chosen: ``(rows,)``, whether the value replaces that in the sequence.
+
+    The sequences of a spread model are where their layer is; what comes into them goes there.
     """
     if not chosen.any():
         return sequences
-    rows = torch.arange(len(sequences), device=sequences.device)[chosen]
-    return sequences.index_put((rows, at[chosen]), values[chosen])
+    rows = chosen.nonzero().flatten()
+    there = sequences.device
+    return sequences.index_put((rows.to(there), at[rows].to(there)), values[rows].to(there))

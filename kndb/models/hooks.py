@@ -25,7 +25,9 @@ def capture_inputs(
 
     def take(module: nn.Module, args: tuple[Any, ...]) -> None:
         sequences = args[0].view(len(positions), -1, args[0].shape[-1])
-        into.append(sequences[torch.arange(len(positions), device=positions.device), positions])
+        at = positions.to(sequences.device)  # a spread model's layers have other devices
+        taken = sequences[torch.arange(len(at), device=at.device), at]
+        into.append(taken.to(positions.device))
 
     with ExitStack() as stack:
         for module in modules:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,14 @@ from kndb.models.architectures import Decoder, Encoder, Structure, Unlisted
 from kndb.models.base import LanguageModel, ModelInfo
 from kndb.models.causal_lm import CausalLM
 from kndb.models.checkpoint import check_loaded, check_window, read_checkpoint
-from kndb.models.devices import check_names
+from kndb.models.devices import SPREAD, check_names
 from kndb.models.encoder_decoder import SENTINEL, EncoderDecoder, mask_of
 from kndb.models.general import General
 from kndb.models.gguf_file import load_gguf
 from kndb.models.masked_lm import MaskedLM
 from kndb.models.places import locate
 from kndb.models.projections import count_neurons, find_down
+from kndb.models.spread import is_spread, load_spread
 
 
 def load_model(
@@ -43,7 +45,9 @@ def load_model(
     Args:
         model: a folder, a GGUF file, a hub identifier such as ``bert-base-multilingual-cased``,
             or ``demo-masked`` or ``demo-causal``.
-        device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; or
+            ``spread``: over all GPUs, then the machine's memory, for a model that fits no single
+            one. Such a model runs through the general adapter, and cannot be edited.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
         revision: branch, tag or commit on the hub.
 
@@ -51,15 +55,23 @@ def load_model(
         ModelError: not found, not readable, of an unknown architecture, without safetensors, with
             weights that are missing, of another shape or not finite, or without a mask token
             (masked) or end token (causal), or changed while it was read.
-        UsageError: an unknown device or dtype, or a device this machine lacks.
+        UsageError: an unknown device or dtype, a device this machine lacks, or a GGUF file that is
+            to be spread.
     """
     check_names(device, dtype)
-    where = pick_device(device)
+    where = None if device == SPREAD else pick_device(device)
     path, name, commit = locate(model, revision)
-    load = load_gguf if path.is_file() else _load_folder
+    if path.is_file() and where is None:
+        raise UsageError(
+            f"The GGUF file {name} cannot be spread over devices, as its weights are unpacked in "
+            "memory; give a folder with the model, or another device."
+        )
     before = _stamps(path)
-    hf, tokenizer, names = load(path, name, getattr(torch, dtype))
-    hf = _in_memory(hf.to(where))
+    if path.is_file():
+        hf, tokenizer, names = load_gguf(path, name, getattr(torch, dtype))
+    else:
+        hf, tokenizer, names = _load_folder(path, name, getattr(torch, dtype), where is None)
+    hf = _in_memory(hf if where is None else hf.to(where))
     sha256 = weights_hash(path)
     if _stamps(path) != before:
         raise ModelError(
@@ -76,20 +88,28 @@ def _stamps(path: Path) -> dict[Path, tuple[int, int, int]]:
 def _in_memory(hf: Any) -> Any:
     """The model, with its weights copied out of the files, which are mapped into memory at first.
 
-    A file that somebody writes to would otherwise change the model, or crash it.
+    A file that somebody writes to would otherwise change the model, or crash it. Of a spread model,
+    the weights on the disk stay there.
     """
-    if hf.device.type == "cpu":
-        for tensor in (*hf.parameters(), *hf.buffers()):
+    for tensor in (*hf.parameters(), *hf.buffers()):
+        if tensor.device.type == "cpu":
             tensor.data = tensor.data.clone()
     return hf
 
 
-def _load_folder(folder: Path, name: str, dtype: torch.dtype) -> tuple[Any, Any, Structure]:
-    """A model, its tokenizer, and where its modules are."""
+def _load_folder(
+    folder: Path, name: str, dtype: torch.dtype, spread: bool
+) -> tuple[Any, Any, Structure]:
+    """A model, its tokenizer, and where its modules are.
+
+    A spread model runs through the general adapter, which runs it whole.
+    """
     checkpoint = read_checkpoint(folder, name)
+    kind = checkpoint.model_class
+    load = partial(load_spread, kind) if spread else kind.from_pretrained
     try:
         with _without_bars():
-            hf, report = checkpoint.model_class.from_pretrained(
+            hf, report = load(
                 folder,
                 config=checkpoint.config,
                 use_safetensors=True,
@@ -104,7 +124,7 @@ def _load_folder(folder: Path, name: str, dtype: torch.dtype) -> tuple[Any, Any,
         raise
     except Exception as error:  # any exception: it depends on the folder's contents
         raise ModelError(f"The model {name} cannot be loaded: {one_line(error)}") from error
-    return hf, tokenizer, checkpoint.names
+    return hf, tokenizer, Unlisted(checkpoint.names.kind) if is_spread(hf) else checkpoint.names
 
 
 @contextmanager
@@ -137,8 +157,13 @@ def adapt(
     hf.eval().requires_grad_(False)
     fuse_activations(hf)
     for parameter, value in hf.named_parameters():
-        # aminmax needs no copy of the weights.
-        if value.numel() and not torch.stack(value.aminmax()).isfinite().all():
+        # aminmax needs no copy of the weights. Those on the disk would have to be read once more:
+        # there, prompts whose numbers are not finite tell.
+        if (
+            value.numel()
+            and not value.is_meta
+            and not torch.stack(value.aminmax()).isfinite().all()
+        ):
             raise ModelError(f"The model {name} has weights that are not finite, in {parameter}.")
     if isinstance(names, Encoder) and names.shared:
         unshare(hf, names.layers)
@@ -161,7 +186,15 @@ def adapt(
     if isinstance(names, Decoder):
         return CausalLM(hf, tokenizer, info, names)
     general = (EncoderDecoder if names.kind == "seq2seq" else General)(hf, tokenizer, info, down)
-    general.check_runs()
+    try:
+        general.check_runs()
+    except (RuntimeError, KeyError) as error:  # as a module takes another's weight past its hooks
+        if not is_spread(hf):
+            raise
+        raise ModelError(
+            f"The model {name} ({info.architecture}) does not run when it is spread over devices: "
+            f"{one_line(error)}; choose a single device with --device."
+        ) from error
     return general
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kndb.errors import UsageError
-from kndb.models.base import LanguageModel
+from kndb.models.base import LanguageModel, check_whole
 from kndb.models.projections import neuron_rows
 from kndb.neurons import Neuron
 
@@ -56,8 +56,12 @@ def check_readable(
         otherwise: what does not work then, and what to do.
 
     Raises:
-        UsageError: the output embedding is not as wide as the residual stream (ALBERT, ELECTRA).
+        UsageError: the output embedding is not as wide as the residual stream (ALBERT, ELECTRA), or
+            the model is spread over devices.
     """
+    check_whole(
+        model, "its neurons' directions cannot be read; leave out --directions, or --device spread"
+    )
     wide = model.unembedding.weight.shape[1]
     if wide != model.width:
         raise UsageError(

@@ -49,7 +49,8 @@ Device = Annotated[
     typer.Option(
         envvar="KNDB_DEVICE",
         metavar="DEVICE",
-        help="auto, cpu, cuda or mps.",
+        help="auto, cpu, cuda, mps, or spread: over all GPUs, then the machine's memory, for a "
+        "model that fits no single one.",
         rich_help_panel=_MODEL,
     ),
 ]
