@@ -22,7 +22,9 @@ def test_a_sound_database(kndb, own):
 
 def test_a_changed_database(kndb, own):
     with duckdb.connect(str(own)) as connection:
-        connection.execute("UPDATE prompt SET answer = 'Lyon' WHERE answer = 'Paris'")
+        connection.execute(
+            "UPDATE prompt SET answer = 'Lyon', plain_answer = 'lyon' WHERE answer = 'Paris'"
+        )
     code, out, err = kndb("db", "check", "--db", str(own), "--json")
     assert (code, err) == (1, "")
     assert json.loads(out) == [
