@@ -7,8 +7,8 @@ from typing import Any
 import duckdb
 
 from kndb.store.knowledge import lower_langs
-from kndb.store.lookup import Names, find_facts, find_relations
-from kndb.store.prompts import prompts_of_facts
+from kndb.store.lookup import Names, find_relations
+from kndb.store.prompts import fact_in_run
 from kndb.store.result import Result
 from kndb.store.runs import find_run
 
@@ -41,13 +41,7 @@ _SUMMED = """
 
 def answers_to(connection: duckdb.DuckDBPyConnection, fact: Names, run: str | int) -> Result:
     """A fact's prompts, and what a run's model answered; see ``kndb.query.Database.answers``."""
-    facts = find_facts(connection, fact)
-    asked = {
-        "facts": facts,
-        "prompts": prompts_of_facts(connection, facts),
-        "run": find_run(connection, run),
-    }
-    return Result.read(connection.execute(_OF_FACT, asked))
+    return Result.read(connection.execute(_OF_FACT, fact_in_run(connection, fact, run)))
 
 
 def accuracies(

@@ -87,7 +87,7 @@ _ROWS = """
             PARTITION BY run_id, fact_id, lang ORDER BY score DESC NULLS LAST, layer, neuron
         )
     ),
-    meant AS MATERIALIZED ({page}),
+    meant AS {page},
     shared AS (
         SELECT run_id, fact_id, layer, neuron, count(*) AS n_langs,
                array_to_string(list_sort(list(lang)), ',') AS langs
@@ -111,14 +111,14 @@ _ROWS = """
     JOIN model USING (model_id)
     ORDER BY fact_key, fact_id, lang, model, run_id, score DESC NULLS LAST, layer, neuron
 """
-_PAGE = """
-    SELECT every.* FROM every
-    JOIN fact USING (fact_id)
-    JOIN run USING (run_id)
-    JOIN model USING (model_id)
-    ORDER BY fact_key, fact_id, lang, model.name, run_id, score DESC NULLS LAST, layer, neuron
-    {cut}
-"""
+_PAGE = """MATERIALIZED (
+        SELECT every.* FROM every
+        JOIN fact USING (fact_id)
+        JOIN run USING (run_id)
+        JOIN model USING (model_id)
+        ORDER BY fact_key, fact_id, lang, model.name, run_id, score DESC NULLS LAST, layer, neuron
+        {cut}
+    )"""
 """The rows that are wanted, in the order of all; their labels are read afterwards."""
 
 _NEURONS = """
@@ -232,7 +232,7 @@ def knowledge_neurons(
     """The neurons, one row for each fact, language and run; see ``kndb.query.Database.query``."""
     window.check(())
     cut = window.cut()
-    sql = _ROWS.format(page=_PAGE.format(cut=cut) if cut else "FROM every")
+    sql = _ROWS.format(page=_PAGE.format(cut=cut) if cut else "NOT MATERIALIZED (FROM every)")
     return _Asked(connection, question).rows(sql, partial(read_window, window=window))
 
 

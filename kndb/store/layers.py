@@ -10,8 +10,8 @@ import duckdb
 from kndb.errors import UsageError
 from kndb.plain import is_whole
 from kndb.store.knowledge import Question, rows_of
-from kndb.store.lookup import Names, find_facts
-from kndb.store.prompts import prompts_of_facts
+from kndb.store.lookup import Names
+from kndb.store.prompts import fact_in_run
 from kndb.store.result import Result
 from kndb.store.runs import find_run, read_runs
 
@@ -63,10 +63,4 @@ def neuron_cells(connection: duckdb.DuckDBPyConnection, question: Question, cell
 
 def layer_scores(connection: duckdb.DuckDBPyConnection, fact: Names, run: str | int) -> Result:
     """Raw scores by language and layer; see ``kndb.query.Database.layer_scores``."""
-    facts = find_facts(connection, fact)
-    asked = {
-        "facts": facts,
-        "prompts": prompts_of_facts(connection, facts),
-        "run": find_run(connection, run),
-    }
-    return Result.read(connection.execute(_SCORES, asked))
+    return Result.read(connection.execute(_SCORES, fact_in_run(connection, fact, run)))

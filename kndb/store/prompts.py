@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 
 from kndb.store.database import connect
+from kndb.store.lookup import Names, find_facts
+from kndb.store.runs import find_run
 
 
 class RelationLang(NamedTuple):
@@ -102,6 +104,20 @@ def prompts_of_facts(connection: duckdb.DuckDBPyConnection, facts: list[int]) ->
     """
     sql = "SELECT prompt_id FROM prompt WHERE fact_id IN (SELECT unnest(?::BIGINT[]))"
     return [prompt for (prompt,) in connection.execute(sql, [facts]).fetchall()]
+
+
+def fact_in_run(
+    connection: duckdb.DuckDBPyConnection, fact: Names, run: str | int
+) -> dict[str, Any]:
+    """What queries about a fact in a run are given: the ids ``facts``, ``prompts`` and ``run``.
+
+    Raises:
+        NotFound: there is no such fact or run.
+        UsageError: a name cannot be meant, or ``run`` matches several.
+    """
+    facts = find_facts(connection, fact)
+    prompts = prompts_of_facts(connection, facts)
+    return {"facts": facts, "prompts": prompts, "run": find_run(connection, run)}
 
 
 def read_prompts(path: str | Path, run_id: int) -> list[StoredPrompt]:
