@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
+from transformers import Cache, DynamicCache
 
 from kndb.models.architectures import Decoder
 from kndb.models.base import (
@@ -29,6 +29,7 @@ from kndb.models.base import (
 from kndb.models.checkpoint import window
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.prefix_attention import Prefix, prefix_attention
+from kndb.models.shared_beginnings import shared_beginnings
 from kndb.models.tokens import causal_targets
 
 
@@ -50,21 +51,19 @@ class ObservedPrefix(Observed):
     calls: list[dict[str, Any]]
 
 
-class FirstPrompts(DynamicCache):  # type: ignore[misc]
-    """A cache that keeps the first ``n`` sequences only: no rows start from baseline sentences."""
+@dataclass(frozen=True)
+class _Run:
+    """What a run of whole sequences or of their ends gives.
 
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.n = n
+    Attributes:
+        last: ``(sequences, tokens, width)``, the last hidden states.
+        activated: per layer ``(sequences, n_neurons)``, at the last token.
+        neurons: the same, before the activation function where that was asked for.
+    """
 
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Cache one pass over whole sequences, and return it unchanged."""
-        super().update(
-            key_states[: self.n].clone(), value_states[: self.n].clone(), *args, **kwargs
-        )
-        return key_states, value_states
+    last: Tensor
+    activated: list[Tensor]
+    neurons: list[Tensor]
 
 
 class CausalLM(LanguageModel[ObservedPrefix]):
@@ -90,38 +89,48 @@ class CausalLM(LanguageModel[ObservedPrefix]):
         self, tokens: Tensor, positions: Tensor, n: int, *, pre: bool = False
     ) -> tuple[ObservedPrefix, list[Tensor]]:
         """See :meth:`LanguageModel.observe`. The answer position is the last of each sequence."""
-        up = self._up() if pre else []
-        neurons: list[Tensor] = []
-        before: list[Tensor] = []
+        prompts, sentences = tokens[:n], tokens[n:]
         calls: list[tuple[Tensor, tuple[Any, ...], dict[str, Any]]] = []
-        cache = FirstPrompts(n)
-        with (
-            capture_inputs(self.down, positions, neurons),
-            capture_inputs(up, positions, before),
-            capture_calls(self.layers, n, calls),
-        ):
-            # No token counts as padding, not even the filler (GPT-2 has just one special token).
-            last = self.hf.base_model(
-                input_ids=tokens,
-                attention_mask=torch.ones_like(tokens),
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state
+        cache = DynamicCache()
+        with capture_calls(self.layers, n, calls):
+            ran = self._run(prompts, cache, pre=pre)
         residual = [
-            hidden[:, -1] - self._after_down(number, self.project(number, neurons[number][:n]))
+            hidden[:, -1] - self._after_down(number, self.project(number, ran.activated[number]))
             for number, (hidden, _, _) in enumerate(calls)
         ]
         observed = ObservedPrefix(
             positions[:n],
-            self.logits(last[:n, -1] * self.logit_scale),
+            self.logits(ran.last[:, -1] * self.logit_scale),
             residual,
             [self._visible(number, part.keys) for number, part in enumerate(cache.layers)],
             [self._visible(number, part.values) for number, part in enumerate(cache.layers)],
-            [_last_token(kwargs, len(tokens)) for _, _, kwargs in calls],
+            [_last_token(kwargs, n) for _, _, kwargs in calls],
         )
-        if pre:
-            return observed, [module(x) for module, x in zip(up, before, strict=True)]
-        return observed, neurons
+        parts, order = [ran.neurons], [torch.arange(n, device=tokens.device)]
+        for alike in shared_beginnings(sentences, prompts):
+            ends = sentences[alike.rows, alike.length :]
+            parts.append(self._run(ends, alike.cache(cache), pre=pre).neurons)
+            order.append(n + alike.rows)
+        back = torch.cat(order).argsort()
+        return observed, [torch.cat(layer)[back] for layer in zip(*parts, strict=True)]
+
+    def _run(self, tokens: Tensor, cache: Cache, *, pre: bool) -> _Run:
+        """Run sequences ``(sequences, tokens)`` after what the cache has of them."""
+        up = self._up() if pre else []
+        last_token = torch.full((len(tokens),), tokens.shape[1] - 1, device=tokens.device)
+        activated: list[Tensor] = []
+        before: list[Tensor] = []
+        # No token counts as padding, not even the filler (GPT-2 has just one special token).
+        whole = tokens.new_ones(len(tokens), cache.get_seq_length() + tokens.shape[1])
+        with (
+            capture_inputs(self.down, last_token, activated),
+            capture_inputs(up, last_token, before),
+        ):
+            last = self.hf.base_model(
+                input_ids=tokens, attention_mask=whole, past_key_values=cache, use_cache=True
+            ).last_hidden_state
+        neurons = [module(x) for module, x in zip(up, before, strict=True)] if pre else activated
+        return _Run(last, activated, neurons)
 
     def last_hidden(self, tokens: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
         """See :meth:`LanguageModel.last_hidden`."""

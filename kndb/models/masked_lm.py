@@ -1,8 +1,7 @@
 """Masked language models whose structure is in the table: BERT, RoBERTa, DeBERTa, ModernBERT.
 
 A row runs the whole sequence through the layers above the one it starts at, because every position
-attends to the changed one. In the last layer only the answer position matters, and in a row's first
-layer the other positions' queries, keys and values are those of the observed run.
+attends to the changed one. In the last layer only the answer position matters.
 """
 
 from __future__ import annotations
