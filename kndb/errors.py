@@ -44,10 +44,27 @@ def with_hint(error: BaseException) -> str:
     return f"{first_line(error)} {hint}".strip()
 
 
+LONGEST_MESSAGE = 2000
+"""Characters. What was given is at the beginning of a message, and what to do at the end."""
+
+
 class KndbError(Exception):
-    """The base of all errors that kndb reports. ``exit_code`` is that of the command line."""
+    """The base of all errors that kndb reports. ``exit_code`` is that of the command line.
+
+    A message that repeats a very long name is shown without its middle.
+
+    >>> len(str(KndbError("x" * 100_000)))
+    2003
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        if len(message) <= LONGEST_MESSAGE:
+            return message
+        half = LONGEST_MESSAGE // 2
+        return f"{message[:half]} … {message[-half:]}"
 
 
 class UsageError(KndbError):
