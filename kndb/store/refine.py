@@ -29,9 +29,8 @@ _REFINED = f"""
     WITH done AS (
         SELECT prediction.run_id, prompt_id, fact_id, lang,
                count(*) OVER (PARTITION BY prediction.run_id, fact_id, lang) AS n_prompts
-        FROM prediction JOIN prompt USING (prompt_id)
+        FROM prediction JOIN {{prompts}} USING (prompt_id)
         WHERE prediction.status = 'done' AND list_contains($runs, prediction.run_id)
-              {{facts}}
     ), top AS (
         SELECT run_id, prompt_id, CAST(max(score) AS DOUBLE) AS highest
         FROM attribution SEMI JOIN done USING (run_id, prompt_id)
@@ -49,15 +48,18 @@ _REFINED = f"""
     GROUP BY run_id, fact_id, lang, layer, neuron
     HAVING any_value(n_prompts) = 1 OR count(*) > any_value(enough)
 """
-REFINED = _REFINED.format(facts="")
+REFINED = _REFINED.format(prompts="prompt")
 """Rows of ``knowledge_neuron``. Parameters: ``runs``, a list of ids, ``tau`` and ``share`` (null:
 as the run was refined, or the defaults)."""
 
-REFINED_OF_FACTS = _REFINED.format(facts="AND fact_id IN (SELECT unnest($facts))")
-"""The same of some facts only. Parameter ``facts``: a list of ids."""
+REFINED_OF_FACTS = _REFINED.format(
+    prompts="(prompt JOIN (SELECT unnest(list_distinct($facts)) AS fact_id) USING (fact_id))"
+)
+"""The same of some facts only. Parameter ``facts``: a list of ids. They are joined, as DuckDB takes
+``IN`` for many ids and puts all predictions into a table before it looks for theirs."""
 
 
-REFINED_OF_RANGE = _REFINED.format(facts="AND fact_id BETWEEN $first AND $last")
+REFINED_OF_RANGE = _REFINED.format(prompts="(FROM prompt WHERE fact_id BETWEEN $first AND $last)")
 """The same of facts whose ids are from ``first`` to ``last``."""
 
 
