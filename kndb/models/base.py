@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from kndb.errors import UsageError
+from kndb.models import products
 from kndb.models.head import AnswerProbability, capped_logits
 from kndb.models.spread import is_spread, main_device
 
@@ -292,7 +293,7 @@ class LanguageModel(ABC, Generic[ObservedT]):
         # Linear keeps (width, n_neurons), GPT-2's Conv1D (n_neurons, width).
         linear = isinstance(self.down[layer], nn.Linear)
         own = gradients.to(weight.device)
-        return (own @ (weight if linear else weight.T)).to(gradients.device)
+        return products.linear(own, weight.T if linear else weight).to(gradients.device)
 
     @torch.enable_grad()
     def _pulled_back(self, layer: int, gradients: Tensor) -> Tensor:

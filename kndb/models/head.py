@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from kndb.models.products import by_onednn, linear
 
 IN_CACHE = 2**18
 """Logits computed together on a CPU: they stay in a core's cache between the matrix product that
@@ -20,7 +21,7 @@ FEWEST_WORDS = 1024
 """Least number of words taken together: with fewer, the products would be slow."""
 
 FEW_ROWS = 24
-"""Up to this many rows, the product with the embedding on the left is faster on a CPU, which would
+"""Up to this many rows, the product with the embedding on the left is faster with MKL, which would
 otherwise repack the whole embedding: 26 instead of 52 ms for 12 rows and 119,547 by 768."""
 
 
@@ -95,7 +96,7 @@ def _read(
         total = total * shrunk + exponentials.sum(1, keepdim=True)
         if mean is not None:
             weighted = exponentials if bend is None else exponentials * bend
-            mean.mul_(shrunk).add_((weighted.to(words.dtype) @ words).float())
+            mean.mul_(shrunk).add_(linear(weighted.to(words.dtype), words.T).float())
             if bend is not None:
                 own_bend = torch.where(here, bend.gather(1, own), own_bend)
     p = (chosen - highest).exp() / total
@@ -115,9 +116,10 @@ def _parts(rows: int, words: int, device: torch.device) -> Iterator[slice]:
 
 def capped_logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, cap: float | None) -> Tensor:
     """Logits ``(rows, vocabulary)`` in float32."""
-    if len(hidden) <= FEW_ROWS and hidden.device.type == "cpu":
+    few = len(hidden) <= FEW_ROWS and hidden.device.type == "cpu"
+    if few and not by_onednn(hidden, weight):
         logits = (weight @ hidden.T).T.contiguous().float()
         logits = logits if bias is None else logits.add_(bias)
     else:
-        logits = F.linear(hidden, weight, bias).float()
+        logits = linear(hidden, weight, bias).float()
     return logits if cap is None else cap * (logits / cap).tanh_()

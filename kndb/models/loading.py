@@ -29,6 +29,7 @@ from kndb.models.general import General
 from kndb.models.gguf_file import load_gguf
 from kndb.models.masked_lm import MaskedLM
 from kndb.models.places import locate
+from kndb.models.products import use_onednn
 from kndb.models.projections import count_neurons, find_down
 from kndb.models.spread import is_spread, load_spread
 
@@ -156,6 +157,7 @@ def adapt(
     _check_tokenizer(hf, tokenizer, names, name)
     hf.eval().requires_grad_(False)
     fuse_activations(hf)
+    use_onednn(hf)
     for parameter, value in hf.named_parameters():
         # aminmax needs no copy of the weights. Those on the disk would have to be read once more:
         # there, prompts whose numbers are not finite tell.
