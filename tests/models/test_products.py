@@ -136,5 +136,5 @@ def test_the_processors_that_it_is_for(
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: units)
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
-    monkeypatch.setattr(products.torch.ops.mkldnn, "_linear_pointwise", object(), raising=False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", object(), raising=False)
     assert products._mkl_is_slow() is due
