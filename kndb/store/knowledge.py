@@ -156,13 +156,13 @@ _NEURONS = """
         FROM spoken GROUP BY run_id, layer, neuron
     ),
     candidate AS MATERIALIZED (FROM known {candidates}),
+    recalled AS MATERIALIZED (
+        SELECT DISTINCT run_id, layer, neuron, fact_id
+        FROM asked SEMI JOIN candidate USING (run_id, layer, neuron)
+    ),
     used AS (
         SELECT run_id, layer, neuron, count(*) AS n_facts
-        FROM (
-            SELECT DISTINCT run_id, layer, neuron, fact_id
-            FROM asked SEMI JOIN candidate USING (run_id, layer, neuron)
-        )
-        GROUP BY run_id, layer, neuron
+        FROM recalled GROUP BY run_id, layer, neuron
     ),
     page AS MATERIALIZED (
         SELECT candidate.*, n_facts, model_id, model.name AS model
@@ -174,11 +174,7 @@ _NEURONS = """
     ),
     related AS (
         SELECT DISTINCT run_id, layer, neuron, relation_id
-        FROM (
-            SELECT DISTINCT run_id, layer, neuron, fact_id
-            FROM asked SEMI JOIN page USING (run_id, layer, neuron)
-        )
-        JOIN fact USING (fact_id)
+        FROM recalled SEMI JOIN page USING (run_id, layer, neuron) JOIN fact USING (fact_id)
     ),
     counted AS (
         SELECT run_id, layer, neuron, count(*) AS n_relations
