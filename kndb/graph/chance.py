@@ -62,7 +62,7 @@ def shared_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
     asked = np.flatnonzero(shared > 0)
     if asked.size:
         # Deduplicate before sorting the sizes, because there are many more rows, and again after.
-        distinct, inverse = _unique_rows([*sizes[asked].T, shared[asked]])
+        distinct, inverse = _unique_rows([column[asked] for column in (*sizes.T, shared)])
         questions = np.sort(distinct[:, :-1], axis=1)
         p_values[asked] = _distinct_p_values(population, questions, distinct[:, -1])[inverse]
     return p_values
