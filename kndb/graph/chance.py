@@ -17,6 +17,9 @@ Ints = NDArray[np.int64]
 _LARGEST_TABLE = 2**24
 """Entries in the largest lookup table for distinct rows: 80 MB."""
 
+_LARGEST_NUMBER = 2**62
+"""Distinct rows are found as numbers below this."""
+
 _BATCH_ELEMENTS = 2_000_000
 """Elements in the largest temporary array: 16 MB of doubles."""
 
@@ -55,20 +58,18 @@ def shared_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
     Returns:
         ``(rows,)``; 0 where the probability is below the smallest double.
     """
-    if not len(shared):
-        return np.ones(0)
-    # Deduplicate before sorting the sizes, because there are many more rows, and again after.
-    distinct, inverse = _unique_rows([*sizes.T, shared])
-    p_values = np.ones(len(distinct))
-    asked = np.flatnonzero(distinct[:, -1] > 0)
+    p_values = np.ones(len(shared))
+    asked = np.flatnonzero(shared > 0)
     if asked.size:
-        questions = np.sort(distinct[asked, :-1], axis=1)
-        p_values[asked] = _distinct_p_values(population, questions, distinct[asked, -1])
-    return np.asarray(p_values[inverse])
+        # Deduplicate before sorting the sizes, because there are many more rows, and again after.
+        distinct, inverse = _unique_rows([column[asked] for column in (*sizes.T, shared)])
+        questions = np.sort(distinct[:, :-1], axis=1)
+        p_values[asked] = _distinct_p_values(population, questions, distinct[:, -1])[inverse]
+    return p_values
 
 
 def _distinct_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
-    """Like ``shared_p_values``, for sizes sorted within each row and ``shared`` above 0."""
+    """Like ``shared_p_values``, for sizes sorted within each row."""
     unique, inverse = _unique_rows([*sizes.T, shared])
     answers = np.empty(len(unique))
     for batch in _batches(unique[:, 0]):
@@ -78,21 +79,29 @@ def _distinct_p_values(population: int, sizes: Ints, shared: Ints) -> Floats:
 
 def _unique_rows(columns: list[Ints]) -> tuple[Ints, Ints]:
     """The distinct rows, sorted by first column, and the index of each row among them."""
-    radix = max(int(column.max()) for column in columns) + 1
-    if radix ** len(columns) > _LARGEST_TABLE:
+    radices = [int(column.max()) + 1 for column in columns]
+    if (table := math.prod(radices)) > _LARGEST_NUMBER:
         unique, inverse = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
         return unique, inverse.reshape(-1)
-    # Read each row as a number in base radix: marking the numbers that occur beats sorting.
-    weights = radix ** np.arange(len(columns) - 1, -1, -1, dtype=np.int64)
+    # Each row is read as a number, with a column's radix at its place.
     numbers = np.zeros(len(columns[0]), dtype=np.int64)
-    for column, weight in zip(columns, weights, strict=True):
-        numbers += column * weight
-    there = np.zeros(radix ** len(columns), dtype=bool)
+    for column, radix in zip(columns, radices, strict=True):
+        numbers = numbers * radix + column
+    distinct, place = _distinct(numbers, table)
+    weights = np.cumprod([1, *radices[:0:-1]])[::-1]
+    return distinct[:, None] // weights % radices, place
+
+
+def _distinct(numbers: Ints, table: int) -> tuple[Ints, Ints]:
+    """The distinct numbers below ``table``, sorted, and the index of each number among them."""
+    if table > _LARGEST_TABLE:
+        return np.unique(numbers, return_inverse=True)
+    there = np.zeros(table, dtype=bool)  # marking the numbers that occur beats sorting
     there[numbers] = True
     distinct = np.flatnonzero(there)
-    place: Ints = np.empty(len(there), dtype=np.int32)
+    place: Ints = np.empty(table, dtype=np.int32)
     place[distinct] = np.arange(len(distinct))
-    return distinct[:, None] // weights % radix, place[numbers]
+    return distinct, place[numbers]
 
 
 def _batches(smallest: Ints) -> list[slice]:

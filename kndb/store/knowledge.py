@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -26,10 +26,14 @@ from kndb.store.lookup import (
     several,
 )
 from kndb.store.matching import NEAREST
-from kndb.store.refine import REFINED, REFINED_OF_FACTS, STORED, check_thresholds
+from kndb.store.most_used import BATCH_ROWS, MANY, most_used
+from kndb.store.refine import REFINED, REFINED_OF_FACTS, check_thresholds, one_of, stored
 from kndb.store.result import Result
-from kndb.store.runs import chosen_runs, read_runs
+from kndb.store.runs import StoredRun, chosen_runs, read_runs
 from kndb.store.window import ALL, Window, read_window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Neurons = str | Neuron | Sequence[str | Neuron]
 Layers = int | Sequence[int]
@@ -57,11 +61,12 @@ _KNOWLEDGE = """
     knowledge AS NOT MATERIALIZED (
         SELECT * FROM refined {knowledge}
     ),
-    asked AS NOT MATERIALIZED (SELECT * FROM knowledge {asked})
+    asked AS {found} (SELECT * FROM knowledge {asked})
 """
 """``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant.
 
-Stored neurons are read wherever one of the two is used, with its conditions; refining is done once.
+Stored neurons are read wherever one of the two is used, with its conditions; refining is done once,
+and so is looking up neurons, for which all rows are read and few are found.
 """
 
 # Joins, because DuckDB skips what they cannot match in sorted tables, and list_contains reads all.
@@ -72,7 +77,6 @@ _OF_FACTS = {
 }
 _OF_NEURONS = {
     "langs": "list_contains($langs, lower(lang))",
-    "layers": "list_contains($layers, layer)",
     "neurons": """(layer, neuron) IN (
         SELECT TRY_CAST(split_part(name, ':', 1) AS BIGINT),
                TRY_CAST(split_part(name, ':', 2) AS BIGINT)
@@ -81,12 +85,8 @@ _OF_NEURONS = {
 
 # Lists, because string_agg takes seconds for hundreds of thousands of neurons.
 _ROWS = """
-    , every AS MATERIALIZED (
-        FROM asked
-        QUALIFY $top IS NULL OR $top >= row_number() OVER (
-            PARTITION BY run_id, fact_id, lang ORDER BY score DESC NULLS LAST, layer, neuron
-        )
-    ),
+    , {reached}
+    every AS MATERIALIZED (FROM asked {shown}),
     meant AS {page},
     shared AS (
         SELECT run_id, fact_id, layer, neuron, count(*) AS n_langs,
@@ -101,7 +101,7 @@ _ROWS = """
     )
     SELECT fact_key, relation.label AS relation, meant.lang, label.subject, label.answer,
            layer, neuron, score, support, n_langs, langs, model.name AS model, run_id,
-           (SELECT count(*) FROM every) AS total
+           (SELECT {total}) AS total
     FROM meant
     JOIN shared USING (run_id, fact_id, layer, neuron)
     JOIN fact USING (fact_id)
@@ -121,6 +121,29 @@ _PAGE = """MATERIALIZED (
     )"""
 """The rows that are wanted, in the order of all; their labels are read afterwards."""
 
+_REACHED = """
+    sized AS MATERIALIZED ({sizes}),
+    reached AS MATERIALIZED (
+        SELECT fact_id FROM sized JOIN fact USING (fact_id)
+        QUALIFY {last} > coalesce(sum(n) OVER (
+            ORDER BY fact_key, fact_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ), 0)
+    ),
+"""
+"""The facts up to the end of the page: counting rows is cheaper than sorting them."""
+
+_SIZES = "SELECT fact_id, count(*) AS n FROM asked GROUP BY fact_id"
+_SIZES_OF_TOP = """
+    SELECT fact_id, sum(least(n, $top)) AS n
+    FROM (SELECT run_id, fact_id, lang, count(*) AS n FROM asked GROUP BY run_id, fact_id, lang)
+    GROUP BY fact_id
+"""
+_TOP = """
+    QUALIFY $top >= row_number() OVER (
+        PARTITION BY run_id, fact_id, lang ORDER BY score DESC NULLS LAST, layer, neuron
+    )
+"""
+
 _NEURONS = """
     , spoken AS MATERIALIZED (
         SELECT run_id, layer, neuron, lang, count(*) AS n, sum(CAST(score AS DOUBLE)) AS sum_score
@@ -133,13 +156,13 @@ _NEURONS = """
         FROM spoken GROUP BY run_id, layer, neuron
     ),
     candidate AS MATERIALIZED (FROM known {candidates}),
+    recalled AS MATERIALIZED (
+        SELECT DISTINCT run_id, layer, neuron, fact_id
+        FROM asked SEMI JOIN candidate USING (run_id, layer, neuron)
+    ),
     used AS (
         SELECT run_id, layer, neuron, count(*) AS n_facts
-        FROM (
-            SELECT DISTINCT run_id, layer, neuron, fact_id
-            FROM asked SEMI JOIN candidate USING (run_id, layer, neuron)
-        )
-        GROUP BY run_id, layer, neuron
+        FROM recalled GROUP BY run_id, layer, neuron
     ),
     page AS MATERIALIZED (
         SELECT candidate.*, n_facts, model_id, model.name AS model
@@ -151,18 +174,14 @@ _NEURONS = """
     ),
     related AS (
         SELECT DISTINCT run_id, layer, neuron, relation_id
-        FROM (
-            SELECT DISTINCT run_id, layer, neuron, fact_id
-            FROM asked SEMI JOIN page USING (run_id, layer, neuron)
-        )
-        JOIN fact USING (fact_id)
+        FROM recalled SEMI JOIN page USING (run_id, layer, neuron) JOIN fact USING (fact_id)
     ),
     counted AS (
         SELECT run_id, layer, neuron, count(*) AS n_relations
         FROM related GROUP BY run_id, layer, neuron
     )
     SELECT layer, neuron, n_facts, n_relations, n_langs, langs, score, {tokens} model, run_id,
-           (SELECT count(*) FROM known) AS total
+           {total} AS total
     FROM page JOIN counted USING (run_id, layer, neuron) {directions}
     {order}
 """
@@ -231,8 +250,16 @@ def knowledge_neurons(
 ) -> Result:
     """The neurons, one row for each fact, language and run; see ``kndb.query.Database.query``."""
     window.check(())
-    cut = window.cut()
-    sql = _ROWS.format(page=_PAGE.format(cut=cut) if cut else "NOT MATERIALIZED (FROM every)")
+    shown = _TOP if question.top is not None else ""
+    reached, total, page = "", "count(*) FROM every", "NOT MATERIALIZED (FROM every)"
+    if cut := window.cut():
+        page = _PAGE.format(cut=cut)
+    if window.last is not None:
+        sizes = _SIZES_OF_TOP if question.top is not None else _SIZES
+        reached = _REACHED.format(sizes=sizes, last=window.last)
+        shown = f"SEMI JOIN reached USING (fact_id) {shown}"
+        total = "CAST(sum(n) AS BIGINT) FROM sized"
+    sql = _ROWS.format(reached=reached, shown=shown, page=page, total=total)
     return _Asked(connection, question).rows(sql, partial(read_window, window=window))
 
 
@@ -258,14 +285,18 @@ def neurons_used(
         last = window.cut()
     else:
         candidates = f"{order} {window.cut()}"
+    asked, total = _Asked(connection, question), None
+    if window.last is not None and window.sort in (None, "-n_facts"):
+        total = asked.narrow(window.last)
     sql = _NEURONS.format(
+        total="(SELECT count(*) FROM known)" if total is None else total,
         candidates=candidates,
         page=page,
         order=f"{order} {last}",
         tokens="promotes, suppresses," if directions else "",
         directions=_DIRECTIONS if directions else "",
     )
-    return _Asked(connection, question).rows(sql, partial(read_window, window=window))
+    return asked.rows(sql, partial(read_window, window=window))
 
 
 def words_contributing(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
@@ -330,6 +361,35 @@ class _Asked:
             raise self._elsewhere() or self._nothing()
         return found
 
+    def narrow(self, last: int) -> int | None:
+        """Ask only for the neurons that most facts use, if there are too many rows to group.
+
+        Args:
+            last: how many neurons of each run are wanted.
+
+        Returns:
+            How many neurons there were; None if the question stays as it was.
+        """
+        run_ids = self._params["runs"]
+        selected = any(self._params[name] is not None for name in (*_OF_FACTS, "neurons"))
+        ((rows,),) = self._connection.execute("SELECT count(*) FROM knowledge_neuron").fetchall()
+        if rows < MANY or selected or self._source(run_ids) != stored(run_ids):
+            return None
+        n_known, names = 0, []
+        for run in read_runs(self._connection, run_ids):
+            found = most_used(partial(self._cells, run), run.population, last)
+            n_known += found.n_known
+            names += [str(Neuron(*divmod(cell, run.n_neurons))) for cell in found.cells]
+        self._params["neurons"] = names or None
+        return n_known
+
+    def _cells(self, run: StoredRun, order: str) -> pa.RecordBatchReader:
+        """``fact_id, cell`` of what is asked for in a run."""
+        cell = f"CAST(layer AS INTEGER) * {run.n_neurons} + neuron AS cell"
+        asked = {**self._params, "runs": [run.run_id]}
+        found = self._execute(f"SELECT fact_id, {cell} FROM asked {order}", asked)
+        return found.to_arrow_reader(BATCH_ROWS)
+
     @cached_property
     def _models(self) -> list[int] | None:
         asked = self._question.model
@@ -338,12 +398,14 @@ class _Asked:
     def _execute(self, sql: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         """Run it with only the parameters it mentions, because DuckDB rejects extra ones."""
         source = self._source(params["runs"])
+        layers = {"layers": one_of("layer", params["layers"] or ())}
         sql = (
             _KNOWLEDGE.format(
                 source=source,
-                kept="NOT MATERIALIZED" if source == STORED else "MATERIALIZED",
+                kept="NOT MATERIALIZED" if source == stored(params["runs"]) else "MATERIALIZED",
+                found="NOT MATERIALIZED" if params["neurons"] is None else "MATERIALIZED",
                 knowledge=_where(_OF_FACTS, params),
-                asked=_where(_OF_NEURONS, params),
+                asked=_where(_OF_NEURONS | layers, params),
             )
             + sql
         )
@@ -356,7 +418,7 @@ class _Asked:
         as_run = self._question.tau is None and self._question.share is None
         runs = read_runs(self._connection, asked)
         if as_run and all(run.finished for run in runs):
-            return STORED
+            return stored(asked)
         return REFINED if self._params["facts"] is None else REFINED_OF_FACTS
 
     def _elsewhere(self) -> NotFound | None:

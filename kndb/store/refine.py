@@ -9,6 +9,7 @@ Source: Dai et al. 2022, section 3.3, with the thresholds of Chen et al. 2024.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Real
 
 from kndb.errors import UsageError
@@ -22,8 +23,22 @@ DEFAULT_SHARE = 0.5
 RAW_FLOOR = 0.05
 """Raw scores at or below this share of their prompt's highest are not all stored."""
 
-STORED = "SELECT * FROM knowledge_neuron WHERE list_contains($runs, run_id)"
-"""Rows of ``knowledge_neuron`` as they were stored when runs finished. Parameter: ``runs``."""
+
+def one_of(column: str, values: Iterable[int]) -> str:
+    """SQL for a column that has one of these values.
+
+    They are written out, because DuckDB skips rows by constants, but reads all to search a list.
+
+    >>> one_of("run_id", [7, 8]), one_of("layer", [])
+    ('run_id IN (7, 8)', 'layer IN (NULL)')
+    """
+    return f"{column} IN ({', '.join(map(str, values)) or 'NULL'})"
+
+
+def stored(runs: Iterable[int]) -> str:
+    """SQL for the rows of ``knowledge_neuron`` as they were stored when these runs finished."""
+    return f"SELECT * FROM knowledge_neuron WHERE {one_of('run_id', runs)}"
+
 
 _REFINED = f"""
     WITH done AS (

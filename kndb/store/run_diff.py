@@ -15,7 +15,7 @@ import duckdb
 from kndb.errors import NotFound, UsageError
 from kndb.notes import note
 from kndb.store.lookup import model_name
-from kndb.store.refine import REFINED, STORED
+from kndb.store.refine import REFINED, stored
 from kndb.store.result import Result
 from kndb.store.runs import StoredRun, find_run, read_runs
 
@@ -226,15 +226,11 @@ def _neurons(
         grouped = f"GROUP BY {', '.join(key.partition(' AS ')[0] for key in keys)}" if keys else ""
         ordered = f" ORDER BY {names}" if keys else ""
         sql = _COUNTS.format(keys="".join(f"{key}, " for key in keys), grouped=grouped + ordered)
-    stored = one.finished and other.finished
-    params: dict[str, Any] = {
-        "runs": [one.run_id, other.run_id],
-        "one": one.run_id,
-        "other": other.run_id,
-    }
-    if not stored:
-        params |= {"tau": None, "share": None}
-    sql = _COMPARED.format(source=STORED if stored else REFINED) + sql
+    runs = [one.run_id, other.run_id]
+    source, params = stored(runs), {"runs": runs, "one": one.run_id, "other": other.run_id}
+    if not (one.finished and other.finished):
+        source, params = REFINED, {**params, "tau": None, "share": None}
+    sql = _COMPARED.format(source=source) + sql
     return Result.read(connection.execute(sql, params))
 
 

@@ -143,6 +143,7 @@ _NEWEST = """
     WHERE status = 'finished' AND ($models IS NULL OR list_contains($models, model_id))
     WINDOW same AS (PARTITION BY model_id, dataset_id)
     QUALIFY row_number() OVER (same ORDER BY finished_at DESC, run_id) = 1
+    ORDER BY finished_at DESC, run_id
 """
 """The newest finished run of each model and data set, and how many it was chosen from."""
 

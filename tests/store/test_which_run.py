@@ -12,7 +12,7 @@ from kndb.errors import NotFound, UsageError
 from kndb.graph.overlap import overlap
 from kndb.graph.selection import Selection, selected
 from kndb.store.database import connect
-from kndb.store.runs import find_run
+from kndb.store.runs import chosen_runs, find_run
 from kndb.store.writer import Writer
 from small_store import (
     FRANCE,
@@ -47,6 +47,12 @@ def test_of_several_runs_of_a_model_it_says_which_answers(
     with kndb.open(path) as db:
         db.query()
     assert notes.messages == [f"tiny: the newest of 2 runs answers, {newest}; --run asks another."]
+
+
+def test_the_newest_comes_first(path: Path) -> None:
+    made = [finished_run(path, Model(name=name, architecture=name)) for name in "abcdef"]
+    with connect(path) as connection:
+        assert chosen_runs(connection, None, None) == made[::-1]
 
 
 def test_where_there_is_no_choice_nothing_is_said(

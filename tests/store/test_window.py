@@ -9,6 +9,7 @@ import pytest
 
 import kndb
 from kndb.errors import NotFound, UsageError
+from kndb.store.result import Result
 from small_store import finished_run
 
 LISTINGS = {
@@ -43,6 +44,28 @@ def test_pages_are_the_parts_of_the_whole(
         assert page.total == len(whole)
         paged += page.rows()
     assert paged == whole.rows()
+
+
+def test_large_databases_count_neurons_in_a_pass(
+    db: kndb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pages() -> list[Result]:
+        return [
+            db.neurons(limit=limit, offset=offset, sort=sort, layer=layer, lang=lang)
+            for limit in (1, 3, 1000)
+            for offset in (0, 1)
+            for sort in (None, "-n_facts")
+            for layer in (None, 0, [0, 1])
+            for lang in (None, "en")
+        ]
+
+    grouped = pages()
+    monkeypatch.setattr("kndb.store.knowledge.MANY", 0)
+    passed = pages()
+    assert [page.total for page in passed] == [page.total for page in grouped]
+    assert [page.rows() for page in passed] == [page.rows() for page in grouped]
+    with pytest.raises(NotFound, match="a knowledge neuron in layer 7"):
+        db.neurons(layer=7, limit=1)
 
 
 @pytest.mark.parametrize(("name", "sort"), [case for case in CASES if case[1]])

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import duckdb
 import numpy as np
 
 from kndb.errors import NotFound, UsageError
 from kndb.graph.chance import Ints
-from kndb.graph.overlap.counts import MAX_LANGS, Counts, Scope, count_shared
+from kndb.graph.overlap.counts import MAX_LANGS, Counts, Scope, chosen_facts, count_shared
 from kndb.graph.overlap.request import Request
 from kndb.store.runs import read_runs
 
@@ -95,6 +94,7 @@ def compare(connection: duckdb.DuckDBPyConnection, request: Request, run_id: int
         langs=langs,
         only_these_langs=len(langs) < len(in_run),
         facts=request.facts,
+        relations=request.relations,
         tau=request.tau,
         share=request.share,
         finished=run.finished,
@@ -132,14 +132,12 @@ def _done(
     connection: duckdb.DuckDBPyConnection, request: Request, run_id: int, known: list[str]
 ) -> tuple[Ints, Ints]:
     """The facts of the run in ascending order, and their languages as bits in ``known`` order."""
-    params: dict[str, Any] = {"langs": known}
-    asked = chosen = "true"
+    chosen, params = chosen_facts(request.facts, request.relations)
+    params["langs"] = known
+    asked = "true"
     if connection.execute(_ASKED_EVERYTHING, [run_id]).fetchall() != [(True,)]:
         params["run"] = run_id  # only if needed: looking up every prompt takes most of the time
         asked = _ASKED
-    if request.facts is not None:
-        params["facts"] = request.facts
-        chosen = "fact_id IN (SELECT unnest($facts))"
     found = (
         connection.execute(_DONE.format(asked=asked, chosen=chosen), params)
         .to_arrow_reader()

@@ -27,6 +27,7 @@ class Request:
     langs: tuple[str, ...] | None
     facts: list[int] | None
     relations: list[str] | None
+    """Relations, if ``facts`` are all of theirs."""
     tau: float | None
     share: float | None
     asked: dict[str, Any]
@@ -67,7 +68,7 @@ def find_request(
         runs=chosen_runs(connection, run, models),
         langs=chosen,
         facts=_facts(connection, fact, relations),
-        relations=relations,
+        relations=relations if fact is None else None,
         tau=tau,
         share=share,
         asked={

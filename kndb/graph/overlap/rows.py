@@ -172,10 +172,11 @@ def relation_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> 
     relation = _relations(connection, compared.fact_ids)
     n_shared = np.where(compared.comparable, compared.n_shared(compared.done), 0)
     expected, p_values = _chances(compared, n_shared)
-    between = _between_facts(connection, compared)
+    shared = _shared_by_facts(connection, compared)
     rows = []
     for relation_id in np.unique(relation):
-        facts = np.flatnonzero((relation == relation_id) & compared.comparable)
+        of_relation = relation == relation_id
+        facts = np.flatnonzero(of_relation & compared.comparable)
         row = _sums(
             compared.scope.langs,
             compared.sizes[facts],
@@ -184,9 +185,11 @@ def relation_rows(connection: duckdb.DuckDBPyConnection, compared: Compared) -> 
             expected[facts],
             p_values[facts],
         )
-        by_facts = between.get(relation_id, (None, None))
-        row |= {"relation_id": relation_id, "shared_by_facts": by_facts[0]}
-        rows.append(row | {"shared_by_facts_expected": by_facts[1]})
+        row["relation_id"] = relation_id
+        row["shared_by_facts"], row["shared_by_facts_expected"] = _between_facts(
+            compared.sizes[of_relation], shared.get(relation_id, 0.0), compared.scope.population
+        )
+        rows.append(row)
     return _table(compared, "relation", _columns(rows))
 
 
@@ -233,38 +236,42 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return columns | {"q_value": benjamini_hochberg(p_values)}
 
 
-_BETWEEN = """
-    WITH neurons AS ({source}),
-    said AS (SELECT relation_id, neurons.* FROM neurons JOIN fact USING (fact_id)),
-    used AS (
-        SELECT relation_id, lang, count(*) AS n FROM said GROUP BY relation_id, lang, layer, neuron
-    ),
-    shared AS (SELECT relation_id, sum(n * (n - 1) / 2) AS shared FROM used GROUP BY relation_id),
-    size AS (
-        SELECT relation_id, lang, count(*) AS n FROM said GROUP BY relation_id, lang, fact_id
-    ),
-    lang AS (
-        SELECT relation_id, count(*) * (count(*) - 1) / 2 AS pairs,
-               (sum(n) * sum(n) - sum(n * n)) / 2 / $population AS expected
-        FROM size GROUP BY relation_id, lang
+_SHARED_BY_FACTS = """
+    SELECT relation_id, sum(n * (n - 1) / 2)
+    FROM (
+        SELECT relation_id, count(*) AS n FROM ({source}) JOIN fact USING (fact_id)
+        GROUP BY relation_id, lang, layer, neuron
     )
-    SELECT relation_id, any_value(shared) / sum(pairs), sum(expected) / sum(pairs)
-    FROM lang JOIN shared USING (relation_id)
-    GROUP BY relation_id HAVING sum(pairs) > 0
+    GROUP BY relation_id
 """
-"""Per relation, the mean number of neurons that two facts share in one language, over all pairs of
-facts and all languages, and the mean expected for random sets of the same sizes:
-``size * size' / neurons``.
-"""
+"""Per relation, the neurons that two facts share in one language, summed over pairs of facts."""
+
+
+def _shared_by_facts(connection: duckdb.DuckDBPyConnection, compared: Compared) -> dict[str, float]:
+    source, params = rows_sql(compared.scope, "fact_id, lang, layer, neuron")
+    sql = _SHARED_BY_FACTS.format(source=source)
+    return dict(connection.execute(sql, params).fetchall())
 
 
 def _between_facts(
-    connection: duckdb.DuckDBPyConnection, compared: Compared
-) -> dict[str, tuple[float, float]]:
-    source, params = rows_sql(compared.scope, "fact_id, lang, layer, neuron")
-    params["population"] = compared.scope.population
-    rows = connection.execute(_BETWEEN.format(source=source), params).fetchall()
-    return {relation_id: (shared, expected) for relation_id, shared, expected in rows}
+    sizes: Ints, shared: float, population: int
+) -> tuple[float | None, float | None]:
+    """The mean number of neurons that two facts share in one language, and the mean expected.
+
+    Over all pairs of facts with neurons in it, and all languages. Of random sets of the same sizes,
+    ``size * size' / population`` are expected to be shared.
+
+    Args:
+        sizes: ``(facts, langs)``
+        shared: the sum over all pairs.
+        population: neurons of the model.
+    """
+    n_facts = np.count_nonzero(sizes, axis=0)
+    n_pairs = float((n_facts * (n_facts - 1) / 2).sum())
+    if not n_pairs:
+        return None, None
+    expected = (sizes.sum(axis=0) ** 2 - (sizes**2).sum(axis=0)) / 2 / population
+    return shared / n_pairs, float(expected.sum()) / n_pairs
 
 
 def _table(compared: Compared, level: str, columns: Mapping[str, Any]) -> pa.Table:
