@@ -17,6 +17,29 @@ import duckdb
 from kndb.errors import NotFound, UsageError
 from kndb.neurons import Neuron
 from kndb.plain import is_text, is_whole
+from kndb.store.knowledge_sql import (
+    BY_PLACE,
+    DIRECTIONS,
+    FACT_LANGS,
+    KNOWLEDGE,
+    LANGS,
+    LIKELIEST,
+    MOST_FACTS_FIRST,
+    MOST_USED,
+    NEURON_COLUMNS,
+    NEURONS,
+    OF_FACTS,
+    OF_NEURONS,
+    PAGE,
+    REACHED,
+    ROWS,
+    RUNS,
+    SIZES,
+    SIZES_OF_TOP,
+    SPOKEN,
+    TOP,
+    WORDS,
+)
 from kndb.store.lookup import (
     Names,
     find_answers,
@@ -25,7 +48,6 @@ from kndb.store.lookup import (
     find_relations,
     several,
 )
-from kndb.store.matching import NEAREST
 from kndb.store.most_used import BATCH_ROWS, MANY, most_used
 from kndb.store.refine import REFINED, REFINED_OF_FACTS, check_thresholds, one_of, stored
 from kndb.store.result import Result
@@ -56,210 +78,21 @@ class Question:
     top: int | None = None
 
 
-_KNOWLEDGE = """
-    WITH refined AS {kept} ({source}),
-    knowledge AS NOT MATERIALIZED (
-        SELECT * FROM refined {knowledge}
-    ),
-    asked AS {found} (SELECT * FROM knowledge {asked})
-"""
-"""``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant.
-
-Stored neurons are read wherever one of the two is used, with its conditions; refining is done once,
-and so is looking up neurons, for which all rows are read and few are found.
-"""
-
-# Joins, because DuckDB skips what they cannot match in sorted tables, and list_contains reads all.
-_OF_FACTS = {
-    "facts": "fact_id IN (SELECT unnest($facts))",
-    "relations": """fact_id IN (
-        SELECT fact_id FROM fact WHERE list_contains($relations, relation_id))""",
-}
-_OF_NEURONS = {
-    "langs": "list_contains($langs, lower(lang))",
-    "neurons": """(layer, neuron) IN (
-        SELECT TRY_CAST(split_part(name, ':', 1) AS BIGINT),
-               TRY_CAST(split_part(name, ':', 2) AS BIGINT)
-        FROM (SELECT unnest($neurons) AS name))""",
-}
-
-# Lists, because string_agg takes seconds for hundreds of thousands of neurons.
-_ROWS = """
-    , {reached}
-    every AS MATERIALIZED (FROM asked {shown}),
-    meant AS {page},
-    shared AS (
-        SELECT run_id, fact_id, layer, neuron, count(*) AS n_langs,
-               array_to_string(list_sort(list(lang)), ',') AS langs
-        FROM knowledge SEMI JOIN meant USING (run_id, fact_id)
-        GROUP BY run_id, fact_id, layer, neuron
-    ),
-    label AS (
-        SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer
-        FROM prompt SEMI JOIN meant USING (fact_id, lang)
-        GROUP BY fact_id, lang
-    )
-    SELECT fact_key, relation.label AS relation, meant.lang, label.subject, label.answer,
-           layer, neuron, score, support, n_langs, langs, model.name AS model, run_id,
-           (SELECT {total}) AS total
-    FROM meant
-    JOIN shared USING (run_id, fact_id, layer, neuron)
-    JOIN fact USING (fact_id)
-    JOIN relation USING (relation_id)
-    JOIN label ON label.fact_id = meant.fact_id AND label.lang = meant.lang
-    JOIN run USING (run_id)
-    JOIN model USING (model_id)
-    ORDER BY fact_key, fact_id, lang, model, run_id, score DESC NULLS LAST, layer, neuron
-"""
-_PAGE = """MATERIALIZED (
-        SELECT every.* FROM every
-        JOIN fact USING (fact_id)
-        JOIN run USING (run_id)
-        JOIN model USING (model_id)
-        ORDER BY fact_key, fact_id, lang, model.name, run_id, score DESC NULLS LAST, layer, neuron
-        {cut}
-    )"""
-"""The rows that are wanted, in the order of all; their labels are read afterwards."""
-
-_REACHED = """
-    sized AS MATERIALIZED ({sizes}),
-    reached AS MATERIALIZED (
-        SELECT fact_id FROM sized JOIN fact USING (fact_id)
-        QUALIFY {last} > coalesce(sum(n) OVER (
-            ORDER BY fact_key, fact_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ), 0)
-    ),
-"""
-"""The facts up to the end of the page: counting rows is cheaper than sorting them."""
-
-_SIZES = "SELECT fact_id, count(*) AS n FROM asked GROUP BY fact_id"
-_SIZES_OF_TOP = """
-    SELECT fact_id, sum(least(n, $top)) AS n
-    FROM (SELECT run_id, fact_id, lang, count(*) AS n FROM asked GROUP BY run_id, fact_id, lang)
-    GROUP BY fact_id
-"""
-_TOP = """
-    QUALIFY $top >= row_number() OVER (
-        PARTITION BY run_id, fact_id, lang ORDER BY score DESC NULLS LAST, layer, neuron
-    )
-"""
-
-_NEURONS = """
-    , spoken AS MATERIALIZED (
-        SELECT run_id, layer, neuron, lang, count(*) AS n, sum(CAST(score AS DOUBLE)) AS sum_score
-        FROM asked GROUP BY run_id, layer, neuron, lang
-    ),
-    known AS MATERIALIZED (
-        SELECT run_id, layer, neuron, count(*) AS n_langs,
-               array_to_string(list_sort(list(lang)), ',') AS langs,
-               sum(sum_score) / sum(n) AS score, max(n) AS least, sum(n) AS most
-        FROM spoken GROUP BY run_id, layer, neuron
-    ),
-    candidate AS MATERIALIZED (FROM known {candidates}),
-    recalled AS MATERIALIZED (
-        SELECT DISTINCT run_id, layer, neuron, fact_id
-        FROM asked SEMI JOIN candidate USING (run_id, layer, neuron)
-    ),
-    used AS (
-        SELECT run_id, layer, neuron, count(*) AS n_facts
-        FROM recalled GROUP BY run_id, layer, neuron
-    ),
-    page AS MATERIALIZED (
-        SELECT candidate.*, n_facts, model_id, model.name AS model
-        FROM used
-        JOIN candidate USING (run_id, layer, neuron)
-        JOIN run USING (run_id)
-        JOIN model USING (model_id)
-        {page}
-    ),
-    related AS (
-        SELECT DISTINCT run_id, layer, neuron, relation_id
-        FROM recalled SEMI JOIN page USING (run_id, layer, neuron) JOIN fact USING (fact_id)
-    ),
-    counted AS (
-        SELECT run_id, layer, neuron, count(*) AS n_relations
-        FROM related GROUP BY run_id, layer, neuron
-    )
-    SELECT layer, neuron, n_facts, n_relations, n_langs, langs, score, {tokens} model, run_id,
-           {total} AS total
-    FROM page JOIN counted USING (run_id, layer, neuron) {directions}
-    {order}
-"""
-"""``known`` is cheap: counts per language. Facts and relations are counted only of neurons that
-may be on the page: to count facts, their languages must be told apart."""
-
-_DIRECTIONS = """
-    LEFT JOIN (
-        SELECT model_id, layer, neuron,
-               array_to_string(list(token ORDER BY rank) FILTER (rank > 0), ' · ') AS promotes,
-               array_to_string(list(token ORDER BY -rank) FILTER (rank < 0), ' · ') AS suppresses
-        FROM neuron_direction SEMI JOIN page USING (model_id, layer, neuron)
-        GROUP BY model_id, layer, neuron
-    ) USING (model_id, layer, neuron)
-"""
-_NEURON_COLUMNS = ("layer", "neuron", "n_facts", "n_relations", "n_langs", "langs", "score")
-_MOST_FACTS_FIRST = "model, run_id, n_facts DESC, score DESC NULLS LAST, layer, neuron"
-_BY_PLACE = "run_id, layer, neuron"
-
-_LIKELIEST = """
-    QUALIFY most >= coalesce(
-        nth_value(least, {last}) OVER (
-            PARTITION BY run_id ORDER BY least DESC
-            ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-        ), 0)
-"""
-"""Neurons that can be among the first of their run. A neuron has at least as many facts as in its
-main language, and at most as many as in all languages together."""
-
-_SPOKEN = """
-    SELECT word_attribution.*, prompt.fact_id, prompt.lang,
-           CAST(NULL AS INTEGER) AS layer, CAST(NULL AS INTEGER) AS neuron
-    FROM word_attribution JOIN prompt USING (prompt_id)
-    WHERE list_contains($runs, run_id)
-"""
-"""The words of prompts, in place of neurons."""
-
-_WORDS = """
-    SELECT fact_key, asked.lang, text, answer, p_answer, position, word, contribution, by_layer,
-           model.name AS model, run_id
-    FROM asked
-    JOIN prompt USING (prompt_id)
-    JOIN prediction USING (run_id, prompt_id)
-    JOIN fact ON fact.fact_id = asked.fact_id
-    JOIN run USING (run_id)
-    JOIN model USING (model_id)
-    ORDER BY model, run_id, fact_key, asked.fact_id, asked.lang, text, prompt_id, position
-"""
-
-_FACT_LANGS = "SELECT DISTINCT fact_id, lang FROM asked"
-
-_LANGS = "SELECT DISTINCT lang FROM knowledge ORDER BY lang"
-
-_RUNS = "SELECT DISTINCT run_id FROM asked"
-
-_MOST_USED = f"""
-    SELECT layer || ':' || neuron FROM knowledge
-    WHERE $langs IS NULL OR list_contains($langs, lower(lang))
-    GROUP BY layer, neuron ORDER BY count(DISTINCT fact_id) DESC, layer, neuron
-    LIMIT {NEAREST}
-"""
-
-
 def knowledge_neurons(
     connection: duckdb.DuckDBPyConnection, question: Question, window: Window = ALL
 ) -> Result:
     """The neurons, one row for each fact, language and run; see ``kndb.query.Database.query``."""
     window.check(())
-    shown = _TOP if question.top is not None else ""
+    shown = TOP if question.top is not None else ""
     reached, total, page = "", "count(*) FROM every", "NOT MATERIALIZED (FROM every)"
     if cut := window.cut():
-        page = _PAGE.format(cut=cut)
+        page = PAGE.format(cut=cut)
     if window.last is not None:
-        sizes = _SIZES_OF_TOP if question.top is not None else _SIZES
-        reached = _REACHED.format(sizes=sizes, last=window.last)
+        sizes = SIZES_OF_TOP if question.top is not None else SIZES
+        reached = REACHED.format(sizes=sizes, last=window.last)
         shown = f"SEMI JOIN reached USING (fact_id) {shown}"
         total = "CAST(sum(n) AS BIGINT) FROM sized"
-    sql = _ROWS.format(reached=reached, shown=shown, page=page, total=total)
+    sql = ROWS.format(reached=reached, shown=shown, page=page, total=total)
     return _Asked(connection, question).rows(sql, partial(read_window, window=window))
 
 
@@ -271,14 +104,14 @@ def neurons_used(
     directions: bool = False,
 ) -> Result:
     """The neurons with their numbers of facts; see ``kndb.query.Database.neurons``."""
-    window.check(_NEURON_COLUMNS)
+    window.check(NEURON_COLUMNS)
     counted = window.column in ("n_facts", "n_relations")
-    order = window.order(_MOST_FACTS_FIRST if counted or window.sort is None else _BY_PLACE)
+    order = window.order(MOST_FACTS_FIRST if counted or window.sort is None else BY_PLACE)
     candidates = page = last = ""
     if window.sort is None:
         page = f"{order} {window.cut()}"
         if window.last is not None:
-            candidates = _LIKELIEST.format(last=window.last)
+            candidates = LIKELIEST.format(last=window.last)
     elif window.column == "n_facts":
         page = f"{order} {window.cut()}"
     elif window.column == "n_relations":
@@ -288,25 +121,25 @@ def neurons_used(
     asked, total = _Asked(connection, question), None
     if window.last is not None and window.sort in (None, "-n_facts"):
         total = asked.narrow(window.last)
-    sql = _NEURONS.format(
+    sql = NEURONS.format(
         total="(SELECT count(*) FROM known)" if total is None else total,
         candidates=candidates,
         page=page,
         order=f"{order} {last}",
         tokens="promotes, suppresses," if directions else "",
-        directions=_DIRECTIONS if directions else "",
+        directions=DIRECTIONS if directions else "",
     )
     return asked.rows(sql, partial(read_window, window=window))
 
 
 def words_contributing(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
     """The words of prompts with their contributions; see ``kndb.query.Database.words``."""
-    return _AskedWords(connection, question).rows(_WORDS)
+    return _AskedWords(connection, question).rows(WORDS)
 
 
 def fact_langs(connection: duckdb.DuckDBPyConnection, question: Question) -> Result:
     """``fact_id, lang`` of the facts that use such a neuron in a language."""
-    return _Asked(connection, question).rows(_FACT_LANGS)
+    return _Asked(connection, question).rows(FACT_LANGS)
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, question: Question, sql: str) -> Result:
@@ -371,7 +204,7 @@ class _Asked:
             How many neurons there were; None if the question stays as it was.
         """
         run_ids = self._params["runs"]
-        selected = any(self._params[name] is not None for name in (*_OF_FACTS, "neurons"))
+        selected = any(self._params[name] is not None for name in (*OF_FACTS, "neurons"))
         ((rows,),) = self._connection.execute("SELECT count(*) FROM knowledge_neuron").fetchall()
         if rows < MANY or selected or self._source(run_ids) != stored(run_ids):
             return None
@@ -400,12 +233,12 @@ class _Asked:
         source = self._source(params["runs"])
         layers = {"layers": one_of("layer", params["layers"] or ())}
         sql = (
-            _KNOWLEDGE.format(
+            KNOWLEDGE.format(
                 source=source,
                 kept="NOT MATERIALIZED" if source == stored(params["runs"]) else "MATERIALIZED",
                 found="NOT MATERIALIZED" if params["neurons"] is None else "MATERIALIZED",
-                knowledge=_where(_OF_FACTS, params),
-                asked=_where(_OF_NEURONS | layers, params),
+                knowledge=_where(OF_FACTS, params),
+                asked=_where(OF_NEURONS | layers, params),
             )
             + sql
         )
@@ -429,7 +262,7 @@ class _Asked:
             for run in read_runs(self._connection)
             if run.run_id not in asked and (self._models is None or run.model_id in self._models)
         ]
-        having = self._execute(_RUNS, {**self._params, "runs": others}).fetchall()
+        having = self._execute(RUNS, {**self._params, "runs": others}).fetchall()
         if not having:
             return None
         names = ", ".join(map(str, asked))
@@ -443,7 +276,7 @@ class _Asked:
 
     def _nothing(self) -> NotFound:
         """The error for no rows: is it the language, the neuron, or are there no neurons?"""
-        langs = self._column(_LANGS)
+        langs = self._column(LANGS)
         asked = self._params["langs"]
         if asked is not None and langs and not {*asked} & {*map(str.lower, langs)}:
             one = "language" if len(asked) == 1 else "any of the languages"
@@ -455,7 +288,7 @@ class _Asked:
             one = "neuron" if len(neurons) == 1 else "any of the neurons"
             return NotFound(
                 f"None of these facts uses {one} {', '.join(neurons)}.",
-                self._column(_MOST_USED),
+                self._column(MOST_USED),
                 "Neurons that most of them use",
             )
         if self._params["layers"] is not None and langs:
@@ -474,7 +307,7 @@ class _AskedWords(_Asked):
     """A question about the words of prompts."""
 
     def _source(self, asked: list[int]) -> str:
-        return _SPOKEN
+        return SPOKEN
 
     def _nothing(self) -> NotFound:
         return NotFound(
