@@ -39,6 +39,7 @@ from kndb.evaluation.factcheck import EvaluationRequest
 from kndb.evaluation.faithfulness import FaithfulnessRequest
 from kndb.evaluation.localisation import LocalisationRequest
 from kndb.evaluation.report.run import ReportRequest, write_report
+from kndb.factcheck.calibration import CalibrationRequest
 from kndb.models import ModelChoice
 from kndb_ingest.attributing import Attributing
 from kndb_ingest.pipeline import ingest
@@ -212,6 +213,7 @@ def test_requests_refuse_what_an_ingestion_does(
         FaithfulnessRequest,
         LocalisationRequest,
         EvaluationRequest,
+        CalibrationRequest,
         partial(ReportRequest, folder=tmp_path),
     ]
     for kind in kinds:
