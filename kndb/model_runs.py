@@ -81,8 +81,14 @@ class OfRunPlaced(OfRun, Placed, Protocol):
 
 
 @contextmanager
-def engine_and_run(request: OfRunPlaced) -> Iterator[tuple[Engine, StoredRun]]:
+def engine_and_run(
+    request: OfRunPlaced, running: Engine | None = None
+) -> Iterator[tuple[Engine, StoredRun]]:
     """Start what runs a model, and find the model's run, as :func:`model_and_run` does.
+
+    Args:
+        request: about a run, and where the model runs.
+        running: an engine that runs the model already, and is left running; None to start one.
 
     Raises:
         NotFound: there is no such run.
@@ -92,7 +98,7 @@ def engine_and_run(request: OfRunPlaced) -> Iterator[tuple[Engine, StoredRun]]:
         KndbError: the workers died.
     """
     check_run(request.database, request.run)
-    with started(request) as engine:
+    with started(request, running) as engine:
         yield engine, _run_of(request, engine.info)
 
 

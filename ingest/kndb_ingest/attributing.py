@@ -13,6 +13,10 @@ from kndb.models import LanguageModel
 from kndb_ingest.outcomes import find_outcomes
 from kndb_ingest.rows import Rows
 
+TOGETHER = 4096
+"""Prompts that are tokenized at a time, at 1.4 KB each. Those of a language and length go together,
+so that few batches are cut short."""
+
 KeyedPrompt = tuple[int, Prompt]
 """A prompt with its id."""
 
@@ -45,10 +49,13 @@ class Attributing(Work[KeyedPrompt, Rows]):
             UsageError: this model cannot be run with these settings.
             ModelError: a single prompt does not fit in memory.
         """
-        found = find_outcomes(
-            model, dict(items), self.settings, self.memory, self.known, words=self.words
-        )
-        return (Rows.of([outcome], every_score=self.every_score) for outcome in found)
+        alike = items if len(items) <= TOGETHER else sorted(items, key=self.order)
+        for start in range(0, len(alike), TOGETHER):
+            prompts = dict(alike[start : start + TOGETHER])
+            for outcome in find_outcomes(
+                model, prompts, self.settings, self.memory, self.known, words=self.words
+            ):
+                yield Rows.of([outcome], every_score=self.every_score)
 
     def name(self, item: KeyedPrompt) -> str:
         """The prompt's text."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from kndb.crew.placement import Placed
 from kndb.crew.work import ItemT, ResultT, Work
@@ -62,14 +62,54 @@ class Here:
         return iter(work.results(self.model, items))
 
 
-def started(request: Placed) -> AbstractContextManager[Engine]:
+class OnDemand:
+    """One engine for several works, for a block: started when it is first asked for.
+
+    Args:
+        request: says what model runs, and where.
+    """
+
+    def __init__(self, request: Placed) -> None:
+        self._request = request
+        self._running = ExitStack()
+        self._engine: Engine | None = None
+
+    def engine(self) -> Engine:
+        """The engine; started if none runs.
+
+        Raises:
+            KndbError: as :func:`started`.
+        """
+        if self._engine is None:
+            self._engine = self._running.enter_context(started(self._request))
+        return self._engine
+
+    def stop(self) -> None:
+        """Stop the engine, if one runs: after an error, workers may still do what is not wanted."""
+        self._engine = None
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+
+def started(request: Placed, running: Engine | None = None) -> AbstractContextManager[Engine]:
     """The engine that a request asks for, stopped when the block ends.
+
+    Args:
+        request: says what model runs, and where.
+        running: an engine that does so already, and is left running; None to start one.
 
     Raises:
         ModelError: the model cannot be loaded, or is another one on the cluster.
         UsageError: this machine lacks a device, or the cluster cannot be used.
         KndbError: the workers died.
     """
+    if running is not None:
+        return nullcontext(running)
     if request.cluster is None:
         return _on_this_machine(request)
     for setting, value in RAY_SETTINGS.items():

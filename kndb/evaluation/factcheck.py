@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kndb.crew.engines import started
+from kndb.crew.engines import Engine, started
 from kndb.crew.placement import Placement, check_placement
 from kndb.errors import KndbError
 from kndb.evaluation.statistics.metrics import METRICS, Bools, Judged, intervals, measure
@@ -96,11 +96,18 @@ class MethodFigures:
     accuracy_answered: float
 
 
-def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[MethodFigures]:
+def evaluate(
+    request: EvaluationRequest, progress: Report = silent, running: Engine | None = None
+) -> list[MethodFigures]:
     """Judge claims about test facts by every method.
 
     A relation and language for which any method lacks a threshold is left out for all methods, so
     that all are measured on the same claims.
+
+    Args:
+        request: what to evaluate, and on what.
+        progress: called with the claims done, and all of them.
+        running: an engine that runs the model already, and is left running; None to start one.
 
     Raises:
         NotFound: there is no calibration of the model.
@@ -108,7 +115,7 @@ def evaluate(request: EvaluationRequest, progress: Report = silent) -> list[Meth
         UsageError: the weights' dtype differs from the calibration's.
         KndbError: no calibrated relation has a test fact, or the workers died.
     """
-    with started(request) as engine:
+    with started(request, running) as engine:
         own = model_id(engine.info)
         stored = read_calibration(request.database, own, engine.info.name, request.run)
         known = calibrated(stored)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kndb.attribution.suppression import Questions
 from kndb.crew.each import Items, Tell, each
+from kndb.crew.engines import Engine
 from kndb.errors import UsageError
 from kndb.evaluation.effects import drops
 from kndb.evaluation.methods import best, scores, usable
@@ -69,8 +70,15 @@ class FaithfulnessRequest(NeuronRequest):
             )
 
 
-def evaluate(request: FaithfulnessRequest, progress: Report = silent) -> Table:
+def evaluate(
+    request: FaithfulnessRequest, progress: Report = silent, running: Engine | None = None
+) -> Table:
     """Compare every method's scores with the true effect of every neuron.
+
+    Args:
+        request: what to evaluate, and on what.
+        progress: called with the neurons done, and all of them.
+        running: an engine that runs the model already, and is left running; None to start one.
 
     Raises:
         NotFound: there is no such run.
@@ -80,7 +88,7 @@ def evaluate(request: FaithfulnessRequest, progress: Report = silent) -> Table:
         DatabaseError: the database cannot be opened.
         KndbError: no fact of the run has knowledge neurons, or the workers died.
     """
-    with engine_and_run(request) as (engine, run):
+    with engine_and_run(request, running) as (engine, run):
         size = engine.info.n_layers * engine.info.n_neurons
         top = _fitting(request.top, size, engine.info.name)
         sample = only_askable(engine, draw_sample(request, run.run_id))

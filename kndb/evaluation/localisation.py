@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from kndb.attribution import PRESETS
 from kndb.attribution.suppression import Silent
 from kndb.crew.each import Items, Tell, each
+from kndb.crew.engines import Engine
 from kndb.errors import UsageError
 from kndb.evaluation.effects import FACTORS, MEASURES, measure
 from kndb.evaluation.methods import MOST_ACTIVE, RANDOM, best, scores, usable
@@ -107,8 +108,15 @@ class Measured:
         )
 
 
-def evaluate(request: LocalisationRequest, progress: Report = silent) -> Table:
+def evaluate(
+    request: LocalisationRequest, progress: Report = silent, running: Engine | None = None
+) -> Table:
     """Suppress and enhance what each method picks, on sampled facts and on unrelated ones.
+
+    Args:
+        request: what to evaluate, and on what.
+        progress: called with the facts done, and all of them.
+        running: an engine that runs the model already, and is left running; None to start one.
 
     Raises:
         NotFound: there is no such run.
@@ -117,7 +125,7 @@ def evaluate(request: LocalisationRequest, progress: Report = silent) -> Table:
         DatabaseError: the database cannot be opened.
         KndbError: no fact of the run has knowledge neurons, or the workers died.
     """
-    with engine_and_run(request) as (engine, run):
+    with engine_and_run(request, running) as (engine, run):
         sample = only_askable(engine, draw_sample(request, run.run_id))
         scoring, left_out = usable(engine, sample.facts[0].prompts[0], request.methods)
         facts = tuple(

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kndb.crew.engines import Here
+from kndb.crew.placement import Placement, check_placement
 from kndb.errors import KndbError, UsageError
 from kndb.factcheck.calibrated import attribution_settings
 from kndb.factcheck.calibration_rows import Calibration, calibration_tables
@@ -22,8 +22,8 @@ from kndb.factcheck.relation_neurons import Counted, count_facts, frequent, rand
 from kndb.factcheck.scoring import read_claims
 from kndb.factcheck.thresholds import choose_thresholds
 from kndb.facts import content_id
-from kndb.model_runs import model_and_run
-from kndb.models import LanguageModel, ModelChoice
+from kndb.model_runs import engine_and_run
+from kndb.models import ModelChoice
 from kndb.progress import Report, silent
 from kndb.store import ids
 from kndb.store.calibrations import (
@@ -38,8 +38,8 @@ from kndb.store.which_search import finished_search
 
 
 @dataclass(frozen=True)
-class CalibrationRequest:
-    """What to calibrate, and on what.
+class CalibrationRequest(Placement):
+    """What to calibrate, and on what; where the model runs, see :class:`Placement`.
 
     Attributes:
         database: the database's path.
@@ -66,8 +66,11 @@ class CalibrationRequest:
         """Check the settings.
 
         Raises:
-            UsageError: an unknown objective, a share out of range, or no wrong answers.
+            UsageError: an unknown objective, a share out of range, no wrong answers, or the model
+                cannot run there.
         """
+        super().__post_init__()
+        check_placement(self)
         if self.objective not in OBJECTIVES:
             raise UsageError(
                 f"There is no objective {self.objective!r}; choose from {', '.join(OBJECTIVES)}."
@@ -97,24 +100,27 @@ def calibrate(request: CalibrationRequest, progress: Report = silent) -> Calibra
         UsageError: an option is wrong, or the run used another model.
         ModelError: the model cannot be loaded.
         DatabaseError: the database cannot be opened.
-        KndbError: the split leaves no claims to choose a threshold on.
+        KndbError: the split leaves no claims to choose a threshold on, or the workers died.
     """
-    model, run = model_and_run(request)
-    with connect(request.database) as connection:
-        search_id = finished_search(connection, run.run_id)
-    prompts = read_prompts(request.database, run.run_id)
-    splits = {
-        prompt.fact_key: split_of(prompt.fact_key, request.split, request.seed)
-        for prompt in prompts
-    }
-    neurons = choose_neurons(request, run.run_id, search_id, prompts, splits, model)
-    claims = validation_claims(request, prompts, splits)
-    if not claims:
-        raise KndbError(
-            f"The split leaves no claims to choose thresholds on: {len(splits)} facts are too few."
+    with engine_and_run(request) as (engine, run):
+        with connect(request.database) as connection:
+            search_id = finished_search(connection, run.run_id)
+        prompts = read_prompts(request.database, run.run_id)
+        splits = {
+            prompt.fact_key: split_of(prompt.fact_key, request.split, request.seed)
+            for prompt in prompts
+        }
+        neurons = choose_neurons(
+            request, run.run_id, search_id, prompts, splits, engine.info.n_neurons
         )
-    settings = attribution_settings(run.settings)
-    read = read_claims(Here(model), claims, neurons, settings, request.model.memory, progress)
+        claims = validation_claims(request, prompts, splits)
+        if not claims:
+            raise KndbError(
+                f"The split leaves no claims to choose thresholds on: {len(splits)} facts are too "
+                "few."
+            )
+        settings = attribution_settings(run.settings)
+        read = read_claims(engine, claims, neurons, settings, request.model.memory, progress)
     train = {prompt.fact_key for prompt in prompts if splits[prompt.fact_key] == "train"}
     thresholds = choose_thresholds(read, neurons, train, request.objective, request.seed)
     text = ids.canonical_json(request.settings())
@@ -138,7 +144,7 @@ def choose_neurons(
     search_id: int,
     prompts: Sequence[StoredPrompt],
     splits: Mapping[str, str],
-    model: LanguageModel[Any],
+    n_neurons: int,
 ) -> dict[str, dict[RelationLang, Counted]]:
     """The neurons of each kind, per relation and language, chosen on the training facts.
 
@@ -153,7 +159,7 @@ def choose_neurons(
     return {
         "degenerate": degenerate,
         "knowledge": count_facts(knowledge_neurons(request.database, run_id), train),
-        "random": random_others(degenerate, model.info.n_neurons, request.seed),
+        "random": random_others(degenerate, n_neurons, request.seed),
     }
 
 

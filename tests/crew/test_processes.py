@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -37,12 +38,13 @@ from kndb.evaluation import localisation
 from kndb.evaluation.factcheck import EvaluationRequest
 from kndb.evaluation.faithfulness import FaithfulnessRequest
 from kndb.evaluation.localisation import LocalisationRequest
-from kndb.evaluation.report.run import ReportRequest
+from kndb.evaluation.report.run import ReportRequest, write_report
+from kndb.factcheck.calibration import CalibrationRequest
 from kndb.models import ModelChoice
 from kndb_ingest.attributing import Attributing
 from kndb_ingest.pipeline import ingest
 from kndb_ingest.request import IngestRequest
-from same_rows import assert_same_rows
+from same_rows import assert_same_rows, close
 from saved_models import saved
 
 
@@ -169,6 +171,33 @@ def test_an_evaluation_in_processes_of_which_one_is_killed_makes_the_table_of_on
     assert_same_table(found, expected)
 
 
+@pytest.mark.long
+def test_a_report_starts_its_processes_once_and_has_the_tables_of_one_process(
+    searchable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ModelChoice(str(saved("tiny-bert")))
+    started: list[int] = []
+
+    def start(pool: Processes, worker: int, own: Any = Processes.start) -> None:
+        started.append(worker)
+        own(pool, worker)
+
+    def rows(folder: Path, devices: tuple[str, ...]) -> list[list[Any]]:
+        write_report(
+            ReportRequest(searchable, model, folder, facts=4, replicates=50, devices=devices)
+        )
+        files = [folder / "tables" / f"{name}.json" for name in EVALUATIONS]
+        return [
+            list(row.values()) for file in files for row in json.loads(file.read_text())["rows"]
+        ]
+
+    expected = rows(tmp_path / "one", ())
+    monkeypatch.setattr(Processes, "start", start)
+    assert close(rows(tmp_path / "two", ("cpu", "cpu")), expected, 1e-6)
+    assert started == [0, 1]
+    assert multiprocessing.active_children() == []
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -184,6 +213,7 @@ def test_requests_refuse_what_an_ingestion_does(
         FaithfulnessRequest,
         LocalisationRequest,
         EvaluationRequest,
+        CalibrationRequest,
         partial(ReportRequest, folder=tmp_path),
     ]
     for kind in kinds:

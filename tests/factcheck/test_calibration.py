@@ -80,6 +80,11 @@ def test_another_true_object_of_the_subject_is_never_drawn(
     assert WrongAnswers([first, other], [first, other], 0).draw(first, 1) == [other.answer]
 
 
+def chosen(found: Calibration) -> list[tuple[object, ...]]:
+    """The thresholds, as values to compare."""
+    return [(t.relation_lang, t.method, t.threshold, t.low, t.high, t.f1) for t in found.thresholds]
+
+
 @pytest.mark.long
 def test_thresholds_do_not_move_when_test_facts_change(
     searched: Path, calibration: Calibration, tmp_path: Path
@@ -101,16 +106,20 @@ def test_thresholds_do_not_move_when_test_facts_change(
             assert changed or "degenerate_set" in sql
     again = calibrate(CalibrationRequest(path, ModelChoice("demo-masked")))
     assert again.neurons == calibration.neurons
-
-    def chosen(found: Calibration) -> list[tuple[object, ...]]:
-        return [
-            (t.relation_lang, t.method, t.threshold, t.low, t.high, t.f1) for t in found.thresholds
-        ]
-
     assert close(chosen(again), chosen(calibration))
     with duckdb.connect(str(path)) as connection:
         (n,) = connection.execute("SELECT count(*) FROM factcheck_calibration").fetchall()[0]
     assert n == 1  # made again, it takes the old one's place
+
+
+@pytest.mark.long
+def test_a_calibration_in_processes_is_that_of_one_process(
+    searched: Path, calibration: Calibration, tmp_path: Path
+) -> None:
+    path = tmp_path / "several.duckdb"
+    shutil.copy(searched, path)
+    found = calibrate(CalibrationRequest(path, ModelChoice("demo-masked"), devices=("cpu", "cpu")))
+    assert close(chosen(found), chosen(calibration))
 
 
 def test_evaluation_is_on_test_facts_only(searched: Path, calibration: Calibration) -> None:

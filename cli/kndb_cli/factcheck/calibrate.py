@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kndb_cli import options
+from kndb_cli.options import engine as engine_options
 from kndb_cli.options.model import Device, Dtype, Memory, Model, Revision, chosen, loading
 from kndb_cli.output import choose, emit
 from kndb_cli.output.progress import reporting
@@ -43,6 +44,11 @@ def calibrate(
     dtype: Dtype = "float32",
     revision: Revision = None,
     memory: Memory = None,
+    devices: engine_options.Devices = None,
+    engine: engine_options.Engine = "local",
+    ray_address: engine_options.RayAddress = None,
+    workers: engine_options.Workers = None,
+    gpus_per_worker: engine_options.GpusPerWorker = None,
     format: options.FormatOption = None,
     json: options.Json = False,
     output: options.Out = None,
@@ -68,6 +74,7 @@ def calibrate(
         share=share,
         objective=maximise,
         wrong=wrong,
+        **engine_options.placement(devices, engine, ray_address, workers, gpus_per_worker),
     )
     loading(choice, quiet)
     with reporting(choice.label, "claims", quiet) as report:

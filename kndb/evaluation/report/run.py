@@ -2,7 +2,8 @@
 
 What is missing (a calibration, a search, the model) becomes a sentence on the page that says how to
 make it. Evaluations that run the model are kept with the key of what they were made from, and not
-made again; those of stored rows take seconds and are always remade.
+made again; those of stored rows take seconds and are always remade. The model is loaded once, by
+this process or by the workers, when an evaluation needs it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import duckdb
 
+from kndb.crew.engines import OnDemand
 from kndb.crew.placement import Placement, check_placement
 from kndb.errors import DatabaseError, KndbError
 from kndb.evaluation import degenerate, factcheck, faithfulness, localisation
@@ -150,12 +152,10 @@ def _parts(
     request: ReportRequest, run: StoredRun, progress: Progress, kept: list[str]
 ) -> Iterator[tuple[str, Sequence[Table]]]:
     """Each section's tables, the section's name before them."""
-    for name, make in (
-        ("factcheck", _factcheck),
-        ("localisation", _localisation),
-        ("faithfulness", _faithfulness),
-    ):
-        yield name, [_of_model(name, make, request, run, progress, kept)]
+    with OnDemand(request) as model:
+        work = _Work(request, run, model, progress)
+        of_model = [(name, [_of_model(name, make, work, kept)]) for name, make in _MAKE.items()]
+    yield from of_model
     stored = StoredRequest(
         request.database, run.model, str(run.run_id), request.replicates, request.seed
     )
@@ -182,28 +182,30 @@ def _of_rows(
         return [Table(name, _TITLES[name], (), [], settings, [str(error)])]
 
 
-Make = Callable[[ReportRequest, StoredRun, Progress], Table]
+@dataclass(frozen=True)
+class _Work:
+    """What evaluations that run the model are made with."""
+
+    request: ReportRequest
+    run: StoredRun
+    model: OnDemand
+    progress: Progress
 
 
-def _of_model(
-    name: str,
-    make: Make,
-    request: ReportRequest,
-    run: StoredRun,
-    progress: Progress,
-    kept: list[str],
-) -> Table:
+def _of_model(name: str, make: Callable[[_Work], Table], work: _Work, kept: list[str]) -> Table:
     """The table that was made before from the same, or a new one; its error where it has none."""
+    request, run = work.request, work.run
     key = _key(name, request, run)
     table = None if request.fresh else read_table(request.folder, name, key)
     if table is not None:
         kept.append(name)
         return table
     try:
-        table = make(request, run, progress)
+        table = make(work)
     except DatabaseError:
         raise
     except KndbError as error:
+        work.model.stop()
         settings = {"model": run.model, "run": run.run_id}
         table = Table(name, _TITLES[name], (), [], settings, [str(error)])
     write_table(request.folder, table, key if table.rows else None)
@@ -235,12 +237,13 @@ def _key(name: str, request: ReportRequest, run: StoredRun) -> str:
     return str(content_id("report", ids.canonical_json(parts)))
 
 
-def _shared(request: ReportRequest, run: StoredRun) -> dict[str, Any]:
+def _shared(work: _Work) -> dict[str, Any]:
     """What the requests of all evaluations that run the model have in common."""
+    request = work.request
     return {
         "database": request.database,
         "model": request.model,
-        "run": str(run.run_id),
+        "run": str(work.run.run_id),
         "replicates": request.replicates,
         "seed": request.seed,
         "devices": request.devices,
@@ -248,7 +251,8 @@ def _shared(request: ReportRequest, run: StoredRun) -> dict[str, Any]:
     }
 
 
-def _factcheck(request: ReportRequest, run: StoredRun, progress: Progress) -> Table:
+def _factcheck(work: _Work) -> Table:
+    request, run = work.request, work.run
     with connect(request.database) as connection:
         calibrated = connection.execute(_CALIBRATION, [run.run_id]).fetchall()
     if not calibrated:
@@ -256,9 +260,9 @@ def _factcheck(request: ReportRequest, run: StoredRun, progress: Progress) -> Ta
             "The fact check is not calibrated for this run; "
             f"`kndb factcheck calibrate --model {request.model.name}` does it."
         )
-    own = factcheck.EvaluationRequest(**_shared(request, run))
-    with progress("factcheck", "claims") as report:
-        rows = factcheck.evaluate(own, report)
+    own = factcheck.EvaluationRequest(**_shared(work))
+    with work.progress("factcheck", "claims") as report:
+        rows = factcheck.evaluate(own, report, work.model.engine())
     settings = {
         "model": run.model,
         "run": run.run_id,
@@ -270,20 +274,26 @@ def _factcheck(request: ReportRequest, run: StoredRun, progress: Progress) -> Ta
     return as_table(rows, settings)
 
 
-def _localisation(request: ReportRequest, run: StoredRun, progress: Progress) -> Table:
-    own = localisation.LocalisationRequest(
-        **_shared(request, run), facts=_facts("localisation", request)
-    )
-    with progress("localisation", "facts") as report:
-        return localisation.evaluate(own, report)
+def _localisation(work: _Work) -> Table:
+    facts = _facts("localisation", work.request)
+    own = localisation.LocalisationRequest(**_shared(work), facts=facts)
+    with work.progress("localisation", "facts") as report:
+        return localisation.evaluate(own, report, work.model.engine())
 
 
-def _faithfulness(request: ReportRequest, run: StoredRun, progress: Progress) -> Table:
-    own = faithfulness.FaithfulnessRequest(
-        **_shared(request, run), facts=_facts("faithfulness", request)
-    )
-    with progress("faithfulness", "neurons") as report:
-        return faithfulness.evaluate(own, report)
+def _faithfulness(work: _Work) -> Table:
+    facts = _facts("faithfulness", work.request)
+    own = faithfulness.FaithfulnessRequest(**_shared(work), facts=facts)
+    with work.progress("faithfulness", "neurons") as report:
+        return faithfulness.evaluate(own, report, work.model.engine())
+
+
+_MAKE = {
+    "factcheck": _factcheck,
+    "localisation": _localisation,
+    "faithfulness": _faithfulness,
+}
+"""How tables are made for which the model runs, by name."""
 
 
 def _facts(name: str, request: ReportRequest) -> int:

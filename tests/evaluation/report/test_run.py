@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -26,6 +26,16 @@ from report_page import NASTY, check, estimates
 from small_store import Model, finished_run
 
 MODEL_TABLES = ("factcheck", "localisation", "faithfulness")
+
+
+class Counted(ModelChoice):
+    """A choice that counts how often its model is loaded."""
+
+    loads: ClassVar[list[str]] = []
+
+    def load(self) -> Any:
+        self.loads.append(self.name)
+        return super().load()
 
 
 def test_tables_come_back_from_their_files(tmp_path: Path) -> None:
@@ -83,15 +93,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return make_run(tmp_path_factory.mktemp("report"), "tiny-bert")
 
 
-def request(run: tuple[Path, Path], folder: Path, **others: Any) -> ReportRequest:
+def request(
+    run: tuple[Path, Path], folder: Path, kind: type[ModelChoice] = ModelChoice, **others: Any
+) -> ReportRequest:
     return ReportRequest(
-        run[0], ModelChoice(str(run[1])), folder, **{"facts": 2, "replicates": 50, **others}
+        run[0], kind(str(run[1])), folder, **{"facts": 2, "replicates": 50, **others}
     )
 
 
 @pytest.fixture(scope="module")
 def written(run: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return write_report(request(run, tmp_path_factory.mktemp("written") / "deep" / "report"))
+    folder = tmp_path_factory.mktemp("written") / "deep" / "report"
+    return write_report(request(run, folder, Counted))
 
 
 def stored(folder: Path, name: str) -> Any:
@@ -115,6 +128,13 @@ def test_a_report_has_what_can_be_made_and_says_what_cannot(written: Written) ->
         assert len(lines) == len(table["rows"]) > 0
         assert list(lines[0]) == table["columns"]
         assert table["settings"]["model"] == "tiny-bert"
+
+
+def test_all_evaluations_share_a_model_that_is_loaded_once(
+    written: Written, run: tuple[Path, Path]
+) -> None:
+    assert not {"localisation", "faithfulness"} & set(written.missing)
+    assert Counted.loads == [str(run[1])]
 
 
 @pytest.mark.long
