@@ -56,6 +56,7 @@ def by_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == weight.device.type == "cpu"
         and not weight.requires_grad
+        and not torch.is_autocast_enabled("cpu")
     )
 
 

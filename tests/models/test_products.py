@@ -81,6 +81,8 @@ def test_what_it_does_not_take(always: list[tuple[int, ...]]) -> None:
     for dtype in (torch.float64, torch.bfloat16):
         assert products.linear(x.to(dtype), weight.to(dtype)).dtype == dtype
     products.linear(x.to("meta"), weight.to("meta"))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert products.linear(x, weight).dtype == torch.bfloat16
     assert not always
 
 
