@@ -7,6 +7,7 @@ half of each 512-bit unit unused: 107 GFLOP/s on a core of an EPYC, where oneDNN
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -89,8 +90,14 @@ class _Conv1D(Conv1D):  # type: ignore[misc]
 _OWN = {nn.Linear: _Linear, Conv1D: _Conv1D}
 
 
+MOST_SHAPES = "256"
+"""oneDNN keeps what it compiled for so many shapes, by itself for 1024, which are 130 MiB with a model
+of BERT-base's size. It reads this when it is first asked for a product."""
+
+
 def use_onednn(hf: nn.Module) -> None:
     """Let a model's layers multiply by :func:`linear`, where that is faster on this processor."""
     if ONEDNN:
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", MOST_SHAPES)
         for module in hf.modules():
             module.__class__ = _OWN.get(type(module), type(module))
