@@ -91,8 +91,8 @@ _OWN = {nn.Linear: _Linear, Conv1D: _Conv1D}
 
 
 MOST_SHAPES = "256"
-"""oneDNN keeps what it compiled for so many shapes, by itself for 1024, which are 130 MiB with a model
-of BERT-base's size. It reads this when it is first asked for a product."""
+"""oneDNN keeps what it compiled for so many shapes; by itself for 1024, which take 65 to 130 MiB
+more with a model of BERT-base's size. It reads this when it is first asked for a product."""
 
 
 def use_onednn(hf: nn.Module) -> None:
