@@ -100,4 +100,5 @@ def use_onednn(hf: nn.Module) -> None:
     if ONEDNN:
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", MOST_SHAPES)
         for module in hf.modules():
-            module.__class__ = _OWN.get(type(module), type(module))
+            if own := _OWN.get(type(module)):
+                module.__class__ = own

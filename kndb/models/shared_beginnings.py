@@ -48,8 +48,11 @@ def shared_beginnings(sequences: Tensor, prompts: Tensor) -> Iterator[Alike]:
         sequences: ``(sequences, length)`` tokens.
         prompts: ``(prompts, length)`` tokens.
     """
-    same = (sequences[:, None] == prompts).long().cumprod(2).sum(2)
-    lengths, owners = same.max(1)
+    lengths, owners = (sequences.new_zeros(len(sequences)) for _ in range(2))
+    for number, prompt in enumerate(prompts):
+        same = (sequences == prompt).long().cumprod(1).sum(1)
+        owners = torch.where(same > lengths, number, owners)
+        lengths = torch.maximum(same, lengths)
     lengths = lengths.clamp(max=sequences.shape[1] - 1)
     order = lengths.argsort(descending=True, stable=True)
     start = 0
