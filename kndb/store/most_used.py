@@ -8,7 +8,6 @@ groups as rows, and takes four times as long. This module writes no SQL.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -62,6 +61,8 @@ def most_used(
 
 def _count_facts(batches: Iterable[pa.RecordBatch], population: int) -> tuple[Ints, bool]:
     """``(population,)`` numbers of facts, right if all rows of each fact are together."""
+    from concurrent.futures import ThreadPoolExecutor
+
     import numpy as np
 
     n_facts = np.zeros(population, dtype=np.int64)
