@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kndb.graph.chance import Ints
+from kndb.store.knowledge_sql import OF_FACTS
 from kndb.store.refine import REFINED, REFINED_OF_FACTS
 
 if TYPE_CHECKING:
@@ -104,14 +105,8 @@ def chosen_facts(
     Many ids take long to hand over; if they are all of some relations, DuckDB finds them itself.
     """
     if relations is not None:
-        return _OF_RELATIONS, {"relations": relations}
-    return ("true", {}) if facts is None else (_OF_FACTS, {"facts": facts})
-
-
-_OF_FACTS = "fact_id IN (SELECT unnest($facts))"
-_OF_RELATIONS = """fact_id IN (
-    SELECT fact_id FROM fact WHERE list_contains($relations, relation_id)
-)"""
+        return OF_FACTS["relations"], {"relations": relations}
+    return ("true", {}) if facts is None else (OF_FACTS["facts"], {"facts": facts})
 
 
 def rows_sql(scope: Scope, columns: str) -> tuple[str, dict[str, Any]]:
