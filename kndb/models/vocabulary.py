@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kndb.errors import UsageError
 from kndb.models.base import LanguageModel, check_whole
+from kndb.models.products import linear
 from kndb.models.projections import neuron_rows
 from kndb.neurons import Neuron
 
@@ -104,7 +105,7 @@ def promoted(
 
 def _through(rows: Tensor, embedding: Tensor) -> Tensor:
     """``rows E^T``, ``(rows, vocabulary)``, in float32 on the CPU."""
-    parts = [rows.float() @ part.float().T for part in torch.split(embedding, _PART)]
+    parts = [linear(rows.float(), part.float()) for part in torch.split(embedding, _PART)]
     return torch.cat(parts, 1).cpu()
 
 
