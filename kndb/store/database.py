@@ -34,6 +34,10 @@ from kndb_migrations import HEAD, REVISIONS
 
 READER_MEMORY = "2GB"
 READER_THREADS = 4
+"""At most; see ``_threads``."""
+
+BYTES_OF_THREAD = 16 * 2**20
+"""A smaller file has little to share out: there, threads take more than they give."""
 
 WRITER_MEMORY = "2GB"
 """Beside a model, whatever the machine has; what needs more goes to a folder beside the file."""
@@ -44,7 +48,7 @@ _READER: dict[str, str] = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
     "memory_limit": READER_MEMORY,
-    "threads": str(min(READER_THREADS, os.cpu_count() or 1)),
+    "threads": "1",  # until it is known how many pay
     "temp_directory": "",  # a reader leaves nothing on disk
 }
 
@@ -358,8 +362,16 @@ def _confine(connection: duckdb.DuckDBPyConnection, path: Path, hold: bool) -> N
             return
         if files := part_files(path):
             _allow(connection, path, files, hold)
+        if (threads := _threads(path, bool(files))) > 1:
+            connection.execute(f"SET threads = {threads}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")  # from here on nothing can be changed
+
+
+def _threads(path: Path, has_parts: bool) -> int:
+    """How many threads read the file, or also the parts of scores beside it."""
+    pay = READER_THREADS if has_parts else 1 + path.stat().st_size // BYTES_OF_THREAD
+    return min(READER_THREADS, os.cpu_count() or 1, pay)
 
 
 def _allow(

@@ -23,7 +23,7 @@ from kndb.errors import (
     DatabaseMissing,
     DatabaseVersion,
 )
-from kndb.store import locks
+from kndb.store import database, locks
 from kndb.store.database import connect, transaction, upgrade
 from kndb.store.describe import database_status
 from kndb.store.writer import Writer
@@ -302,3 +302,27 @@ def test_an_interrupted_transaction_leaves_nothing(tmp_path: Path) -> None:
         work()
     with connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM relation").fetchall() == [(0,)]
+
+
+def test_threads_come_with_the_size_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert threads(path) == 1
+    monkeypatch.setattr(database, "BYTES_OF_THREAD", path.stat().st_size)
+    assert threads(path) == 2
+    monkeypatch.setattr(database, "BYTES_OF_THREAD", 1)
+    assert threads(path) == 3
+
+
+def threads(path: Path) -> int:
+    """Of two connections, which share them."""
+    with connect(path) as first, connect(path) as second:
+        found = {
+            connection.execute("SELECT current_setting('threads')").fetchall()[0][0]
+            for connection in (first, second)
+        }
+    (one,) = found
+    return int(one)
