@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -16,9 +17,10 @@ UNKNOWN = "–"
 """What stands for a missing value."""
 
 
-_OBEYED = {
-    code: f"\\u{code:04x}"
-    for code in chain(
+@cache
+def _obeyed() -> dict[int, str]:
+    """The escapes of characters that a terminal obeys. Made when first needed: that takes 1 ms."""
+    codes = chain(
         range(0x20),  # C0, with ESC
         range(0x7F, 0xA0),  # DEL and C1, with CSI and OSC in one character
         (0x061C, 0x2028, 0x2029),  # Arabic letter mark; separators of lines
@@ -26,8 +28,7 @@ _OBEYED = {
         range(0x2066, 0x206A),  # isolates of direction
         range(0xD800, 0xE000),  # undecodable bytes of file names
     )
-    if chr(code) not in "\t\n"
-}
+    return {code: f"\\u{code:04x}" for code in codes if chr(code) not in "\t\n"}
 
 
 def visible(text: str) -> str:
@@ -36,7 +37,7 @@ def visible(text: str) -> str:
     >>> print(visible("\x1b[2J \u202eParis"))
     \u001b[2J \u202eParis
     """
-    return text.translate(_OBEYED)
+    return text.translate(_obeyed())
 
 
 def column_texts(values: Sequence[Any]) -> list[str]:

@@ -16,15 +16,12 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from kndb.analyses import Analyses
-from kndb.store.answers import accuracies, answers_to
 from kndb.store.database import connect
-from kndb.store.describe import SchemaRow, schema_of
-from kndb.store.directions import directions_of
 from kndb.store.knowledge import (
     Layers,
     Neurons,
@@ -33,7 +30,6 @@ from kndb.store.knowledge import (
     neurons_used,
     words_contributing,
 )
-from kndb.store.layers import layer_scores, neuron_cells, neurons_by_layer
 from kndb.store.listings import (
     count_contents,
     describe_run,
@@ -42,16 +38,19 @@ from kndb.store.listings import (
     list_languages,
     list_models,
     list_relations,
+    list_work,
 )
 from kndb.store.locks import keep, let_go
 from kndb.store.lookup import Names
 from kndb.store.readonly import reading, run_sql
 from kndb.store.result import Result
-from kndb.store.run_diff import DiffBy, Difference, diff_runs
 from kndb.store.runs import StoredRun, find_run, killed, read_runs, with_models
-from kndb.store.sharing import most_shared, neighbours
-from kndb.store.suggestions import suggest
 from kndb.store.window import Window
+
+if TYPE_CHECKING:
+    from kndb.store.run_diff import DiffBy, Difference
+
+# Imports within methods are deferred: together they take 8 ms, and most queries need none.
 
 
 class Database(Analyses):
@@ -237,6 +236,8 @@ class Database(Analyses):
         Raises:
             NotFound: none are stored of these neurons.
         """
+        from kndb.store.directions import directions_of
+
         with reading(self._connection):
             return directions_of(self._connection, neuron, model, run)
 
@@ -290,6 +291,8 @@ class Database(Analyses):
         Raises:
             NotFound: nothing matches.
         """
+        from kndb.store.layers import neurons_by_layer
+
         asked = Question(fact=fact, relation=relation, lang=lang, run=run, tau=tau, share=share)
         with reading(self._connection):
             return neurons_by_layer(self._connection, asked)
@@ -316,6 +319,8 @@ class Database(Analyses):
         Raises:
             NotFound: nothing matches.
         """
+        from kndb.store.layers import neuron_cells
+
         asked = Question(relation=relation, lang=lang, run=run)
         with reading(self._connection):
             return neuron_cells(self._connection, asked, cells)
@@ -330,6 +335,8 @@ class Database(Analyses):
         Raises:
             NotFound: there is no such fact or run.
         """
+        from kndb.store.layers import layer_scores
+
         with reading(self._connection):
             return layer_scores(self._connection, fact, run)
 
@@ -343,6 +350,8 @@ class Database(Analyses):
         Raises:
             NotFound: there is no such fact or run.
         """
+        from kndb.store.answers import answers_to
+
         with reading(self._connection):
             return answers_to(self._connection, fact, run)
 
@@ -359,6 +368,8 @@ class Database(Analyses):
         Raises:
             NotFound: there is no such run, relation or language.
         """
+        from kndb.store.answers import accuracies
+
         with reading(self._connection):
             return accuracies(self._connection, run, relation, lang)
 
@@ -373,6 +384,8 @@ class Database(Analyses):
         Raises:
             NotFound: the neuron has no fact in the run.
         """
+        from kndb.store.sharing import neighbours
+
         with reading(self._connection):
             return neighbours(self._connection, Question(neuron=neuron, run=run), top)
 
@@ -386,6 +399,8 @@ class Database(Analyses):
         Raises:
             NotFound: no fact has a neuron in all of its languages.
         """
+        from kndb.store.sharing import most_shared
+
         with reading(self._connection):
             return most_shared(self._connection, Question(run=run), top)
 
@@ -396,6 +411,8 @@ class Database(Analyses):
             Columns ``kind, name, facts``: subjects, answers, relations and keys that contain the
             text, those that begin with it first.
         """
+        from kndb.store.suggestions import suggest
+
         with reading(self._connection):
             return suggest(self._connection, typed, limit)
 
@@ -414,6 +431,8 @@ class Database(Analyses):
             NotFound: there is no such run.
             UsageError: both are the same run, or their models differ in size.
         """
+        from kndb.store.run_diff import diff_runs
+
         with reading(self._connection):
             return diff_runs(self._connection, one, other, by)
 
@@ -442,6 +461,8 @@ class Database(Analyses):
 
         A table's own line has neither ``column`` nor ``type``.
         """
+        from kndb.store.describe import SchemaRow, schema_of
+
         with reading(self._connection):
             rows = schema_of(self._connection)
         return Result(SchemaRow._fields, ("VARCHAR",) * len(SchemaRow._fields), list(rows))
@@ -466,8 +487,8 @@ class Database(Analyses):
 
         A run whose process was killed is interrupted here; in the view it stays running.
         """
-        found = self.sql("SELECT * FROM runs ORDER BY started_at, run_id")
-        return _interrupted(found, "run_id", killed(self._connection, "run"))
+        with reading(self._connection):
+            return list_work(self._connection, "run")
 
     def stored_runs(self) -> list[StoredRun]:
         """All runs, the newest first, with their models' sizes and settings. It counts nothing."""
@@ -479,8 +500,8 @@ class Database(Analyses):
 
         A search whose process was killed is interrupted here; in the view it stays running.
         """
-        found = self.sql("SELECT * FROM searches ORDER BY started_at, search_id")
-        return _interrupted(found, "search_id", killed(self._connection, "degenerate_search"))
+        with reading(self._connection):
+            return list_work(self._connection, "degenerate_search")
 
     def run(self, run: str | int) -> Result:
         """One run in one row: all that ``runs`` has, its model, data, settings, and what used it.
@@ -539,13 +560,3 @@ def open(path: str | PathLike[str], *, wait: float = 10.0) -> Database:
         DatabaseError: the file cannot be opened; see ``kndb.store.database.connect``.
     """
     return Database(path, wait=wait)
-
-
-def _interrupted(found: Result, key: str, killed: frozenset[int]) -> Result:
-    """The rows, with those whose process was killed as interrupted. ``key`` is the id's column."""
-    at, status = map(found.columns.index, (key, "status"))
-    rows = [
-        (*row[:status], "interrupted", *row[status + 1 :]) if row[at] in killed else row
-        for row in found
-    ]
-    return Result(found.columns, found.types, rows)

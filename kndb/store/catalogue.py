@@ -17,7 +17,7 @@ from kndb.errors import DatabaseError
 from kndb.facts import Fact, Prompt, Relation
 from kndb.store import ids
 from kndb.store.letters import plain
-from kndb.store.processes import this_process
+from kndb.store.processes import KEYS, this_process
 
 
 class ModelRow(Protocol):
@@ -66,10 +66,6 @@ class DatasetRow(Protocol):
     @property
     def sha256(self) -> str:
         """SHA-256 of the files."""
-
-
-KEYS = {"run": "run_id", "degenerate_search": "search_id"}
-"""The tables of long work, and what identifies their rows."""
 
 
 def utc_now() -> datetime:

@@ -10,7 +10,9 @@ from kndb.errors import NotFound
 from kndb.plain import counted
 from kndb.store.knowledge import Layers, Question, fact_langs, find_facts_and_answers, lower_langs
 from kndb.store.lookup import Names, facts_by_words, find_relations
+from kndb.store.processes import KEYS
 from kndb.store.result import Result
+from kndb.store.runs import killed
 from kndb.store.window import ALL, Window, read_window
 
 _FACTS = """
@@ -148,6 +150,24 @@ def list_models(connection: duckdb.DuckDBPyConnection) -> Result:
 def list_datasets(connection: duckdb.DuckDBPyConnection) -> Result:
     """``name, format, facts, runs``: the data sets that were run over."""
     return Result.read(connection.execute(_DATASETS))
+
+
+_WORK = {
+    "run": "SELECT * FROM runs ORDER BY started_at, run_id",
+    "degenerate_search": "SELECT * FROM searches ORDER BY started_at, search_id",
+}
+
+
+def list_work(connection: duckdb.DuckDBPyConnection, table: str) -> Result:
+    """The rows of a table of ``KEYS``, from its view; work whose process is gone is interrupted."""
+    found = Result.read(connection.execute(_WORK[table]))
+    at, status = map(found.columns.index, (KEYS[table], "status"))
+    gone = killed(connection, table)
+    rows = [
+        (*row[:status], "interrupted", *row[status + 1 :]) if row[at] in gone else row
+        for row in found
+    ]
+    return Result(found.columns, found.types, rows)
 
 
 _CONTENTS = """

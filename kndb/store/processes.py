@@ -13,7 +13,8 @@ from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
 
-from kndb.facts import content_id
+KEYS = {"run": "run_id", "degenerate_search": "search_id"}
+"""The tables of work that a process does, and what identifies their rows."""
 
 _UNKNOWN = "-"
 
@@ -65,6 +66,9 @@ def is_gone(text: str | None) -> bool:
 
 @cache
 def _here() -> tuple[str, str, str]:
+    # Deferred: only work that goes on is asked for its process.
+    from kndb.facts import content_id
+
     machine = content_id("machine", platform.node(), _read("/etc/machine-id"))
     boot = content_id("boot", _read("/proc/sys/kernel/random/boot_id"))
     try:

@@ -16,9 +16,8 @@ import duckdb
 
 from kndb.errors import NotFound, UsageError
 from kndb.notes import note
-from kndb.store.catalogue import KEYS
 from kndb.store.database import connect
-from kndb.store.processes import is_gone
+from kndb.store.processes import KEYS, is_gone
 from kndb.store.result import Result
 
 
@@ -79,6 +78,8 @@ def read_runs(
     connection: duckdb.DuckDBPyConnection, run_ids: Sequence[int] | None = None
 ) -> list[StoredRun]:
     """Runs by their ids, or all runs; the one that finished last comes first."""
+    if run_ids is not None and not run_ids:
+        return []
     asked = {"runs": None if run_ids is None else list(run_ids)}
     rows = connection.execute(_RUNS, asked).fetchall()
     names = [field.name for field in fields(StoredRun)]

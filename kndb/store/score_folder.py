@@ -12,8 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Container, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kndb.errors import KndbError
 
@@ -26,8 +26,7 @@ _RUN = re.compile(r"[0-9]+")
 _PART = re.compile(r"part-[0-9]+\.parquet")
 
 
-@dataclass(frozen=True, order=True)
-class Part:
+class Part(NamedTuple):
     """A row of the table ``score_part``.
 
     Attributes:

@@ -7,7 +7,6 @@ then, and the file stores no path.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
 
@@ -63,7 +62,7 @@ def _make(
     reading = [_reading(list(chain.from_iterable(whole)))] if whole else []
     select = " UNION ALL ".join([*failing, *reading])
     select = select or _EMPTY.format(run="NULL", condition="false")
-    for statement in statements(replace(SCORE, select=select)):
+    for statement in statements(SCORE._replace(select=select)):
         connection.execute(statement)
 
 

@@ -7,11 +7,10 @@ database. Every migration recreates them, so a changed view needs a new revision
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """One view: its name, its comment, its columns in order with their meaning, and its SELECT.
 
     A temporary one is made whenever a database is opened.

@@ -47,6 +47,15 @@ def test_queries_import_nothing_heavy(process, args):
     assert text.count("\n") > 1
 
 
+def test_queries_import_only_what_they_need(process):
+    code = "from kndb_cli.main import main; main(); import sys; print(*sys.modules)"
+    done = process.python(code, "query", "--fact", "France", "--lang", "en", "--top", "3")
+    assert done.returncode == 0
+    modules = set(done.stdout.decode().split())
+    assert "kndb.store.knowledge" in modules
+    assert not modules & {"hashlib", "kndb.store.run_diff", "kndb.store.catalogue", "kndb.facts"}
+
+
 def described(command, path):
     for name, each in getattr(command, "commands", {}).items():
         yield from described(each, f"{path} {name}")
