@@ -1,9 +1,10 @@
 """Integrated gradients refined, path by path, until the scores are exact to a stated tolerance.
 
-A path is cut into *panels*. The gradient at a panel's upper end is known in advance: at alpha 1 all
-paths of a layer share it, and panels are cut at nodes. Hence Radau rules, with a node at the upper
-end (:func:`kndb.attribution.quadrature.nested_radau`): first two nodes, one of them new; then four,
-with two more new ones; then three panels. All nodes of a round are run together, for all paths.
+A path is cut into *panels*. The gradient at a path's end is known in advance, since all paths of a
+layer share it; at its start F is needed anyway, and its gradient costs one more pass. So the rules
+have nodes at both ends (:func:`kndb.attribution.quadrature.nested_lobatto`): first no others; then
+the middle, too; then two more; then four panels, cut at the nodes, where gradients are known. All
+nodes of a round are run together, for all paths.
 
 F is known at every node, so each panel has a completeness residual of its own, and only panels that
 miss the tolerance are refined. The error of a panel's scores is estimated as the difference between
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from kndb.attribution.integrated_gradients import Integrals, residual_scale
 from kndb.attribution.paths import Follower
-from kndb.attribution.quadrature import nested_radau
+from kndb.attribution.quadrature import nested_lobatto
 from kndb.attribution.settings import Settings
 
 LEAST_TOP = 0.05
@@ -43,36 +44,48 @@ class Rule:
     """One of the nested rules on a panel's nodes.
 
     Attributes:
-        nodes: which of the four nodes it has.
-        integrals: ``(4, 4)``, see :func:`kndb.attribution.quadrature.nested_radau`.
+        nodes: which of the five nodes it has.
+        integrals: ``(5, 5)``, see :func:`kndb.attribution.quadrature.nested_lobatto`.
         least_gain: a residual can be small by chance: the rule never counts as better than the one
             before it by more than this factor.
-        inner_gain: the same, by the residuals at the inner nodes: factor and power. With a step of
-            h, the error of two nodes is h² times that of one, and their residuals at the inner
-            node are h times; of four against two nodes it is h³ and h².
     """
 
     nodes: list[int]
     integrals: Tensor
     least_gain: float = 1.0
-    inner_gain: tuple[float, float] = (1.0, 1.0)
 
     @property
     def weights(self) -> list[float]:
-        """``(4,)``, of the gradients at the nodes."""
-        weights: list[float] = self.integrals[3].tolist()
+        """``(5,)``, of the gradients at the nodes."""
+        weights: list[float] = self.integrals[-1].tolist()
         return weights
 
 
-_NODES, _INTEGRALS = nested_radau()
-EARLY, THIRD, LATE, _ = _NODES.tolist()
-_ONE, _TWO, _FOUR = (torch.from_numpy(matrix).float() for matrix in _INTEGRALS)
-ONE = Rule([3], _ONE)
-TWO = Rule([1, 3], _TWO, least_gain=0.05, inner_gain=(15.0, 2.0))
-FOUR = Rule([0, 1, 2, 3], _FOUR, least_gain=0.1, inner_gain=(6.0, 1.5))
-"""Gains were fitted to 3,702 paths of Gemma 3 270M and SmolLM2 (21 prompts): with ``least_gain``
-alone, a neuron was wrong by 1.7 % of the top score in one prompt of 300; ``inner_gain`` halves the
-errors that go unnoticed, and costs 13 to 16 % more nodes (``benchmarks/RESULTS.md``)."""
+_ALPHAS, _INTEGRALS = nested_lobatto()
+ALPHAS = torch.from_numpy(_ALPHAS).float()
+_ONE, _TWO, _THREE, _FIVE = (torch.from_numpy(matrix).float() for matrix in _INTEGRALS)
+RULES = [
+    Rule([4], _ONE),
+    Rule([0, 4], _TWO, least_gain=0.3),
+    Rule([0, 2, 4], _THREE, least_gain=0.05),
+    Rule([0, 1, 2, 3, 4], _FIVE, least_gain=0.1),
+]
+"""The first is there to be compared with. Gains were fitted to whole paths of SmolLM2 and Gemma 3
+270M (``benchmarks/RESULTS.md``)."""
+
+INNER_GAIN = 15.0
+"""How much larger than the square of the residuals' gain at inner nodes the error's may be. With a
+step of h, the error of three nodes is h² times that of two, and their residual at the middle is h
+times; of five against three nodes it is h⁴ and h². Fitted likewise."""
+
+LAST = len(RULES) - 1
+NEW_NODES = torch.tensor(
+    [[0, 0, 0, 0, 0], [0, 0, 1, 0, 0], [0, 1, 0, 1, 0], [0, 0, 0, 0, 0]], dtype=torch.bool
+)
+"""Which nodes a panel with each rule gets next. One with the last rule is cut instead."""
+
+COSTS = torch.tensor([0, 1, 2, 4])
+"""How many nodes that takes; the parts of a panel that is cut will want their middles."""
 
 
 class Sizes(NamedTuple):
@@ -95,9 +108,8 @@ class Panels:
         path: ``(panels,)``.
         low: ``(panels,)`` alpha.
         high: ``(panels,)`` alpha.
-        f_low: ``(panels,)``, F at ``low``.
-        nodes: ``(panels, 4)``, the nodes' numbers in ascending order of alpha, the last at
-            ``high``; the first and the third are -1 if the panel has only two.
+        nodes: ``(panels, 5)``, the nodes' numbers in ascending order of alpha, the first at
+            ``low`` and the last at ``high``; -1 for those that a panel lacks.
         residual: ``(panels,)``, sum of attributions minus change in F.
         error: ``(panels,)``, estimated L2 error of the scores.
         largest: ``(panels,)``, estimated largest error of a score.
@@ -106,7 +118,6 @@ class Panels:
     path: Tensor
     low: Tensor
     high: Tensor
-    f_low: Tensor
     nodes: Tensor
     residual: Tensor
     error: Tensor
@@ -119,9 +130,14 @@ class Panels:
         return Panels(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     @property
-    def full(self) -> Tensor:
-        """Whether a panel has all four nodes, ``(panels,)``."""
-        return self.nodes[:, 0] >= 0
+    def rule(self) -> Tensor:
+        """The number of each panel's rule in :data:`RULES`, ``(panels,)``."""
+        return 1 + (self.nodes[:, [1, 2]] >= 0).sum(1)
+
+    @property
+    def alphas(self) -> Tensor:
+        """Where the rules' nodes are on each panel, ``(panels, 5)``, ascending."""
+        return torch.lerp(self.low[:, None], self.high[:, None], ALPHAS.to(self.low.device))
 
     @classmethod
     def join(cls, *parts: Panels) -> Panels:
@@ -175,43 +191,41 @@ class _Refinement:
         self.tolerance, self.max_nodes = settings.tolerance, settings.max_nodes
         self.spans = paths.ends.float()[paths.end_rows] - paths.starts.float()
         self.rounding = 4 * torch.finfo(paths.ends.dtype).eps
-        self.f_start, p = follower.start_values(), observed_p[paths.targets]
-        self.scale, self.noise = residual_scale(p - self.f_start, p), self.rounding * p
+        p = observed_p[paths.targets]
+        self.noise = self.rounding * p
         self.most_noise = MOST_ROUNDING * torch.finfo(paths.ends.dtype).eps * p
         self.f = observed_p.repeat(len(paths.neurons))
         self.slopes = follower.end_slopes()
         self.used = torch.zeros_like(paths.targets)
+        every = torch.arange(len(paths), device=p.device)
+        self.starts = self._run(every, torch.zeros_like(p))
+        self.scale = residual_scale(p - self.f[self.starts], p)
 
     def first(self) -> Panels:
-        """Every path as one panel with two nodes."""
+        """Every path as one panel without inner nodes."""
         path = torch.arange(len(self.paths), device=self.f.device)
-        low, high = torch.zeros_like(self.f_start), torch.ones_like(self.f_start)
-        third = self._run(path, torch.full_like(low, THIRD))
-        return self._with_two(path, low, high, self.f_start, third, self.paths.end_rows)
+        low = torch.zeros_like(self.noise)
+        nodes = torch.full((len(path), 5), -1, device=path.device)
+        nodes[:, 0], nodes[:, -1] = self.starts, self.paths.end_rows
+        return self._compared(path, low, torch.ones_like(low), nodes)
 
     def refine(self, panels: Panels) -> Panels:
-        """Add two nodes to panels with two; cut panels with four into three."""
-        add, cut = panels[~panels.full], panels[panels.full]
-        width = add.high - add.low
-        inner = cut.low[:, None] + (cut.high - cut.low)[:, None] * torch.tensor(
-            [0.0, THIRD, LATE, 1.0], device=cut.low.device
-        )
-        low, high = inner[:, :-1].flatten(), inner[:, 1:].flatten()
-        path = cut.path.repeat_interleave(3)
-        every = self._run(
-            torch.cat([add.path, add.path, path]),
-            torch.cat(
-                [add.low + width * EARLY, add.low + width * LATE, low + (high - low) * THIRD]
-            ),
-        )
-        early, late, third = torch.split(every, [len(add), len(add), len(path)])
-        f_low = torch.stack([cut.f_low, self.f[cut.nodes[:, 1]], self.f[cut.nodes[:, 2]]], dim=1)
-        found = Panels.join(
-            self._with_four(add, early, late),
-            self._with_two(path, low, high, f_low.flatten(), third, cut.nodes[:, 1:].flatten()),
-        )
-        self._notice_noise(panels, found)
-        return found
+        """Give panels the next rule's nodes; cut those with the last rule into four."""
+        cut, grow = panels[panels.rule == LAST], panels[panels.rule < LAST]
+        nodes, alphas = grow.nodes.clone(), grow.alphas
+        added = NEW_NODES.to(nodes.device)[grow.rule]
+        nodes[added] = self._run(grow.path[added.nonzero()[:, 0]], alphas[added])
+        grown = self._compared(grow.path, grow.low, grow.high, nodes)
+        self._notice_noise(grow, grown)
+        return Panels.join(grown, self._quarters(cut))
+
+    def _quarters(self, panels: Panels) -> Panels:
+        """The parts between a panel's five nodes, as panels without inner nodes."""
+        alphas = panels.alphas
+        nodes = torch.full((4 * len(panels), 5), -1, device=alphas.device)
+        nodes[:, 0], nodes[:, -1] = panels.nodes[:, :-1].flatten(), panels.nodes[:, 1:].flatten()
+        path = panels.path.repeat_interleave(4)
+        return self._compared(path, alphas[:, :-1].flatten(), alphas[:, 1:].flatten(), nodes)
 
     def _notice_noise(self, before: Panels, after: Panels) -> None:
         """What more nodes did not lower is rounding of F, where it can be.
@@ -236,22 +250,16 @@ class _Refinement:
         self.used += torch.bincount(path, minlength=len(self.used))
         return numbers
 
-    def _with_two(
-        self, path: Tensor, low: Tensor, high: Tensor, f_low: Tensor, third: Tensor, end: Tensor
-    ) -> Panels:
-        none = torch.full_like(third, -1)
-        nodes = torch.stack([none, third, none, end], dim=1)
-        return self._compared(Panels(path, low, high, f_low, nodes, *[low] * 3), TWO, ONE)
-
-    def _with_four(self, panels: Panels, early: Tensor, late: Tensor) -> Panels:
-        nodes = torch.stack([early, panels.nodes[:, 1], late, panels.nodes[:, 3]], dim=1)
-        panels = Panels(
-            panels.path, panels.low, panels.high, panels.f_low, nodes, *[panels.low] * 3
+    def _compared(self, path: Tensor, low: Tensor, high: Tensor, nodes: Tensor) -> Panels:
+        """Panels with these nodes, with their residuals and errors."""
+        panels = Panels(path, low, high, nodes, *[torch.zeros_like(low)] * 3)
+        return Panels.join(
+            *(self._judged(panels[panels.rule == number], number) for number in range(1, LAST + 1))
         )
-        return self._compared(panels, FOUR, TWO)
 
-    def _compared(self, panels: Panels, better: Rule, worse: Rule) -> Panels:
-        """The panels with their residuals and errors."""
+    def _judged(self, panels: Panels, number: int) -> Panels:
+        """The panels of one rule with their residuals and errors."""
+        better, worse = RULES[number], RULES[number - 1]
         panels = panels[panels.path.argsort(stable=True)]
         misses, lower = self._misses(panels, better, worse)
         certain = (misses.abs() - self.noise[panels.path, None]).clamp(min=0)
@@ -264,18 +272,19 @@ class _Refinement:
             (difference * gain - self.rounding * size).clamp(min=0)
             for difference, size in zip(differences, scores, strict=True)
         )
-        return replace(panels, residual=misses[:, 3], error=error, largest=largest)
+        return replace(panels, residual=misses[:, -1], error=error, largest=largest)
 
     def _misses(self, panels: Panels, better: Rule, worse: Rule) -> tuple[Tensor, Tensor]:
-        """Residuals of two rules from the panel's lower end to each node, ``(panels, 4)`` each.
+        """Residuals of two rules from the panel's lower end to each node, ``(panels, 5)`` each.
 
         They mean nothing at nodes that a panel lacks. The better rule has the worse one's nodes.
         """
         span, width = self.spans[panels.path], panels.high - panels.low
-        rates = torch.zeros(len(panels), 4, device=span.device)
+        rates = torch.zeros(len(panels), 5, device=span.device)
         for k in better.nodes:
             rates[:, k] = (self.slopes[panels.nodes[:, k]] * span).sum(1)
-        change = self.f[panels.nodes] - panels.f_low[:, None]
+        values = self.f[panels.nodes]
+        change = values - values[:, :1]
         found, lower = (
             rates @ rule.integrals.to(rates.device).T * width[:, None] - change
             for rule in (better, worse)
@@ -292,8 +301,8 @@ class _Refinement:
     def totals(self, panels: Panels) -> Tensor:
         """Integrals of the gradient over the paths, ``(paths, size)``."""
         total = torch.zeros_like(self.spans)
-        for full, rule in ((False, TWO), (True, FOUR)):
-            part = panels[panels.full == full]
+        for number, rule in enumerate(RULES):
+            part = panels[panels.rule == number]
             if len(part):
                 total.index_add_(0, part.path, self._integral(part, rule))
         return total
@@ -326,7 +335,7 @@ class _Refinement:
         numbers = chosen.nonzero()[:, 0]
         numbers = numbers[panels.largest[numbers].argsort(descending=True, stable=True)]
         numbers = numbers[panels.path[numbers].argsort(stable=True)]  # by path, the worst first
-        path, cost = panels.path[numbers], torch.where(panels.full[numbers], 3, 2)
+        path, cost = panels.path[numbers], COSTS.to(panels.path.device)[panels.rule[numbers]]
         every = torch.zeros_like(self.used).index_add_(0, path, cost)
         before = (every.cumsum(0) - every)[path]  # of the paths before it
         spent = cost.cumsum(0) - before
@@ -353,7 +362,7 @@ class _Refinement:
         by_layer = self._by_layer(panels, panels.error)
         shares = panels.error * by_layer.flatten()[self.paths.end_rows[panels.path]]
         allowed = (self.tolerance * norms).square()
-        chosen = torch.zeros_like(panels.full)
+        chosen = torch.zeros_like(panels.path, dtype=torch.bool)
         for target in (by_layer.square().sum(0) > allowed).nonzero()[:, 0]:
             own = (targets == target).nonzero()[:, 0]
             order = shares[own].argsort()
@@ -366,14 +375,16 @@ def _gain(misses: Tensor, lower: Tensor, better: Rule) -> Tensor:
     """How much smaller the better rule's error is than the worse one's, ``(panels,)``, at most 1.
 
     Args:
-        misses: ``(panels, 4)``, absolute residuals of the better rule at the nodes.
+        misses: ``(panels, 5)``, absolute residuals of the better rule at the nodes.
         lower: the same of the worse rule.
         better: supplies the nodes and the limits.
     """
-    ends = misses[:, 3] / lower[:, 3].clamp(min=1e-30)
-    inner = misses[:, better.nodes].amax(1) / lower[:, better.nodes].amax(1).clamp(min=1e-30)
-    factor, power = better.inner_gain
-    return torch.maximum(ends.clamp(min=better.least_gain), factor * inner**power).clamp(max=1)
+    ends = misses[:, -1] / lower[:, -1].clamp(min=1e-30)
+    gain = ends.clamp(min=better.least_gain)
+    if inside := better.nodes[1:-1]:
+        inner = misses[:, inside].amax(1) / lower[:, inside].amax(1).clamp(min=1e-30)
+        gain = torch.maximum(gain, INNER_GAIN * inner.square())
+    return gain.clamp(max=1)
 
 
 def _larger_parts(sizes: Tensor, groups: Tensor, limits: Tensor) -> Tensor:

@@ -52,27 +52,27 @@ RULES: dict[str, Rule] = {
 }
 
 
-def nested_radau() -> tuple[Array, list[Array]]:
-    """Four nodes in [0, 1], the last of them 1, and three nested rules on them.
+def nested_lobatto() -> tuple[Array, list[Array]]:
+    """Five nodes in [0, 1], both ends among them, and four nested rules on them.
 
-    The first rule has the last node alone. The second is the Radau rule of two nodes, 1/3 and 1,
-    exact for polynomials of degree 2 (Abramowitz & Stegun 1964, 25.4.31, mirrored). The third adds
-    the two nodes that make it exact for degree 5, as Kronrod (1965) extended Gauss's rules:
-    ``2/5 ± sqrt(3)/5``, the zeros of the polynomial that is orthogonal to 1 and x under the weight
-    ``(x - 1/3) (x - 1)``.
+    The first rule has the last node alone. The others are the Lobatto rules of two, three and five
+    nodes (Abramowitz & Stegun 1964, 25.4.32): the trapezoidal rule, Simpson's, and one with two
+    more nodes at ``1/2 ± sqrt(3/28)``. They are exact for polynomials of degree 1, 3 and 7. Both
+    of the larger ones have the middle, so each has the nodes of the one before it.
 
     Returns:
-        The nodes, ``(4,)``, and for each rule a matrix ``(4, 4)``, as in a Runge-Kutta method by
+        The nodes, ``(5,)``, and for each rule a matrix ``(5, 5)``, as in a Runge-Kutta method by
         collocation: row ``i`` integrates from 0 to node ``i`` the polynomial through the rule's
         nodes. Hence the last row holds the rule's weights.
     """
-    reach = np.sqrt(3) / 5
-    nodes = np.array([0.4 - reach, 1 / 3, 0.4 + reach, 1.0])
-    return nodes, [_collocation(nodes, present) for present in ([3], [1, 3], [0, 1, 2, 3])]
+    reach = np.sqrt(3 / 28)
+    nodes = np.array([0.0, 0.5 - reach, 0.5, 0.5 + reach, 1.0])
+    present = ([4], [0, 4], [0, 2, 4], [0, 1, 2, 3, 4])
+    return nodes, [_collocation(nodes, chosen) for chosen in present]
 
 
 def _collocation(nodes: Array, present: list[int]) -> Array:
-    """Integrals from 0 to every node of the polynomial through those present, ``(4, 4)``."""
+    """Integrals from 0 to every node of the polynomial through those present, ``(n, n)``."""
     powers = np.arange(1, len(present) + 1)
     integrals = np.zeros((len(nodes), len(nodes)))
     integrals[:, present] = np.linalg.solve(

@@ -27,7 +27,7 @@ class Settings:
         factor: the gradient is multiplied by the ``difference`` between the ends (Eq. 2) or by
             the observed ``activation`` (as Eq. 3 and both peers write it).
         quadrature: a rule of :mod:`kndb.attribution.quadrature`; with a ``tolerance``, Gauss rules
-            with a node at the end of the path.
+            with nodes at both ends of the path (Lobatto's).
         nodes: the number of nodes of a fixed rule.
         tolerance: refine paths until the estimated errors of a prompt's scores, as L2 relative to
             their L2 norm and of any neuron relative to the top score, and the completeness residual

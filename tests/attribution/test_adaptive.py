@@ -13,7 +13,7 @@ from torch import Tensor
 from attribution.naive import Naive
 from kndb.attribution import Settings, attribute
 from kndb.attribution.paths import Follower
-from kndb.attribution.quadrature import nested_radau
+from kndb.attribution.quadrature import nested_lobatto
 from kndb.models import LanguageModel, Target
 from kndb.models.architectures import ARCHITECTURES
 from kndb.models.loading import adapt
@@ -114,19 +114,20 @@ def test_the_gradient_at_the_end_serves_neurons_before_their_activation() -> Non
 
 
 def test_the_nested_rules_are_exact_for_their_degrees() -> None:
-    nodes, (one, two, four) = nested_radau()
-    for rule, degree in ((one[3], 0), (two[3], 2), (four[3], 5)):
+    nodes, rules = nested_lobatto()
+    for matrix, degree in zip(rules, (0, 1, 3, 7), strict=True):
+        weights = matrix[-1]
         for k in range(degree + 1):
-            assert rule @ nodes**k == pytest.approx(1 / (k + 1))
-        assert rule @ nodes ** (degree + 1) != pytest.approx(1 / (degree + 2), rel=1e-6)
-    assert (four[3] > 0).all()
+            assert weights @ nodes**k == pytest.approx(1 / (k + 1))
+        assert weights @ nodes ** (degree + 1) != pytest.approx(1 / (degree + 2), rel=1e-6)
+        assert (weights >= 0).all()
 
 
 def test_the_nested_rules_integrate_polynomials_to_every_node() -> None:
-    nodes, rules = nested_radau()
-    for rule, degree in zip(rules, (0, 1, 3), strict=True):
+    nodes, rules = nested_lobatto()
+    for matrix, degree in zip(rules, (0, 1, 2, 4), strict=True):
         for k in range(degree + 1):
-            assert rule @ nodes**k == pytest.approx(nodes ** (k + 1) / (k + 1))
+            assert matrix @ nodes**k == pytest.approx(nodes ** (k + 1) / (k + 1))
 
 
 def test_rounding_is_not_refined(monkeypatch: pytest.MonkeyPatch) -> None:
