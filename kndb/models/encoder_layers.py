@@ -1,6 +1,8 @@
 """The layers of masked language models, as Transformers runs them or computed here.
 
-Those computed here can leave out all positions but one, as in the last layer.
+Those computed here can leave out all positions but one, as in the last layer. And where a sequence
+differs from the observed one at a single position, they take from there what they compute of each
+position by itself: queries, keys and values.
 """
 
 from __future__ import annotations
@@ -39,12 +41,19 @@ def _first(value: Any) -> Any:
     return value[:1] if isinstance(value, Tensor) and value.dim() == 4 else value
 
 
+Entered = tuple[Tensor, ...]
+"""What a layer computes of each position by itself, each ``(rows, positions, width)``."""
+
+
 class Layer:
     """One layer as Transformers runs it, with its modules named by :class:`Encoder`.
 
     Attributes:
         start: the first module of the feed-forward half: it gets what the output is added to.
+        n_asking: how many of the tensors of :meth:`enter` only the positions that ask need.
     """
+
+    n_asking = 0
 
     def __init__(self, module: nn.Module, names: Encoder) -> None:
         def part(name: str | None) -> Any:
@@ -63,7 +72,46 @@ class Layer:
 
     def at(self, hidden: Tensor, positions: Tensor, call: Call) -> Tensor:
         """New hidden states at one position of each row, ``(rows, width)``."""
-        return _at(self(hidden, call), positions)
+        return self.mix(self.enter(hidden, positions), call, positions)
+
+    def enter(self, hidden: Tensor, asking: Tensor | None = None) -> Entered:
+        """What the layer computes of each position by itself.
+
+        Args:
+            hidden: ``(rows, length, width)``, the states of the layer below.
+            asking: ``(rows,)``, the only positions whose new states are wanted; all if None.
+        """
+        return (hidden,)
+
+    def mix(self, entered: Entered, call: Call, asking: Tensor | None = None) -> Tensor:
+        """New hidden states from what :meth:`enter` returned: all, or those of ``asking``."""
+        new = self(entered[0], call)
+        return new if asking is None else _at(new, asking)
+
+    def enter_changed(
+        self,
+        stored: Entered,
+        prompts: Tensor,
+        positions: Tensor,
+        values: Tensor,
+        asking: Tensor | None = None,
+    ) -> Entered:
+        """What :meth:`enter` would return of prompts that were changed at one position.
+
+        Args:
+            stored: what it returned of each prompt, for all positions.
+            prompts: ``(rows,)``.
+            positions: ``(rows,)``, where they were changed.
+            values: ``(rows, width)``, the states there now.
+            asking: None, or the same positions: the only ones whose new states are wanted.
+        """
+        own = self.enter(values[:, None])
+        alone = 0 if asking is None else self.n_asking
+        shared = zip(stored[alone:], own[alone:], strict=True)
+        return (
+            *own[:alone],
+            *(replaced(old[prompts], positions, new[:, 0]) for old, new in shared),
+        )
 
     def asked_at(self, positions: Tensor) -> Tensor:
         """Where these positions are among those that :meth:`at` computes."""
@@ -82,6 +130,8 @@ class Layer:
 class PostNormLayer(Layer):
     """A post-norm layer with plain attention, computed here."""
 
+    n_asking = 2
+
     def __init__(
         self, module: nn.Module, names: Encoder, attention: SelfAttention, heads: int
     ) -> None:
@@ -97,30 +147,25 @@ class PostNormLayer(Layer):
 
     def __call__(self, hidden: Tensor, call: Call) -> Tensor:
         """See :meth:`Layer.__call__`."""
-        return self._new(hidden, hidden)
-
-    def at(self, hidden: Tensor, positions: Tensor, call: Call) -> Tensor:
-        """See :meth:`Layer.at`."""
-        return self._new(_at(hidden, positions)[:, None], hidden)[:, 0]
+        return self.mix(self.enter(hidden), call)
 
     def asked_at(self, positions: Tensor) -> Tensor:
         """See :meth:`Layer.asked_at`."""
         return torch.zeros_like(positions)
 
-    def _new(self, asking: Tensor, hidden: Tensor) -> Tensor:
-        """New hidden states of the ``asking`` positions.
+    def enter(self, hidden: Tensor, asking: Tensor | None = None) -> Entered:
+        """See :meth:`Layer.enter`: the states that ask, their queries, all keys, all values."""
+        own = hidden if asking is None else _at(hidden, asking)[:, None]
+        return own, self.query(own), self.key(hidden), self.value(hidden)
 
-        Args:
-            asking: ``(rows, positions, width)``, some or all of ``hidden``.
-            hidden: ``(rows, length, width)``, the states they attend to.
-        """
-        q, k, v = (
-            self._split(part(x))
-            for part, x in ((self.query, asking), (self.key, hidden), (self.value, hidden))
-        )
+    def mix(self, entered: Entered, call: Call, asking: Tensor | None = None) -> Tensor:
+        """See :meth:`Layer.mix`."""
+        own, *projected = entered
+        q, k, v = map(self._split, projected)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        attended = self.attention_norm(asking + self.output(mixed))
-        return self.finish(attended, self.down(self.activation(self.up(attended))))
+        attended = self.attention_norm(own + self.output(mixed))
+        new = self.finish(attended, self.down(self.activation(self.up(attended))))
+        return new if asking is None else new[:, 0]
 
     def _split(self, x: Tensor) -> Tensor:
         """``(rows, length, width)`` → ``(rows, heads, length, width / heads)``."""
@@ -134,6 +179,12 @@ def make_layers(hf: Any, names: Encoder) -> list[Layer]:
         return [Layer(module, names) for module in modules]
     heads = hf.config.num_attention_heads
     return [PostNormLayer(module, names, attention, heads) for module in modules]
+
+
+def replaced(hidden: Tensor, positions: Tensor, values: Tensor) -> Tensor:
+    """``hidden`` ``(rows, length, width)`` with ``values`` ``(rows, width)`` at ``positions``."""
+    chosen = positions[:, None] == torch.arange(hidden.shape[1], device=hidden.device)
+    return torch.where(chosen[:, :, None], values[:, None], hidden)
 
 
 def _at(hidden: Tensor, positions: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from kndb.models.base import (
     gradient_only,
 )
 from kndb.models.checkpoint import window
-from kndb.models.encoder_layers import Call, make_layers
+from kndb.models.encoder_layers import Call, Entered, make_layers, replaced
 from kndb.models.hooks import capture_calls, capture_inputs
 from kndb.models.tokens import masked_targets
 
@@ -35,11 +35,13 @@ class ObservedSequences(Observed):
 
     Attributes:
         hidden: ``(n, length, width)``, outputs of the layer.
+        entered: what the layer above makes of each position of them; none for the last.
         attended: ``(n, width)``, its attention half at the answer position.
         calls: the layer's other arguments.
     """
 
     hidden: list[Tensor]
+    entered: list[Entered]
     attended: list[Tensor]
     calls: list[Call]
 
@@ -89,6 +91,10 @@ class MaskedLM(LanguageModel[ObservedSequences]):
             positions[:n],
             self.logits(self._transformed(last[at, positions[:n]])),
             [hidden for hidden, _, _ in calls],
+            [
+                above.enter(hidden)
+                for above, (hidden, _, _) in zip(self.layers[1:], calls[:-1], strict=True)
+            ],
             [x[:n] for x in attended],
             [Call.of_one(args, kwargs) for _, args, kwargs in calls],
         )
@@ -112,30 +118,42 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         answers: Tensor,
     ) -> Tensor:
         """See :meth:`LanguageModel.probabilities`."""
-        positions = observed.positions[prompts]
         starts = torch.searchsorted(
             layers, torch.arange(len(self.layers) + 1, device=layers.device)
         )
         bounds = starts.tolist()
-        final = len(self.layers) - 1
-        hidden: Tensor | None = None
-        born = outputs[:0]
+        hidden = outputs[:0]
         for number, layer in enumerate(self.layers):
-            call = observed.calls[number]
-            if hidden is not None and number == final:
-                born = layer.at(hidden, positions[: len(hidden)], call)
-            elif hidden is not None:
-                hidden = layer(hidden, call)
             rows = slice(bounds[number], bounds[number + 1])
-            if rows.start == rows.stop:
-                continue
             new = layer.finish(observed.attended[number][prompts[rows]], outputs[rows])
-            if number == final:
-                born = torch.cat([born, new])
-            else:
-                sequences = _replace(observed.hidden[number][prompts[rows]], positions[rows], new)
-                hidden = sequences if hidden is None else torch.cat([hidden, sequences])
-        return self.read(born, answers)
+            if number + 1 == len(self.layers):
+                hidden = torch.cat([hidden, new])
+            elif rows.stop:
+                hidden = self._above(observed, number, hidden, prompts[: rows.stop], new)
+        return self.read(hidden, answers)
+
+    def _above(
+        self, observed: ObservedSequences, number: int, hidden: Tensor, prompts: Tensor, new: Tensor
+    ) -> Tensor:
+        """The output of the layer above ``number``, in the last layer at the answer position only.
+
+        Args:
+            observed: what :meth:`observe` returned.
+            number: the layer.
+            hidden: its output for the rows that started below it.
+            prompts: ``(rows,)``, of these rows and of those that start in it, last.
+            new: ``(rows that start in it, width)``, its output for them at the answer position.
+        """
+        above, old = self.layers[number + 1], len(hidden)
+        positions = observed.positions[prompts]
+        asking = positions if number + 2 == len(self.layers) else None
+        entered = above.enter_changed(
+            observed.entered[number], prompts[old:], positions[old:], new, asking
+        )
+        if old:
+            below = above.enter(hidden, asking if asking is None else asking[:old])
+            entered = tuple(map(torch.cat, zip(below, entered, strict=True)))
+        return above.mix(entered, observed.calls[number + 1], asking)
 
     def observed_probabilities(
         self, observed: ObservedSequences, prompts: Tensor, outputs: list[Tensor], answers: Tensor
@@ -153,9 +171,9 @@ class MaskedLM(LanguageModel[ObservedSequences]):
                 hidden = answer + gradient_only(new)
             elif number:
                 hidden = layer(hidden, call)
-                hidden = _replace(hidden, positions, hidden[at, positions] + gradient_only(new))
+                hidden = replaced(hidden, positions, hidden[at, positions] + gradient_only(new))
             else:
-                hidden = _replace(hidden, positions, new)
+                hidden = replaced(hidden, positions, new)
         return self.read(hidden, answers)
 
     def _transformed(self, hidden: Tensor) -> Tensor:
@@ -197,7 +215,7 @@ class MaskedLM(LanguageModel[ObservedSequences]):
         """See :meth:`LanguageModel.rejoin`."""
         answers = self.layers[layer].finish(rows.before, self.project(layer, rows.neurons))
         last = layer == len(self.layers) - 1
-        return answers if last else _replace(rows.hidden, positions, answers)
+        return answers if last else replaced(rows.hidden, positions, answers)
 
     def read(self, hidden: Tensor, answers: Tensor) -> Tensor:
         """See :meth:`LanguageModel.read`."""
@@ -221,9 +239,3 @@ class MaskedLM(LanguageModel[ObservedSequences]):
             unit * (2 * neurons + 6 * width) + repeated,
             unit * (neurons + 7 * width) + repeated,
         )
-
-
-def _replace(hidden: Tensor, positions: Tensor, values: Tensor) -> Tensor:
-    """``hidden`` ``(rows, length, width)`` with ``values`` ``(rows, width)`` at ``positions``."""
-    chosen = positions[:, None] == torch.arange(hidden.shape[1], device=hidden.device)
-    return torch.where(chosen[:, :, None], values[:, None], hidden)
