@@ -26,6 +26,7 @@ from kndb.errors import (
     first_line,
 )
 from kndb.files import is_database
+from kndb.plain import is_text
 from kndb.store.locks import kept_open, when_free
 from kndb.store.score_folder import part_files
 from kndb.store.score_view import add_score_view
@@ -268,7 +269,21 @@ def _write_error(path: str | Path, error: duckdb.Error) -> KndbError:
     )
 
 
+def check_name(path: Path) -> None:
+    """Refuse a path that DuckDB does not take.
+
+    Raises:
+        DatabaseError: it is not UTF-8 text.
+    """
+    if not is_text(str(path)):
+        raise DatabaseError(
+            f"{path} cannot be used: the path holds bytes that are not UTF-8 text; rename the file "
+            "or folder."
+        )
+
+
 def _check_file(path: Path, *, create: bool) -> None:
+    check_name(path)
     if path.is_dir():
         raise DatabaseError(f"{path} is a folder; give the path of a database file.")
     if create and not path.parent.is_dir():

@@ -114,6 +114,13 @@ def test_a_pipe_and_a_device_are_no_databases(tmp_path: Path, write: bool) -> No
             database_status(path)
 
 
+@pytest.mark.parametrize("write", [False, True])
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path, write: bool) -> None:
+    path = tmp_path / "\udcff.duckdb"
+    with pytest.raises(DatabaseError, match="not UTF-8 text; rename the file or folder"):
+        connect(path, write=write, create=write)
+
+
 def test_a_database_is_whole_after_every_write(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     writer = Writer(path)
