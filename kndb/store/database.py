@@ -9,6 +9,7 @@ other files that it reads are the parts of scores beside the database (``kndb.st
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -162,7 +163,7 @@ def transaction(
             duckdb.OutOfMemoryException,
             duckdb.TransactionException,
         ) as error:
-            raise _write_error(path, error) from error
+            raise database_error(path, error) from error
         except RuntimeError as error:
             if str(error) != INTERRUPTED:
                 raise
@@ -247,9 +248,14 @@ def revision(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
     return None if row is None else str(row[0])
 
 
-def database_error(path: str | Path, error: duckdb.Error) -> DatabaseError:
-    """A DuckDB error about the file, as one of kndb's errors."""
+def database_error(path: str | Path, error: Exception) -> KndbError:
+    """An error of DuckDB about the file, as one of kndb's errors."""
     text = first_line(error)
+    if reason := unwritten(error):
+        return KndbError(
+            f"{path} cannot be written: {reason}; what was stored before is safe, so make room and "
+            "run the same command again."
+        )
     if "newer version of DuckDB" in text or "Trying to read a database file" in text:
         return DatabaseVersion(f"{path} was written by another DuckDB version: {text}")
     if any(mark in text for mark in _DAMAGE):
@@ -257,16 +263,14 @@ def database_error(path: str | Path, error: duckdb.Error) -> DatabaseError:
     return DatabaseError(f"{path} cannot be used: {text}")
 
 
-def _write_error(path: str | Path, error: duckdb.Error) -> KndbError:
-    """A failed write: most often a full disk, and what was stored before is safe."""
-    text = first_line(error)
-    if "Could not write" not in text and "No space left" not in text:
-        return database_error(path, error)
-    reason = text.rpartition(": ")[2]
-    return KndbError(
-        f"{path} cannot be written: {reason}; what was stored before is safe, so make room and run "
-        "the same command again."
-    )
+def unwritten(error: BaseException) -> str | None:
+    """Why the system did not write a file, most often a full disk; None for any other error.
+
+    >>> unwritten(duckdb.IOException('Could not write file "k.duckdb": No space left on device'))
+    'No space left on device'
+    """
+    found = re.search(r'Could not write file ".*": ([^:;\n]+)', str(error))
+    return found[1].strip() if found else None
 
 
 def check_name(path: Path) -> None:
@@ -326,6 +330,8 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         migrate(connection)
     except (SQLAlchemyError, duckdb.Error) as error:
+        if unwritten(error):
+            raise database_error(path, error) from error
         raise DatabaseError(
             f"{path} could not be brought to revision {HEAD}: {first_line(error)}"
         ) from error

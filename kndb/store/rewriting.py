@@ -16,7 +16,7 @@ import duckdb
 
 from kndb.errors import DatabaseError, KndbError
 from kndb.progress import Report, silent
-from kndb.store.database import connect, database_error
+from kndb.store.database import connect, database_error, unwritten
 
 SORTED = {
     "prompt": "fact_id, lang, template",
@@ -73,12 +73,23 @@ def optimize(path: str | Path, *, wait: float = 10.0, report: Report = silent) -
     before = path.stat().st_size
     try:
         _rewrite(path, SORTED, report)
-    except duckdb.Error as error:
-        raise database_error(path, error) from error
+    except (duckdb.Error, KndbError) as error:
+        raise _failed(path, error, unwritten(error.__cause__ or error)) from error
     except OSError as error:
-        reason = error.strerror or error
-        raise KndbError(f"A copy of {path} cannot be written: {reason}.") from error
+        raise _failed(path, error, error.strerror or str(error)) from error
     return before, path.stat().st_size
+
+
+def _failed(path: Path, error: Exception, reason: str | None) -> KndbError:
+    """The error for the user; ``reason``: why the new file could not be written, if that is it."""
+    if reason is None:
+        return error if isinstance(error, KndbError) else database_error(path, error)
+    size = path.stat().st_size / 2**20
+    return KndbError(
+        f"{path} cannot be rewritten: no copy of it ({size:,.1f} MiB) can be written into its "
+        f"folder: {reason}; it is as it was, so make room, or see that the folder can be written, "
+        "and run the same command again."
+    )
 
 
 def _rewrite(path: Path, orders: Mapping[str, str], report: Report) -> None:
