@@ -18,7 +18,11 @@ import duckdb
 from kndb.errors import UsageError
 from kndb.progress import Report, silent
 from kndb.store.database import connect, database_error, has_tables, transaction
+from kndb.store.score_folder import Part as ScorePart
+from kndb.store.score_folder import check_whole, part_files
 from kndb.store.score_merging import take_parts
+from kndb.store.score_parts import check_part, shape_of
+from kndb.store.score_view import parts_of
 from kndb.store.shards import Shards
 from kndb.store.writer import refine
 
@@ -133,7 +137,8 @@ def merge(sources: Sequence[str | Path], target: str | Path, progress: Report = 
 
     Raises:
         DatabaseError: a database cannot be opened.
-        KndbError: parts of a source's scores are missing, or cannot be written.
+        KndbError: parts of a source's scores are missing or damaged, which is seen before anything
+            is taken; or they cannot be written.
         UsageError: a source is the target, has an unfinished run, or contradicts another: shards of
             the same data by another model or other settings, or of another number; or another
             result for the same prompt. What the sources before it have is then in the target.
@@ -145,6 +150,7 @@ def merge(sources: Sequence[str | Path], target: str | Path, progress: Report = 
     if has_tables(target):
         parts += _parts(target)
     missing = _missing(parts)
+    _check_scores(paths, target)
     new: Counter[str] = Counter()
     for number, path in enumerate(paths, 1):
         new.update(_take(path, target))
@@ -201,6 +207,20 @@ def _difference(one: Part, other: Part) -> str:
         f"{one.path} and {other.path} have shards of {one.dataset} that {what}; merge shards that "
         "were made with the same model and settings."
     )
+
+
+def _check_scores(paths: Sequence[Path], target: Path) -> None:
+    """Refuse missing parts of scores, and damaged ones among those that the target lacks."""
+    held: set[ScorePart] = set()
+    if has_tables(target):
+        with connect(target) as connection:
+            held.update(parts_of(connection))
+    for path in paths:
+        with connect(path) as connection:
+            parts = parts_of(connection)
+            check_whole(parts, part_files(path), f"{path} cannot be merged")
+            for part in set(parts) - held:
+                check_part(path, part, shape_of(connection, part.run_id))
 
 
 def _take(path: Path, target: Path) -> dict[str, int]:

@@ -328,8 +328,38 @@ def test_a_damaged_part_is_a_sentence_and_all_else_works(how: str, path: Path) -
             with pytest.raises(UsageError, match=sentence):
                 db.sql("FROM score")
     assert {problem.table for problem in check_database(path)} == {"score_part"}
-    with pytest.raises(KndbError, match=sentence):
+    with pytest.raises(KndbError, match=f"{part} is damaged"):
         merge([path], path.with_name("target.duckdb"))
+
+
+def flip_a_bit_of_a_score(part: Path) -> None:
+    """Scores hardly compress: zstd keeps their bytes as they are, and notices nothing."""
+    with parquet.ParquetFile(part) as file:
+        page = file.metadata.row_group(file.num_row_groups - 1).column(4)
+    whole = bytearray(part.read_bytes())
+    whole[page.data_page_offset + page.total_compressed_size // 2] ^= 1
+    part.write_bytes(whole)
+
+
+def test_a_flipped_bit_is_found_and_not_merged(path: Path, data: Path, tmp_path: Path) -> None:
+    ingest(request(tmp_path / "other.duckdb", data, preset="amig"))
+    target = tmp_path / "target.duckdb"
+    (part,) = files(path)
+    flip_a_bit_of_a_score(part)
+    (problem,) = check_database(path)
+    assert problem.problem == f"the file {part.parent.name}/{part.name} is damaged"
+    with pytest.raises(KndbError, match=f"{part} is damaged"):
+        merge([tmp_path / "other.duckdb", path], target)
+    assert not target.exists()
+    assert not scores_folder(target).exists()
+
+
+def test_parts_that_the_target_has_are_not_read(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.duckdb"
+    merge([path], target)
+    flip_a_bit_of_a_score(files(path)[0])
+    assert merge([path], target).new == {}
+    assert check_database(target) == []
 
 
 def test_a_link_in_place_of_a_part_is_not_followed_by_who_joins_parts(path: Path) -> None:
