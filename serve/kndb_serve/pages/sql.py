@@ -7,7 +7,7 @@ from itertools import groupby
 from kndb.errors import KndbError
 from kndb.plain import unique
 from kndb.store.result import Result
-from kndb.store.sandbox import Limits, Workers, run_apart
+from kndb.store.sandbox import Ended, Limits, Workers, run_apart
 from kndb_serve.asked import MOST_DATA
 from kndb_serve.page import Card, Cards, Form, Note, Outline, Page, Part, Table, Text
 from kndb_serve.view import NOTHING, View
@@ -54,7 +54,7 @@ def sql_page(workers: Workers, view: View) -> Page:
             most = _MOST_SHOWN if html else MOST_DATA
             parts.append(_answer(workers, view, asked, most))
         except KndbError as error:
-            if not html:
+            if not html or isinstance(error, Ended):
                 raise
             status = 400
             parts.append(Note(str(error), alert=True))
