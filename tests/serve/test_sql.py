@@ -74,5 +74,6 @@ def test_the_schema_is_beside_the_query(client: TestClient) -> None:
 
 def test_a_site_without_sql_has_no_such_page(path: Path) -> None:
     with client_of(path, sql=False) as client:
+        assert "--no-sql" in client.get("/sql.json?q=SELECT 1").json()["error"]
         assert client.get(at("SELECT 1")).status_code == 404
         assert "/sql" not in client.get("/").text
