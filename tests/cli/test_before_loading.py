@@ -77,6 +77,8 @@ def test_ingest(answers: list[tuple[int, str]], number: int) -> None:
     [
         (["edit", "--fact", "x", "--mode", "erase", "--neurons", "2:x"], "names no neurons"),
         (["edit", "--fact", "x", "--mode", "wrong"], "no mode 'wrong'"),
+        (["edit", "--fact", "x", "--mode", "erase", "--device", "spread"], "give a single device"),
+        (["edit", "--file", "x", "--mode", "fit", "--device", "spread"], "give a single device"),
         (["graph", "degenerate", "--t-low", "9"], "t"),
         (["factcheck", "calibrate", "--split", "1/2"], "split"),
     ],
