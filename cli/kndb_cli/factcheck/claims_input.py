@@ -108,6 +108,7 @@ def claims_in(stream: TextIO, form: str | None) -> Claims:
     first = next(lines, None)
     if first is None:
         return Claims()
+    first = first.removeprefix("\ufeff")  # standard input may begin as a file from Windows does
     every = chain([first], lines)
     match form or _form_of(first):
         case "jsonl":
@@ -172,7 +173,7 @@ def _aligned(
 
 
 def _of_csv(lines: Iterable[str], mark: str) -> Claims:
-    rows = csv.reader(lines, delimiter=mark)
+    rows = csv.reader(lines, delimiter=mark, strict=True)
     with _csv_errors(rows):
         header = [name.strip() for name in next(rows)]
     lowered = [name.lower() for name in header]
