@@ -24,12 +24,14 @@ from kndb.errors import (
     DatabaseMissing,
     DatabaseVersion,
     KndbError,
+    UsageError,
     first_line,
+    with_hint,
 )
 from kndb.files import is_database
 from kndb.plain import is_text
 from kndb.store.locks import kept_open, when_free
-from kndb.store.score_folder import part_files
+from kndb.store.score_folder import damaged_sentence, part_files
 from kndb.store.score_view import add_score_view
 from kndb.store.views import quoted
 from kndb_migrations import HEAD, REVISIONS
@@ -251,6 +253,8 @@ def revision(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
 def database_error(path: str | Path, error: Exception) -> KndbError:
     """An error of DuckDB about the file, as one of kndb's errors."""
     text = first_line(error)
+    if sentence := damaged_sentence(error):
+        return DatabaseCorrupt(sentence)
     if reason := unwritten(error):
         return KndbError(
             f"{path} cannot be written: {reason}; what was stored before is safe, so make room and "
@@ -261,6 +265,13 @@ def database_error(path: str | Path, error: Exception) -> KndbError:
     if any(mark in text for mark in _DAMAGE):
         return DatabaseCorrupt(f"{path} is not a kndb database, or is damaged: {text}")
     return DatabaseError(f"{path} cannot be used: {text}")
+
+
+def unanswered(error: duckdb.Error) -> KndbError:
+    """Why DuckDB gave no answer to somebody's query: most often, the query is wrong."""
+    if sentence := damaged_sentence(error):
+        return DatabaseCorrupt(sentence)
+    return UsageError(f"The SQL was refused: {with_hint(error)}")
 
 
 def unwritten(error: BaseException) -> str | None:

@@ -19,7 +19,14 @@ import duckdb
 
 from kndb.errors import KndbError, first_line
 from kndb.store import ids
-from kndb.store.score_folder import Part, is_whole, missing_sentence, part_files, scores_folder
+from kndb.store.score_folder import (
+    Part,
+    damaged,
+    is_whole,
+    missing_sentence,
+    part_files,
+    scores_folder,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,9 +200,7 @@ def _opened(path: Path, part: Part) -> Iterator[Any]:
         with ParquetFile(name, page_checksum_verification=True) as file:
             yield file
     except (OSError, ValueError, KeyError) as error:  # Arrow's own errors are ValueErrors
-        raise KndbError(
-            f"The part of scores {name} is damaged; copy it again, or take it from a backup."
-        ) from error
+        raise KndbError(damaged(name)) from error
 
 
 def write_part(
