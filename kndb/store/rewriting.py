@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from kndb.errors import DatabaseError, KndbError
+from kndb.files import stamps
 from kndb.progress import Report, silent
 from kndb.store.database import connect, database_error, unwritten
 
@@ -95,6 +96,7 @@ def _failed(path: Path, error: Exception, reason: str | None) -> KndbError:
 def _rewrite(path: Path, orders: Mapping[str, str], report: Report) -> None:
     """Copy every table into a new file, those with an order sorted, and put it in place."""
     place = Path(os.path.realpath(path))
+    written = DatabaseError(f"{path} is being written; run the same command again later.")
     with (
         tempfile.TemporaryDirectory(prefix=".kndb-", dir=place.parent) as folder,
         duckdb.connect() as connection,
@@ -103,9 +105,10 @@ def _rewrite(path: Path, orders: Mapping[str, str], report: Report) -> None:
         connect(fresh, write=True, create=True).close()  # with tables, views and comments
         connection.execute(f"SET memory_limit = '{MEMORY}'")
         connection.execute(f"SET temp_directory = {_quoted(Path(folder, 'sorting'))}")
+        old = stamps([place])
         connection.execute(f"ATTACH {_quoted(place)} AS old (READ_ONLY)")
         if place.with_name(place.name + ".wal").exists():  # it belongs to the old file
-            raise DatabaseError(f"{path} is being written; run the same command again later.")
+            raise written
         connection.execute(f"ATTACH {_quoted(fresh)} AS fresh")
         tables = connection.execute(_TABLES).fetchall()
         done, total = 0, sum(rows for _, rows in tables)
@@ -116,6 +119,8 @@ def _rewrite(path: Path, orders: Mapping[str, str], report: Report) -> None:
         connection.execute("CHECKPOINT fresh")
         connection.execute("DETACH fresh")
         shutil.copymode(place, fresh)
+        if stamps([place]) != old:  # another file took its place, which the lock is not for
+            raise written
         fresh.replace(place)
 
 

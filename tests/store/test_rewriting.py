@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from kndb.errors import KndbError
+from kndb.errors import DatabaseError, KndbError
 from kndb.store.database import connect, transaction
 from kndb.store.rewriting import SORTED, optimize
 from small_store import finished_run
@@ -86,6 +87,23 @@ def test_a_full_disk_is_a_sentence_about_the_file_which_is_as_it_was(
     message = r".*/k\.duckdb cannot be rewritten: .* folder: File too large; .* make room, .*"
     assert re.fullmatch(message, str(caught.value))
     assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["k.duckdb"]
+
+
+def test_a_file_that_took_its_place_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
+    """As when two processes sort it, and a third writes into the first one's file."""
+    path, other = tmp_path / "k.duckdb", tmp_path / "other.duckdb"
+    finished_run(path)
+    shutil.copyfile(path, other)
+    inode = other.stat().st_ino
+
+    def replace(done: int, total: int) -> None:
+        if other.exists():
+            other.replace(path)
+
+    with pytest.raises(DatabaseError, match="being written; run the same command again"):
+        optimize(path, report=replace)
+    assert path.stat().st_ino == inode
     assert os.listdir(tmp_path) == ["k.duckdb"]
 
 
