@@ -182,9 +182,22 @@ def check_creatable(path: str | Path, *, wait: float = 10.0) -> None:
     """
     path = Path(path)
     _check_file(path, create=True)
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise DatabaseError(f"{path} cannot be written; give another path with --db.")
+    check_writable(path)
     has_tables(path, wait=wait)
+
+
+def check_writable(path: str | Path) -> None:
+    """Refuse a database that cannot be written, before long work for it. Writes nothing.
+
+    Raises:
+        DatabaseError: it, or its folder, where DuckDB makes a file, cannot be written.
+    """
+    path = Path(path)
+    if not all(os.access(place, os.W_OK) for place in (path.parent, path) if place.exists()):
+        raise DatabaseError(
+            f"{path} cannot be written; give another path with --db, or copy it to where you may "
+            "write."
+        )
 
 
 def has_tables(path: str | Path, *, wait: float = 10.0) -> bool:
@@ -259,6 +272,11 @@ def database_error(path: str | Path, error: Exception) -> KndbError:
         return KndbError(
             f"{path} cannot be written: {reason}; what was stored before is safe, so make room and "
             "run the same command again."
+        )
+    if found := re.search(r'Cannot open file ".*": (.+)', text):
+        return DatabaseError(
+            f"{path} cannot be opened: {found[1]}; give another path with --db, or copy it to "
+            "where you may write."
         )
     if "newer version of DuckDB" in text or "Trying to read a database file" in text:
         return DatabaseVersion(f"{path} was written by another DuckDB version: {text}")
