@@ -84,8 +84,8 @@ def run_apart(
                 raise KeyboardInterrupt from error
             if late.is_set():
                 raise KndbError(
-                    f"The query took longer than {limits.seconds:g} s and was ended; "
-                    "--timeout allows more."
+                    f"The query took longer than {limits.seconds:g} s and was ended; ask for less, "
+                    "or give it more time with `kndb sql --timeout`."
                 ) from error
             raise _died(process, limits) from error
 
