@@ -302,6 +302,17 @@ def unwritten(error: BaseException) -> str | None:
     return found[1].strip() if found else None
 
 
+def as_path(path: Path) -> str:
+    """The path as DuckDB takes it for nothing else.
+
+    ``~x`` would begin with the home folder, ``s3:x`` name an extension, and ``:memory:`` no file.
+
+    >>> as_path(Path("~x"))
+    './~x'
+    """
+    return os.path.join(os.curdir, path)
+
+
 def check_name(path: Path) -> None:
     """Refuse a path that DuckDB does not take.
 
@@ -393,7 +404,7 @@ def _open(
         config["memory_limit"] = f"{memory}B"
 
     def attempt() -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(str(path), read_only=not write, config=config)
+        connection = duckdb.connect(as_path(path), read_only=not write, config=config)
         if not write:
             _confine(connection, path, hold)
         return _whole(connection, path)

@@ -17,13 +17,14 @@ import duckdb
 
 from kndb.errors import UsageError
 from kndb.progress import Report, silent
-from kndb.store.database import connect, database_error, has_tables, transaction
+from kndb.store.database import as_path, connect, database_error, has_tables, transaction
 from kndb.store.score_folder import Part as ScorePart
 from kndb.store.score_folder import check_whole, part_files
 from kndb.store.score_merging import take_parts
 from kndb.store.score_parts import check_part, shape_of
 from kndb.store.score_view import parts_of
 from kndb.store.shards import Shards
+from kndb.store.views import quoted
 from kndb.store.writer import refine
 
 SAME = 1e-3
@@ -226,9 +227,8 @@ def _check_scores(paths: Sequence[Path], target: Path) -> None:
 def _take(path: Path, target: Path) -> dict[str, int]:
     """Take what is new in a source, and the number of rows by table."""
     with transaction(target, create=True, wait=60.0) as connection:
-        quoted = str(path).replace("'", "''")
         try:
-            connection.execute(f"ATTACH '{quoted}' AS source (READ_ONLY)")
+            connection.execute(f"ATTACH {quoted(as_path(path))} AS source (READ_ONLY)")
         except duckdb.Error as error:
             raise database_error(path, error) from error
         _check_results(connection, path, target)
