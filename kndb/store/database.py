@@ -289,6 +289,8 @@ def unanswered(error: duckdb.Error) -> KndbError:
     """Why DuckDB gave no answer to somebody's query: most often, the query is wrong."""
     if sentence := damaged_sentence(error):
         return DatabaseCorrupt(sentence)
+    if any(mark in str(error) for mark in _DAMAGE) and isinstance(error, duckdb.IOException):
+        return DatabaseCorrupt(f"The database is damaged: {first_line(error)}")
     return UsageError(f"The SQL was refused: {with_hint(error)}")
 
 

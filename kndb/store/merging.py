@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import UsageError
+from kndb.errors import DatabaseCorrupt, UsageError
 from kndb.progress import Report, silent
 from kndb.store.database import as_path, connect, database_error, has_tables, transaction
 from kndb.store.score_folder import Part as ScorePart
@@ -154,7 +154,13 @@ def merge(sources: Sequence[str | Path], target: str | Path, progress: Report = 
     _check_scores(paths, target)
     new: Counter[str] = Counter()
     for number, path in enumerate(paths, 1):
-        new.update(_take(path, target))
+        try:
+            new.update(_take(path, target))
+        except DatabaseCorrupt as error:  # it names the target, whichever of the two it is
+            raise DatabaseCorrupt(
+                f"{path} cannot be merged into {target}: one of them is damaged; `kndb db check` "
+                "says which."
+            ) from error
         progress(number, len(paths))
     return Merged(target, {table: n for table, n in new.items() if n}, missing)
 
