@@ -20,7 +20,7 @@ import typer
 from kndb.progress import listen
 from kndb_cli import completion
 from kndb_cli.errors import ExitCode, explain, is_interrupt
-from kndb_cli.hiding import hidden
+from kndb_cli.hiding import hidden, not_imported
 from kndb_cli.output.pager import paging
 from kndb_cli.output.terminal import let_go_of_stdout, library_notes, note, use_utf8, visible
 from kndb_cli.parsing import Group, with_classes
@@ -72,6 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     listen(note)
     try:
         with (
+            # No command needs it. DuckDB imports it with the first parameter of a query, and
+            # Arrow with its first array, which takes 0.4 s.
+            not_imported("pandas"),
             configured(),
             library_notes(quiet=not {"-q", "--quiet"}.isdisjoint(args)),
             paging("--no-pager" not in args),

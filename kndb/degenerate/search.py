@@ -23,6 +23,7 @@ from kndb.model_runs import engine_and_run
 from kndb.models import ModelChoice
 from kndb.progress import Report, silent
 from kndb.store.commits import Batches
+from kndb.store.database import check_writable
 from kndb.store.lookup import Names
 from kndb.store.runs import StoredRun
 from kndb.store.searches import SearchWriter, facts_to_search
@@ -96,6 +97,7 @@ def find_degenerate(request: SearchRequest, progress: Report = silent) -> Search
         KeyboardInterrupt: the search was interrupted; finished work has been stored.
     """
     started = time.monotonic()
+    check_writable(request.database)
     with engine_and_run(request) as (engine, run):
         facts = facts_to_search(
             request.database,

@@ -20,7 +20,7 @@ from kndb.errors import NotFinite, NotFound, UsageError
 from kndb.model_runs import model_and_run
 from kndb.progress import Report, silent
 from kndb.store.commits import Batches
-from kndb.store.database import connect
+from kndb.store.database import check_writable, connect
 from kndb.store.edit_source import EditSource
 from kndb.store.edits import edit_id_of
 from kndb.store.readonly import reading
@@ -56,6 +56,8 @@ def edit(
         KeyboardInterrupt: after storing what was done.
     """
     started = time.monotonic()
+    if not request.dry_run:
+        check_writable(request.database)
     model, run = model_and_run(request)
     interventions = Interventions(model, request.model.folder)
     summary = EditSummary(run.run_id, model.info.name)

@@ -1,4 +1,4 @@
-"""The request for a batch of edits, and its summary: values only."""
+"""The request for a batch of edits, and its summary. Edits nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 from kndb.edit.intervention import EditOutcome
 from kndb.edit.plan import EditSettings
+from kndb.edit.scores import ON_WEIGHTS
+from kndb.errors import UsageError
 from kndb.models import ModelChoice
+from kndb.models.devices import SPREAD
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,19 @@ class EditRequest:
     model: ModelChoice
     run: str | None = None
     dry_run: bool = False
+
+
+def check_device(model: ModelChoice, settings: EditSettings) -> None:
+    """Refuse to change weights that no single device has, before they are loaded.
+
+    Raises:
+        UsageError: the mode needs a single device, and the model is to be spread.
+    """
+    if model.device == SPREAD and settings.mode in ON_WEIGHTS:
+        raise UsageError(
+            f"The mode {settings.mode} changes weights, which cannot be done with --device spread; "
+            "give a single device, such as auto, or the mode suppress or enhance."
+        )
 
 
 @dataclass

@@ -273,6 +273,7 @@ def _complete(out: Path) -> Iterator[Path]:
             out.rmdir()
         part.rename(out)
     except OSError as error:
-        raise KndbError(f"{out} cannot be written: {error.strerror or error}.") from error
+        reason = error.strerror or error
+        raise KndbError(f"{out} cannot be written: {reason}; give another folder.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -24,6 +24,9 @@ MODES: tuple[Mode, ...] = ("suppress", "enhance", "erase", "update", "fit")
 REWRITING: tuple[Mode, ...] = ("update", "fit")
 """Modes that give a fact a new answer."""
 
+ON_WEIGHTS: tuple[Mode, ...] = ("erase", *REWRITING)
+"""Modes that change weights; the others change activations while the model runs."""
+
 DISTANCES: tuple[Kind, ...] = ("same-relation", "same-type", "unrelated")
 """Prompts of other facts with other objects, from near to far."""
 

@@ -32,7 +32,7 @@ from kndb.store.calibrations import (
     write_calibration,
 )
 from kndb.store.catalogue import utc_now
-from kndb.store.database import connect
+from kndb.store.database import check_writable, connect
 from kndb.store.prompts import RelationLang, StoredPrompt, read_prompts
 from kndb.store.which_search import finished_search
 
@@ -102,6 +102,7 @@ def calibrate(request: CalibrationRequest, progress: Report = silent) -> Calibra
         DatabaseError: the database cannot be opened.
         KndbError: the split leaves no claims to choose a threshold on, or the workers died.
     """
+    check_writable(request.database)
     with engine_and_run(request) as (engine, run):
         with connect(request.database) as connection:
             search_id = finished_search(connection, run.run_id)

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from kndb.errors import KndbError, UsageError
-from kndb.store.database import connect_as_it_is, database_error
+from kndb.store.database import check_name, connect_as_it_is, database_error
 from kndb.store.score_folder import Part, check_whole, part_files, scores_folder
 from kndb.store.score_view import parts_of
 
@@ -23,11 +23,13 @@ def backup(path: str | Path, target: str | Path, *, wait: float = 10.0) -> int:
     one, is copied beside the new file.
 
     Raises:
-        DatabaseError: the database cannot be opened, or is being written for too long.
+        DatabaseError: the database cannot be opened, or is being written for too long; or the
+            copy's name is not UTF-8 text.
         UsageError: there is a file or a folder of scores of that name, or no folder for it.
         KndbError: the copy cannot be written, or files with scores are missing.
     """
     path, target = Path(path), Path(target)
+    check_name(target)
     for new in (target, scores_folder(target)):
         if new.exists() or new.is_symlink():
             raise UsageError(f"{new} exists already; give the name of a new file.")

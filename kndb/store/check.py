@@ -7,7 +7,7 @@ its last block, whose checksum DuckDB verifies.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,8 @@ from kndb.store.edits import edit_id_of
 from kndb.store.letters import plain
 from kndb.store.readonly import reading
 from kndb.store.refine import REFINED
-from kndb.store.score_folder import is_whole, part_files
+from kndb.store.score_folder import Part, is_whole, part_files
+from kndb.store.score_parts import check_part
 from kndb.store.score_view import parts_of
 
 
@@ -284,6 +285,7 @@ _SCORES = """
            coalesce(sum(found.n_broken), 0)::BIGINT
     FROM done FULL JOIN found USING (run_id, prompt_id)
 """
+_SHAPES = "SELECT run_id, n_layers, n_neurons FROM run JOIN model USING (model_id)"
 _WRONG_SCORES = (
     "that are done lack the score of every neuron",
     "have scores but are not done",
@@ -294,9 +296,13 @@ _WRONG_SCORES = (
 def _wrong_scores(connection: duckdb.DuckDBPyConnection, path: str | Path) -> Iterator[Problem]:
     """The parts are there, and have every neuron's score for each prompt that is done, once."""
     files = part_files(path)
-    missing = sum(not is_whole(part, files) for part in parts_of(connection))
+    parts = parts_of(connection)
+    missing = sum(not is_whole(part, files) for part in parts)
     if missing:
         yield from _found("score_part", missing, "have a file that is missing or of another size")
+        return
+    if damaged := list(_damaged_parts(connection, Path(path), parts)):
+        yield from damaged
         return
     try:
         ((*prompts, broken),) = connection.execute(_SCORES).fetchall()
@@ -307,6 +313,20 @@ def _wrong_scores(connection: duckdb.DuckDBPyConnection, path: str | Path) -> It
         if n:
             yield Problem("score_part", f"{n:,} prompts {what}")
     yield from _found("score", broken, "have a score that is not finite")
+
+
+def _damaged_parts(
+    connection: duckdb.DuckDBPyConnection, path: Path, parts: Sequence[Part]
+) -> Iterator[Problem]:
+    rows = connection.execute(_SHAPES).fetchall()
+    shapes = {run_id: (layers, neurons) for run_id, layers, neurons in rows}
+    for part in parts:
+        if part.run_id not in shapes:  # said already
+            continue
+        try:
+            check_part(path, part, shapes[part.run_id])
+        except KndbError:
+            yield Problem("score_part", f"the file {part.file} is damaged")
 
 
 def _wrong_knowledge(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:

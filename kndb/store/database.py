@@ -9,6 +9,7 @@ other files that it reads are the parts of scores beside the database (``kndb.st
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,11 +24,14 @@ from kndb.errors import (
     DatabaseMissing,
     DatabaseVersion,
     KndbError,
+    UsageError,
     first_line,
+    with_hint,
 )
 from kndb.files import is_database
+from kndb.plain import is_text
 from kndb.store.locks import kept_open, when_free
-from kndb.store.score_folder import part_files
+from kndb.store.score_folder import damaged_sentence, part_files
 from kndb.store.score_view import add_score_view
 from kndb.store.views import quoted
 from kndb_migrations import HEAD, REVISIONS
@@ -161,7 +165,7 @@ def transaction(
             duckdb.OutOfMemoryException,
             duckdb.TransactionException,
         ) as error:
-            raise _write_error(path, error) from error
+            raise database_error(path, error) from error
         except RuntimeError as error:
             if str(error) != INTERRUPTED:
                 raise
@@ -178,9 +182,22 @@ def check_creatable(path: str | Path, *, wait: float = 10.0) -> None:
     """
     path = Path(path)
     _check_file(path, create=True)
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise DatabaseError(f"{path} cannot be written; give another path with --db.")
+    check_writable(path)
     has_tables(path, wait=wait)
+
+
+def check_writable(path: str | Path) -> None:
+    """Refuse a database that cannot be written, before long work for it. Writes nothing.
+
+    Raises:
+        DatabaseError: it, or its folder, where DuckDB makes a file, cannot be written.
+    """
+    path = Path(path)
+    if not all(os.access(place, os.W_OK) for place in (path.parent, path) if place.exists()):
+        raise DatabaseError(
+            f"{path} cannot be written; give another path with --db, or copy it to where you may "
+            "write."
+        )
 
 
 def has_tables(path: str | Path, *, wait: float = 10.0) -> bool:
@@ -246,9 +263,21 @@ def revision(connection: duckdb.DuckDBPyConnection, path: Path) -> str | None:
     return None if row is None else str(row[0])
 
 
-def database_error(path: str | Path, error: duckdb.Error) -> DatabaseError:
-    """A DuckDB error about the file, as one of kndb's errors."""
+def database_error(path: str | Path, error: Exception) -> KndbError:
+    """An error of DuckDB about the file, as one of kndb's errors."""
     text = first_line(error)
+    if sentence := damaged_sentence(error):
+        return DatabaseCorrupt(sentence)
+    if reason := unwritten(error):
+        return KndbError(
+            f"{path} cannot be written: {reason}; what was stored before is safe, so make room and "
+            "run the same command again."
+        )
+    if found := re.search(r'Cannot open file ".*": (.+)', text):
+        return DatabaseError(
+            f"{path} cannot be opened: {found[1]}; give another path with --db, or copy it to "
+            "where you may write."
+        )
     if "newer version of DuckDB" in text or "Trying to read a database file" in text:
         return DatabaseVersion(f"{path} was written by another DuckDB version: {text}")
     if any(mark in text for mark in _DAMAGE):
@@ -256,19 +285,51 @@ def database_error(path: str | Path, error: duckdb.Error) -> DatabaseError:
     return DatabaseError(f"{path} cannot be used: {text}")
 
 
-def _write_error(path: str | Path, error: duckdb.Error) -> KndbError:
-    """A failed write: most often a full disk, and what was stored before is safe."""
-    text = first_line(error)
-    if "Could not write" not in text and "No space left" not in text:
-        return database_error(path, error)
-    reason = text.rpartition(": ")[2]
-    return KndbError(
-        f"{path} cannot be written: {reason}; what was stored before is safe, so make room and run "
-        "the same command again."
-    )
+def unanswered(error: duckdb.Error) -> KndbError:
+    """Why DuckDB gave no answer to somebody's query: most often, the query is wrong."""
+    if sentence := damaged_sentence(error):
+        return DatabaseCorrupt(sentence)
+    if any(mark in str(error) for mark in _DAMAGE) and isinstance(error, duckdb.IOException):
+        return DatabaseCorrupt(f"The database is damaged: {first_line(error)}")
+    return UsageError(f"The SQL was refused: {with_hint(error)}")
+
+
+def unwritten(error: BaseException) -> str | None:
+    """Why the system did not write a file, most often a full disk; None for any other error.
+
+    >>> unwritten(duckdb.IOException('Could not write file "k.duckdb": No space left on device'))
+    'No space left on device'
+    """
+    found = re.search(r'Could not write file ".*": ([^:;\n]+)', str(error))
+    return found[1].strip() if found else None
+
+
+def as_path(path: Path) -> str:
+    """The path as DuckDB takes it for nothing else.
+
+    ``~x`` would begin with the home folder, ``s3:x`` name an extension, and ``:memory:`` no file.
+
+    >>> as_path(Path("~x"))
+    './~x'
+    """
+    return os.path.join(os.curdir, path)
+
+
+def check_name(path: Path) -> None:
+    """Refuse a path that DuckDB does not take.
+
+    Raises:
+        DatabaseError: it is not UTF-8 text.
+    """
+    if not is_text(str(path)):
+        raise DatabaseError(
+            f"{path} cannot be used: the path holds bytes that are not UTF-8 text; rename the file "
+            "or folder."
+        )
 
 
 def _check_file(path: Path, *, create: bool) -> None:
+    check_name(path)
     if path.is_dir():
         raise DatabaseError(f"{path} is a folder; give the path of a database file.")
     if create and not path.parent.is_dir():
@@ -311,6 +372,8 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         migrate(connection)
     except (SQLAlchemyError, duckdb.Error) as error:
+        if unwritten(error):
+            raise database_error(path, error) from error
         raise DatabaseError(
             f"{path} could not be brought to revision {HEAD}: {first_line(error)}"
         ) from error
@@ -343,7 +406,7 @@ def _open(
         config["memory_limit"] = f"{memory}B"
 
     def attempt() -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(str(path), read_only=not write, config=config)
+        connection = duckdb.connect(as_path(path), read_only=not write, config=config)
         if not write:
             _confine(connection, path, hold)
         return _whole(connection, path)

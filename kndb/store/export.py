@@ -62,7 +62,8 @@ def export_into(stream: BinaryIO, path: str | Path, name: str, format: str) -> i
 class _Table:
     """A table that is read batch by batch, and its output format."""
 
-    def __init__(self, reader: pa.RecordBatchReader, format: str) -> None:
+    def __init__(self, path: str | Path, reader: pa.RecordBatchReader, format: str) -> None:
+        self._path = path
         self._reader = reader
         self._format = format
         self._rows = 0
@@ -73,9 +74,12 @@ class _Table:
         return self._rows
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._reader:
-            self._rows += batch.num_rows
-            yield batch
+        try:
+            for batch in self._reader:
+                self._rows += batch.num_rows
+                yield batch
+        except OSError as error:  # Arrow's for an error of DuckDB
+            raise database_error(self._path, error) from error
 
 
 @contextmanager
@@ -84,7 +88,7 @@ def _table(path: str | Path, name: str, format: str) -> Iterator[_Table]:
         columns = _columns(connection, name, as_text=format == "csv")
         try:
             found = connection.execute(f"SELECT {columns} FROM {name}")
-            yield _Table(found.to_arrow_reader(_BATCH_ROWS), format)
+            yield _Table(path, found.to_arrow_reader(_BATCH_ROWS), format)
         except duckdb.Error as error:
             raise database_error(path, error) from error
 

@@ -15,11 +15,16 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import UsageError
+from kndb.errors import DatabaseCorrupt, UsageError
 from kndb.progress import Report, silent
-from kndb.store.database import connect, database_error, has_tables, transaction
+from kndb.store.database import as_path, connect, database_error, has_tables, transaction
+from kndb.store.score_folder import Part as ScorePart
+from kndb.store.score_folder import check_whole, part_files
 from kndb.store.score_merging import take_parts
+from kndb.store.score_parts import check_part, shape_of
+from kndb.store.score_view import parts_of
 from kndb.store.shards import Shards
+from kndb.store.views import quoted
 from kndb.store.writer import refine
 
 SAME = 1e-3
@@ -133,7 +138,8 @@ def merge(sources: Sequence[str | Path], target: str | Path, progress: Report = 
 
     Raises:
         DatabaseError: a database cannot be opened.
-        KndbError: parts of a source's scores are missing, or cannot be written.
+        KndbError: parts of a source's scores are missing or damaged, which is seen before anything
+            is taken; or they cannot be written.
         UsageError: a source is the target, has an unfinished run, or contradicts another: shards of
             the same data by another model or other settings, or of another number; or another
             result for the same prompt. What the sources before it have is then in the target.
@@ -145,9 +151,16 @@ def merge(sources: Sequence[str | Path], target: str | Path, progress: Report = 
     if has_tables(target):
         parts += _parts(target)
     missing = _missing(parts)
+    _check_scores(paths, target)
     new: Counter[str] = Counter()
     for number, path in enumerate(paths, 1):
-        new.update(_take(path, target))
+        try:
+            new.update(_take(path, target))
+        except DatabaseCorrupt as error:  # it names the target, whichever of the two it is
+            raise DatabaseCorrupt(
+                f"{path} cannot be merged into {target}: one of them is damaged; `kndb db check` "
+                "says which."
+            ) from error
         progress(number, len(paths))
     return Merged(target, {table: n for table, n in new.items() if n}, missing)
 
@@ -203,12 +216,25 @@ def _difference(one: Part, other: Part) -> str:
     )
 
 
+def _check_scores(paths: Sequence[Path], target: Path) -> None:
+    """Refuse missing parts of scores, and damaged ones among those that the target lacks."""
+    held: set[ScorePart] = set()
+    if has_tables(target):
+        with connect(target) as connection:
+            held.update(parts_of(connection))
+    for path in paths:
+        with connect(path) as connection:
+            parts = parts_of(connection)
+            check_whole(parts, part_files(path), f"{path} cannot be merged")
+            for part in set(parts) - held:
+                check_part(path, part, shape_of(connection, part.run_id))
+
+
 def _take(path: Path, target: Path) -> dict[str, int]:
     """Take what is new in a source, and the number of rows by table."""
     with transaction(target, create=True, wait=60.0) as connection:
-        quoted = str(path).replace("'", "''")
         try:
-            connection.execute(f"ATTACH '{quoted}' AS source (READ_ONLY)")
+            connection.execute(f"ATTACH {quoted(as_path(path))} AS source (READ_ONLY)")
         except duckdb.Error as error:
             raise database_error(path, error) from error
         _check_results(connection, path, target)

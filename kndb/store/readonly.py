@@ -14,8 +14,8 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import DatabaseCorrupt, KndbError, UsageError, first_line, with_hint
-from kndb.store.database import INTERRUPTED
+from kndb.errors import DatabaseCorrupt, KndbError, UsageError, first_line
+from kndb.store.database import INTERRUPTED, unanswered
 from kndb.store.result import UNREPRESENTABLE, Result
 from kndb.store.sandbox.judge import judge
 
@@ -39,7 +39,7 @@ def run_sql(
         except duckdb.Error as error:
             if str(error).startswith("KeyboardInterrupt"):  # while it read a part of scores
                 raise KeyboardInterrupt from error
-            raise UsageError(f"The SQL was refused: {with_hint(error)}") from error
+            raise unanswered(error) from error
 
 
 @contextmanager

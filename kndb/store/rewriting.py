@@ -15,8 +15,9 @@ from pathlib import Path
 import duckdb
 
 from kndb.errors import DatabaseError, KndbError
+from kndb.files import stamps
 from kndb.progress import Report, silent
-from kndb.store.database import connect, database_error
+from kndb.store.database import connect, database_error, unwritten
 
 SORTED = {
     "prompt": "fact_id, lang, template",
@@ -73,17 +74,29 @@ def optimize(path: str | Path, *, wait: float = 10.0, report: Report = silent) -
     before = path.stat().st_size
     try:
         _rewrite(path, SORTED, report)
-    except duckdb.Error as error:
-        raise database_error(path, error) from error
+    except (duckdb.Error, KndbError) as error:
+        raise _failed(path, error, unwritten(error.__cause__ or error)) from error
     except OSError as error:
-        reason = error.strerror or error
-        raise KndbError(f"A copy of {path} cannot be written: {reason}.") from error
+        raise _failed(path, error, error.strerror or str(error)) from error
     return before, path.stat().st_size
+
+
+def _failed(path: Path, error: Exception, reason: str | None) -> KndbError:
+    """The error for the user; ``reason``: why the new file could not be written, if that is it."""
+    if reason is None:
+        return error if isinstance(error, KndbError) else database_error(path, error)
+    size = path.stat().st_size / 2**20
+    return KndbError(
+        f"{path} cannot be rewritten: no copy of it ({size:,.1f} MiB) can be written into its "
+        f"folder: {reason}; it is as it was, so make room, or see that the folder can be written, "
+        "and run the same command again."
+    )
 
 
 def _rewrite(path: Path, orders: Mapping[str, str], report: Report) -> None:
     """Copy every table into a new file, those with an order sorted, and put it in place."""
     place = Path(os.path.realpath(path))
+    written = DatabaseError(f"{path} is being written; run the same command again later.")
     with (
         tempfile.TemporaryDirectory(prefix=".kndb-", dir=place.parent) as folder,
         duckdb.connect() as connection,
@@ -92,9 +105,10 @@ def _rewrite(path: Path, orders: Mapping[str, str], report: Report) -> None:
         connect(fresh, write=True, create=True).close()  # with tables, views and comments
         connection.execute(f"SET memory_limit = '{MEMORY}'")
         connection.execute(f"SET temp_directory = {_quoted(Path(folder, 'sorting'))}")
+        old = stamps([place])
         connection.execute(f"ATTACH {_quoted(place)} AS old (READ_ONLY)")
         if place.with_name(place.name + ".wal").exists():  # it belongs to the old file
-            raise DatabaseError(f"{path} is being written; run the same command again later.")
+            raise written
         connection.execute(f"ATTACH {_quoted(fresh)} AS fresh")
         tables = connection.execute(_TABLES).fetchall()
         done, total = 0, sum(rows for _, rows in tables)
@@ -105,6 +119,8 @@ def _rewrite(path: Path, orders: Mapping[str, str], report: Report) -> None:
         connection.execute("CHECKPOINT fresh")
         connection.execute("DETACH fresh")
         shutil.copymode(place, fresh)
+        if stamps([place]) != old:  # another file took its place, which the lock is not for
+            raise written
         fresh.replace(place)
 
 

@@ -136,6 +136,23 @@ def check_whole(parts: Collection[Part], files: Mapping[str, Path], what: str) -
         raise KndbError(f"{what}: {missing_sentence(run_id, n, counted[run_id])}")
 
 
+def damaged_sentence(error: BaseException) -> str | None:
+    """What to say of an error of DuckDB about a part that it cannot read; None of other errors.
+
+    >>> damaged_sentence(ValueError('Failed to read file "kndb://7/part-12.parquet": no'))
+    'The part of scores 7/part-12.parquet is damaged; copy it again, or take it from a backup.'
+    """
+    if "TProtocolException" in str(error):  # a page's header
+        return "A part of scores is damaged; `kndb db check` says which."
+    found = re.search(rf'file "{SCHEME}://([0-9]+/part-[0-9]+\.parquet)"', str(error))
+    return damaged(found[1]) if found else None
+
+
+def damaged(part: object) -> str:
+    """What to say of a damaged part, which is named by its file."""
+    return f"The part of scores {part} is damaged; copy it again, or take it from a backup."
+
+
 def missing_sentence(run_id: int, n_missing: int, n_parts: int) -> str:
     """What to say where a run's files are not beside the database."""
     return (

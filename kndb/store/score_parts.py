@@ -19,7 +19,14 @@ import duckdb
 
 from kndb.errors import KndbError, first_line
 from kndb.store import ids
-from kndb.store.score_folder import Part, is_whole, missing_sentence, part_files, scores_folder
+from kndb.store.score_folder import (
+    Part,
+    damaged,
+    is_whole,
+    missing_sentence,
+    part_files,
+    scores_folder,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +41,16 @@ FULL_SCORES = 2**24
 
 SMALL_PARTS = 64
 """Parts of less than half of that which a run may have before they are joined."""
+
+_SCHEMA = {
+    "run_id": "int64",
+    "prompt_id": "int64",
+    "layer": "int16",
+    "neuron": "int32",
+    "score": "float32",
+}
+_REPEATED = ["run_id", "prompt_id", "layer"]
+"""Columns with a few values."""
 
 _SHAPE = """
     SELECT n_layers, n_neurons FROM {0}.run JOIN {0}.model USING (model_id) WHERE run_id = ?
@@ -153,17 +170,37 @@ def scores_in(path: Path, part: Part, shape: tuple[int, int]) -> NDArray[np.floa
         return cast("NDArray[np.float32]", rows.reshape(layers, part.n_prompts, neurons))
 
 
+def check_part(path: Path, part: Part, shape: tuple[int, int]) -> None:
+    """Read all of a part, and refuse it if a page is not as it was written.
+
+    Parts that older versions wrote have no checksums of their pages: then it must be readable.
+
+    Raises:
+        KndbError: it is missing or damaged.
+    """
+    layers, neurons = shape
+    with _opened(path, part) as file:
+        if (
+            file.schema_arrow.names != list(_SCHEMA)
+            or file.metadata.num_rows != layers * part.n_prompts * neurons
+        ):
+            raise ValueError("other columns or rows")
+        for group in range(file.num_row_groups):  # one by one, to take little memory
+            file.read_row_group(group)
+
+
 @contextmanager
 def _opened(path: Path, part: Part) -> Iterator[Any]:
     from pyarrow.parquet import ParquetFile
 
     if not is_whole(part, part_files(path)):  # to open a pipe would take for ever
         raise KndbError(missing_sentence(part.run_id, 1, 1))
+    name = scores_folder(path) / part.file
     try:
-        with ParquetFile(scores_folder(path) / part.file) as file:
+        with ParquetFile(name, page_checksum_verification=True) as file:
             yield file
     except (OSError, ValueError, KeyError) as error:  # Arrow's own errors are ValueErrors
-        raise KndbError(missing_sentence(part.run_id, 1, 1)) from error
+        raise KndbError(damaged(name)) from error
 
 
 def write_part(
@@ -213,13 +250,11 @@ def _write_rows(
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
-    names = {"run_id": pa.int64(), "prompt_id": pa.int64(), "layer": pa.int16()}
-    kinds = {**names, "neuron": pa.int32(), "score": pa.float32()}
-    schema = pa.schema([pa.field(name, kind, nullable=False) for name, kind in kinds.items()])
+    schema = pa.schema([pa.field(name, kind, nullable=False) for name, kind in _SCHEMA.items()])
     order, neurons = np.argsort(prompts), scores.shape[2]
     height = max(1, GROUP_SCORES // neurons)
     numbers = np.tile(np.arange(neurons, dtype=np.int32), min(height, len(prompts)))
-    with ParquetWriter(stream, schema, use_dictionary=list(names), **_options()) as writer:
+    with ParquetWriter(stream, schema, use_dictionary=_REPEATED, **_options()) as writer:
         for layer, own in enumerate(scores):
             for start in range(0, len(order), height):
                 chosen = order[start : start + height]
@@ -242,6 +277,7 @@ def _options() -> dict[str, Any]:
 
     options: dict[str, Any] = {
         "compression": "zstd",
+        "write_page_checksum": True,
         "column_encoding": {"score": "BYTE_STREAM_SPLIT", "neuron": "DELTA_BINARY_PACKED"},
     }
     # A page of 20,000 rows, the default where there is one, mixes their bytes: 6 % more.

@@ -24,12 +24,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from kndb.errors import DatabaseLocked, KndbError, NotFound, UsageError
-from kndb.store.sandbox import Workers
+from kndb.store.sandbox import Ended, Workers
 from kndb_serve.asked import Asked
 from kndb_serve.judge import Busy, Judge
 from kndb_serve.page import Page
-from kndb_serve.pages import Made, pages
-from kndb_serve.reader import Ended, Reader
+from kndb_serve.pages import LEFT_OUT, Made, pages
+from kndb_serve.reader import Reader
 from kndb_serve.render import FORMS, Failure, render, render_failure
 from kndb_serve.security import Guard
 from kndb_serve.view import View
@@ -167,7 +167,10 @@ class Site:
     def _page(self, asked: Asked) -> Page:
         made = self.pages.get(asked.kind)
         if made is None or bool(asked.key) != made.keyed:
-            raise NotFound("There is no such page.", [f"/{name}" for name in self.pages], "Pages")
+            sentence = "There is no such page."
+            if made is None:
+                sentence = LEFT_OUT.get(asked.kind, sentence)
+            raise NotFound(sentence, [f"/{name}" for name in self.pages], "Pages")
         asked.check(made.params, made.longest)
         late = Event()
         with self.reader.lend() as database:

@@ -19,6 +19,7 @@ import duckdb
 import kndb
 from kndb.errors import KndbError
 from kndb.store.locks import writer_waits
+from kndb.store.sandbox import Ended
 
 T = TypeVar("T")
 
@@ -39,10 +40,6 @@ AGAIN = 0.05
 
 
 _ENDED = "The server has ended; start kndb serve again."
-
-
-class Ended(KndbError):
-    """The server ends, and opens the file no more."""
 
 
 class Reader:
@@ -79,7 +76,9 @@ class Reader:
         try:
             with kndb.open(self.path, wait=self._wait) as database, self._interruptible(database):
                 yield database
-        except duckdb.InterruptException as error:
+        except (duckdb.InterruptException, KndbError) as error:
+            if isinstance(error, Ended) or (isinstance(error, KndbError) and not self._ended):
+                raise
             raise Ended(_ENDED) from error
         finally:
             self._leave()

@@ -77,6 +77,8 @@ def test_ingest(answers: list[tuple[int, str]], number: int) -> None:
     [
         (["edit", "--fact", "x", "--mode", "erase", "--neurons", "2:x"], "names no neurons"),
         (["edit", "--fact", "x", "--mode", "wrong"], "no mode 'wrong'"),
+        (["edit", "--fact", "x", "--mode", "erase", "--device", "spread"], "give a single device"),
+        (["edit", "--file", "x", "--mode", "fit", "--device", "spread"], "give a single device"),
         (["graph", "degenerate", "--t-low", "9"], "t"),
         (["factcheck", "calibrate", "--split", "1/2"], "split"),
     ],
@@ -90,6 +92,32 @@ def test_others_say_it_before_a_model_is_loaded(
     err = capsys.readouterr().err
     assert says in err.lower()
     assert "Loading" not in err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["graph", "degenerate"],
+        ["factcheck", "calibrate"],
+        ["edit", "--fact", "P36:Q142", "--mode", "erase"],
+    ],
+)
+def test_a_database_that_cannot_be_written(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    args: list[str],
+) -> None:
+    from kndb.models import loading
+    from kndb_cli.main import main
+
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    # Root may write everywhere, and tests may be run by root.
+    monkeypatch.setattr("kndb.store.database.os.access", lambda place, _: place != path)
+    monkeypatch.delattr(loading, "load_model")
+    assert main([*args, "--model", "demo-masked", "--db", str(path)]) == 3
+    assert f"{path} cannot be written; give another path" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,15 @@ def test_queries_import_only_what_they_need(process):
     assert not modules & {"hashlib", "kndb.store.run_diff", "kndb.store.catalogue", "kndb.facts"}
 
 
+@pytest.mark.parametrize(
+    "args",
+    [("graph", "overlap", "--by", "language-pair"), ("graph", "overlap"), ("db", "check")],
+)
+def test_what_needs_arrow_imports_no_pandas(process, args):
+    modules, _ = imported(process, *args)
+    assert "pandas" not in modules
+
+
 def described(command, path):
     for name, each in getattr(command, "commands", {}).items():
         yield from described(each, f"{path} {name}")

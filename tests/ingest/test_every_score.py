@@ -21,13 +21,14 @@ from pyarrow import parquet
 import kndb
 from crash.test_crash import facts
 from kndb.attribution import attribute, preset
-from kndb.errors import KndbError, UsageError
+from kndb.errors import DatabaseCorrupt, KndbError, UsageError
 from kndb.models import ModelChoice
 from kndb.store import database, deletion, score_parts, writer
 from kndb.store.backup import backup
 from kndb.store.check import check_database
 from kndb.store.database import connect, transaction
 from kndb.store.deletion import delete_run
+from kndb.store.export import export
 from kndb.store.merging import merge
 from kndb.store.readonly import run_sql
 from kndb.store.sandbox import run_apart
@@ -328,8 +329,61 @@ def test_a_damaged_part_is_a_sentence_and_all_else_works(how: str, path: Path) -
             with pytest.raises(UsageError, match=sentence):
                 db.sql("FROM score")
     assert {problem.table for problem in check_database(path)} == {"score_part"}
-    with pytest.raises(KndbError, match=sentence):
+    with pytest.raises(KndbError, match=f"{part} is damaged"):
         merge([path], path.with_name("target.duckdb"))
+
+
+def flip_a_bit_of_a_score(part: Path) -> None:
+    """Scores hardly compress: zstd keeps their bytes as they are, and notices nothing."""
+    with parquet.ParquetFile(part) as file:
+        page = file.metadata.row_group(file.num_row_groups - 1).column(4)
+    whole = bytearray(part.read_bytes())
+    whole[page.data_page_offset + page.total_compressed_size // 2] ^= 1
+    part.write_bytes(whole)
+
+
+def test_a_flipped_bit_is_found_and_not_merged(path: Path, data: Path, tmp_path: Path) -> None:
+    ingest(request(tmp_path / "other.duckdb", data, preset="amig"))
+    target = tmp_path / "target.duckdb"
+    (part,) = files(path)
+    flip_a_bit_of_a_score(part)
+    (problem,) = check_database(path)
+    assert problem.problem == f"the file {part.parent.name}/{part.name} is damaged"
+    with pytest.raises(KndbError, match=f"{part} is damaged"):
+        merge([tmp_path / "other.duckdb", path], target)
+    assert not target.exists()
+    assert not scores_folder(target).exists()
+
+
+@pytest.mark.parametrize("skipped", [0, 60], ids=["with its header", "without its header"])
+def test_a_page_that_cannot_be_read_is_a_sentence(path: Path, skipped: int) -> None:
+    (part,) = files(path)
+    with parquet.ParquetFile(part) as file:
+        column = file.metadata.row_group(file.num_row_groups - 1).column(4)
+    whole = bytearray(part.read_bytes())
+    damage = column.total_compressed_size - skipped
+    end = column.data_page_offset + column.total_compressed_size
+    whole[end - damage : end] = bytes(damage)
+    part.write_bytes(whole)
+    name = f"The part of scores {part.parent.name}/{part.name}"
+    sentence = f"^{name if skipped else 'A part of scores'} is damaged; "
+    sql = "SELECT sum(score) FROM score"
+    with kndb.open(path) as db, pytest.raises(DatabaseCorrupt, match=sentence):
+        db.sql(sql)
+    with pytest.raises(DatabaseCorrupt, match=sentence):
+        run_apart(path, sql)
+    for name in ("score.parquet", "score.csv"):
+        with pytest.raises(DatabaseCorrupt, match=sentence):
+            export(path, "score", path.with_name(name))
+        assert not path.with_name(name).exists()
+
+
+def test_parts_that_the_target_has_are_not_read(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.duckdb"
+    merge([path], target)
+    flip_a_bit_of_a_score(files(path)[0])
+    assert merge([path], target).new == {}
+    assert check_database(target) == []
 
 
 def test_a_link_in_place_of_a_part_is_not_followed_by_who_joins_parts(path: Path) -> None:

@@ -20,6 +20,7 @@ MISSING = {
     "/nothing": "There is no such page.",
     "/fact": "There is no such page.",
     "/facts/P36": "There is no such page.",
+    "/claims?claim=x": "the server was started without a model; start it with",
     "/fact/Q0:Q0": "No fact matches",
     "/relation/P0": "There is no relation 'P0'.",
     "/language/xx": "There is no language 'xx'.",

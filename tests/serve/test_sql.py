@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
+from kndb_serve.pages import sql
 from serving import client_of
 
 Get = Callable[[str, str], list[dict[str, Any]]]
@@ -59,6 +60,16 @@ def test_what_is_refused_is_said_in_a_sentence(client: TestClient, sql: str, sai
     assert client.get(at(sql, ".parquet")).headers["content-type"].startswith("text/plain")
 
 
+@pytest.mark.parametrize("form", ["", ".json"])
+def test_a_query_that_takes_too_long_is_to_be_changed(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(sql, "_SECONDS", 0.5)
+    answer = client.get(at("SELECT count(*) FROM range(1000000000000)", form))
+    assert answer.status_code == 400
+    assert "took longer than 0.5 s" in answer.text
+
+
 def test_a_refused_query_stays_in_its_box(client: TestClient) -> None:
     answer = client.get(at("SELECT lan FROM prompt"))
     assert answer.status_code == 400
@@ -74,5 +85,6 @@ def test_the_schema_is_beside_the_query(client: TestClient) -> None:
 
 def test_a_site_without_sql_has_no_such_page(path: Path) -> None:
     with client_of(path, sql=False) as client:
+        assert "--no-sql" in client.get("/sql.json?q=SELECT 1").json()["error"]
         assert client.get(at("SELECT 1")).status_code == 404
         assert "/sql" not in client.get("/").text

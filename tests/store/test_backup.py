@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 import kndb
-from kndb.errors import DatabaseLocked, DatabaseMissing, UsageError
+from kndb.errors import DatabaseError, DatabaseLocked, DatabaseMissing, UsageError
 from kndb.store.backup import backup
 from kndb.store.check import check_database
 from kndb.store.database import connect
@@ -66,6 +66,12 @@ def test_without_a_database_there_is_no_copy(tmp_path: Path) -> None:
     with pytest.raises(DatabaseMissing):
         backup(tmp_path / "none.duckdb", tmp_path / "copy.duckdb")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_copy_gets_no_name_under_which_it_cannot_be_opened(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="not UTF-8 text"):
+        backup(path, tmp_path / "\udcff.duckdb")
+    assert os.listdir(tmp_path) == ["k.duckdb"]
 
 
 def test_a_writer_is_not_disturbed(path: Path, tmp_path: Path) -> None:

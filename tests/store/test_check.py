@@ -7,8 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from kndb.errors import DatabaseCorrupt
 from kndb.store.check import Problem, check_database
 from kndb.store.database import connect
+from kndb.store.merging import merge
+from kndb.store.sandbox import run_apart
 from small_store import finished_run
 
 
@@ -90,6 +93,13 @@ def test_a_damaged_block_names_its_table(path: Path) -> None:
         file.write(b"damage")
     found = check_database(path)
     assert found
+    with pytest.raises(DatabaseCorrupt, match=r"^The database is damaged: .*checksum"):
+        run_apart(path, "SELECT sum(score) FROM attribution")
+    target = path.with_name("target.duckdb")
+    with pytest.raises(
+        DatabaseCorrupt, match=f"^{path} cannot be merged .* one of them is damaged"
+    ):
+        merge([path], target)
     assert all(isinstance(each, Problem) for each in found)
     assert all(each.problem.startswith("cannot be read: ") for each in found)
     assert "attribution" in {each.table for each in found}

@@ -26,6 +26,7 @@ from kndb.errors import (
 from kndb.store import database, locks
 from kndb.store.database import connect, transaction, upgrade
 from kndb.store.describe import database_status
+from kndb.store.merging import merge
 from kndb.store.writer import Writer
 from kndb_migrations import HEAD
 from small_store import attributions, begin, finished_run, predictions
@@ -112,6 +113,28 @@ def test_a_pipe_and_a_device_are_no_databases(tmp_path: Path, write: bool) -> No
             connect(path, write=write, create=write)
         with pytest.raises(DatabaseError, match="is a pipe or a device"):
             database_status(path)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path, write: bool) -> None:
+    path = tmp_path / "\udcff.duckdb"
+    with pytest.raises(DatabaseError, match="not UTF-8 text; rename the file or folder"):
+        connect(path, write=write, create=write)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not names of files there")
+@pytest.mark.parametrize("name", ["~x.duckdb", "s3:x.duckdb", ":memory:"])
+def test_a_name_is_that_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """DuckDB would take each for something else."""
+    monkeypatch.chdir(tmp_path)
+    finished_run(Path(name))
+    merge([Path(name)], "merged.duckdb")
+    for path in (name, "merged.duckdb"):
+        with connect(path) as connection:
+            assert connection.execute("SELECT count(*) FROM run").fetchone() == (1,)
+    assert sorted(os.listdir()) == sorted([name, "merged.duckdb"])
 
 
 def test_a_database_is_whole_after_every_write(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import kndb
 from kndb.errors import NotFound, UsageError
 from kndb.store.database import connect
+from kndb.store.listings import list_facts
 from small_store import Model, finished_run
 
 
@@ -30,6 +31,21 @@ def db(path: Path) -> Iterator[kndb.Database]:
 
 def keys(found: kndb.Result) -> list[str]:
     return list(dict.fromkeys(row["fact_key"] for row in found.to_dicts()))
+
+
+def test_the_facts_of_a_run_are_no_list_of_parameters(path: Path) -> None:
+    """Where pandas is not installed, each element of a list costs DuckDB a failed import."""
+    seen: list[Any] = []
+
+    class Recording:
+        def execute(self, sql: str, params: Any = None) -> Any:
+            seen.append(params)
+            return connection.execute(sql, params)
+
+    with connect(path) as connection:
+        found = list_facts(Recording(), None, None, None, None, 1, "tiny", None)  # type: ignore[arg-type]
+    assert len(found) > 1
+    assert not [value for value in seen[-1].values() if isinstance(value, list)]
 
 
 def test_a_fact_is_listed_in_each_language(db: kndb.Database) -> None:

@@ -85,7 +85,7 @@ def edit(
     # Here, because only this needs torch and transformers: saves seconds at each start.
     from kndb.edit.jobs_file import count_edits, read_edits
     from kndb.edit.plan import DEFAULT_STRENGTH, EditSettings
-    from kndb.edit.request import EditRequest, Job
+    from kndb.edit.request import EditRequest, Job, check_device
     from kndb.edit.scores import REWRITING
     from kndb.model_runs import check_run
 
@@ -105,6 +105,9 @@ def edit(
         unrelated=unrelated,
         seed=seed,
     )
+    if file is None and mode is None and target is None and not auto:
+        raise UsageError("An edit needs --mode, or --target for an update.")
+    check_device(choice, settings)
     check_run(db, run, fact, relation)
     request = EditRequest(db, choice, run, dry_run)
     if auto and (problem := _not_for_auto(file, strength, mode, target)):
@@ -112,8 +115,6 @@ def edit(
     if file is not None:
         _many(request, read_edits(file, settings, rewriting), count_edits(file), where)
         return
-    if mode is None and target is None:
-        raise UsageError("An edit needs --mode, or --target for an update.")
     if strength is not None and settings.mode != "update":
         raise UsageError(f"--lambda is for --mode update; {settings.mode} has none.")
     assert fact is not None

@@ -1,8 +1,9 @@
 """Reads claims from a file or standard input, one at a time, with what stands beside them.
 
-A file is plain lines, JSONL (objects with ``claim``, or strings) or CSV with a column ``claim``:
-its suffix decides; for standard input and other suffixes, the first line. Blank lines are
-skipped. The other columns of the first line, or of a CSV's header, are kept.
+A file is plain lines, JSONL (objects with ``claim``, or strings) or CSV with a column ``claim``,
+which may also be parted by semicolons or tabs: its suffix decides; for standard input and other
+suffixes, the first line. Blank lines are skipped. The other columns of the first line, or of a
+CSV's header, are kept.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from kndb_cli.output.terminal import note
 
 COLUMN = "claim"
 
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
 
 Line = tuple[str, tuple[Any, ...]]
 """A claim, and the values of the other columns."""
@@ -107,22 +108,36 @@ def claims_in(stream: TextIO, form: str | None) -> Claims:
     first = next(lines, None)
     if first is None:
         return Claims()
+    first = first.removeprefix("\ufeff")  # standard input may begin as a file from Windows does
     every = chain([first], lines)
     match form or _form_of(first):
         case "jsonl":
             return _of_jsonl(every)
         case "csv":
-            return _of_csv(every)
+            return _of_csv(every, _mark(first) or ",")
         case _:
             return Claims.of(line.strip() for line in every)
 
 
 def _form_of(first: str) -> str:
+    if _mark(first):
+        return "csv"
     start = first.strip()
     if start.startswith(('{"', "{ ", '"')) and start.endswith(("}", '"')):
         return "jsonl"
-    is_header = COLUMN in (name.strip().lower() for name in start.split(","))
-    return "csv" if is_header else "lines"
+    return "lines"
+
+
+def _mark(header: str) -> str | None:
+    """The mark that parts a CSV's header into columns, one of which has the claims.
+
+    >>> _mark('id;"Claim"'), _mark("I claim, it rains.")
+    (';', None)
+    """
+    for mark in ",;\t":
+        if COLUMN in (name.strip(' "\r\n').lower() for name in header.split(mark)):
+            return mark
+    return None
 
 
 def _of_jsonl(lines: Iterable[str]) -> Claims:
@@ -157,8 +172,8 @@ def _aligned(
         yield claim, tuple(others.get(name) for name in columns)
 
 
-def _of_csv(lines: Iterable[str]) -> Claims:
-    rows = csv.reader(lines)
+def _of_csv(lines: Iterable[str], mark: str) -> Claims:
+    rows = csv.reader(lines, delimiter=mark, strict=True)
     with _csv_errors(rows):
         header = [name.strip() for name in next(rows)]
     lowered = [name.lower() for name in header]

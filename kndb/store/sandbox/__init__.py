@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 from kndb.lazy import lazily
 
-__all__ = ["Limits", "Workers", "run_apart"]
+__all__ = ["Ended", "Limits", "Workers", "run_apart"]
 
 # The process of a query needs neither, nor does a query of kndb's own.
 __getattr__ = lazily(
     __name__,
     {
         "kndb.store.sandbox.process": ("Limits", "run_apart"),
-        "kndb.store.sandbox.workers": ("Workers",),
+        "kndb.store.sandbox.workers": ("Ended", "Workers"),
     },
 )
 
 if TYPE_CHECKING:  # type checkers do not follow __getattr__
     from kndb.store.sandbox.process import Limits, run_apart
-    from kndb.store.sandbox.workers import Workers
+    from kndb.store.sandbox.workers import Ended, Workers

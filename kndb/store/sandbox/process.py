@@ -16,7 +16,7 @@ from kndb import errors
 from kndb.errors import KndbError, NotFound
 from kndb.progress import say
 from kndb.store.sandbox.messages import read_messages
-from kndb.store.sandbox.workers import Process, end, start
+from kndb.store.sandbox.workers import Ended, Process, end, start
 
 if TYPE_CHECKING:
     from kndb.store.result import Result
@@ -62,6 +62,7 @@ def run_apart(
     Raises:
         UsageError: it is not a query, or DuckDB refuses it.
         KndbError: it took more than the limits allow.
+        Ended: somebody else ended the process.
         DatabaseError: the database cannot be opened.
         KeyboardInterrupt: Ctrl-C; the process is gone by then.
     """
@@ -83,10 +84,10 @@ def run_apart(
                 raise KeyboardInterrupt from error
             if late.is_set():
                 raise KndbError(
-                    f"The query took longer than {limits.seconds:g} s and was ended; "
-                    "--timeout allows more."
+                    f"The query took longer than {limits.seconds:g} s and was ended; ask for less, "
+                    "or give it more time with `kndb sql --timeout`."
                 ) from error
-            raise KndbError(_died(process, limits)) from error
+            raise _died(process, limits) from error
 
 
 def _collected(process: Process, limits: Limits) -> Answer:
@@ -118,12 +119,12 @@ def _error(kind: str, text: str, nearest: list[str]) -> KndbError:
     return made if isinstance(made, KndbError) else KndbError(text)
 
 
-def _died(process: Process, limits: Limits) -> str:
+def _died(process: Process, limits: Limits) -> KndbError:
     code = process.wait()
     if code == -signal.SIGTERM:
-        return "The query's process was told to end before it had the answer."
+        return Ended("The query's process was told to end before it had the answer; ask again.")
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return (
+    return KndbError(
         f"The query's process ended ({how}), most likely for want of memory: "
         f"{limits.memory // 2**20} MiB are allowed; ask for less at once."
     )

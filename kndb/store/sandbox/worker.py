@@ -16,9 +16,9 @@ from typing import Any
 
 import duckdb
 
-from kndb.errors import KndbError, UsageError, with_hint
+from kndb.errors import KndbError, with_hint
 from kndb.progress import listen
-from kndb.store.database import connect
+from kndb.store.database import connect, unanswered
 from kndb.store.result import UNREPRESENTABLE
 from kndb.store.sandbox.judge import judge
 from kndb.store.sandbox.messages import Writer
@@ -68,7 +68,7 @@ def _answer(request: dict[str, Any], out: Writer) -> None:
         except duckdb.OutOfMemoryException as error:
             raise KndbError(_too_large(request["memory"])) from error
         except duckdb.Error as error:
-            raise UsageError(f"The SQL was refused: {with_hint(error)}") from error
+            raise unanswered(error) from error
 
 
 def _open_many() -> None:

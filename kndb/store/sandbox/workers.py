@@ -34,6 +34,10 @@ def end(worker: Process) -> None:
                 stream.close()
 
 
+class Ended(KndbError):
+    """What would answer has ended, or is about to."""
+
+
 class Workers:
     """Keeps one started for the next query: the start takes longer than most answers.
 
@@ -50,11 +54,11 @@ class Workers:
         """The one that waits, or a new one; another is started to wait.
 
         Raises:
-            KndbError: all were ended.
+            Ended: all were ended.
         """
         with self._lock:
             if self._ended:
-                raise KndbError("No query is answered any more: the server has ended.")
+                raise Ended("No query is answered any more: the server has ended.")
             taken = self._next if self._next and self._next.poll() is None else start()
             self._next = start()
             self._taken = [worker for worker in self._taken if worker.poll() is None]

@@ -62,6 +62,13 @@ PAGES: dict[str, Made] = {
 }
 """The pages by the first part of their address."""
 
+LEFT_OUT = {
+    "claims": "Claims cannot be checked: the server was started without a model; start it with "
+    "`kndb serve --model MODEL`.",
+    "sql": "Queries in SQL are not answered: the server was started with `--no-sql`.",
+}
+"""Why there is no such page, where the server was not asked to have it."""
+
 
 def pages(workers: Workers | None = None, judge: Judge | None = None) -> dict[str, Made]:
     """The pages of a site by the first part of their address.

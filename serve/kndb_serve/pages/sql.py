@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from kndb.errors import KndbError
+from kndb.errors import KndbError, UsageError
 from kndb.plain import unique
 from kndb.store.result import Result
 from kndb.store.sandbox import Limits, Workers, run_apart
@@ -40,7 +40,8 @@ def sql_page(workers: Workers, view: View) -> Page:
         view: what is asked of what.
 
     Raises:
-        KndbError: as data, the query was refused or took too much; HTML says so above the query.
+        UsageError: as data, the query was refused or took too much; HTML says so above the query.
+        KndbError: the database cannot be read, or the server ends.
     """
     asked = view.asked.text("q")
     html = view.asked.form == "html"
@@ -54,8 +55,10 @@ def sql_page(workers: Workers, view: View) -> Page:
             most = _MOST_SHOWN if html else MOST_DATA
             parts.append(_answer(workers, view, asked, most))
         except KndbError as error:
-            if not html:
+            if type(error) not in (UsageError, KndbError):  # not for the query's sake
                 raise
+            if not html:
+                raise UsageError(str(error)) from error
             status = 400
             parts.append(Note(str(error), alert=True))
     if asked is None and not html:

@@ -295,11 +295,23 @@ def test_an_interrupt_of_all_evaluations_keeps_what_was_done(calibrated, tmp_pat
         ('{"claim": "It rains."}\n', ["It rains."]),
         ('"It rains."\n"It snows."\n', ["It rains.", "It snows."]),
         ('claim,id\n"Rain, it is.",7\n', ["Rain, it is."]),
+        ("\ufeffclaim,id\nIt rains.,7\n", ["It rains."]),
+        ('"claim","id"\n"It rains.","7"\n', ["It rains."]),
+        ('id;"Claim"\n7;Rain, it is.\n', ["Rain, it is."]),
+        ("claim\tid\nRain; or snow, it is.\t7\n", ["Rain; or snow, it is."]),
         ("A, b, c.\n", ["A, b, c."]),
     ],
 )
 def test_the_first_line_says_the_form(text, found):
     assert [claim for claim, _ in claims_in(io.StringIO(text), None).lines] == found
+
+
+@pytest.mark.parametrize(("name", "mark"), [("a.csv", ";"), ("a.csv", "\t"), ("a.tsv", "\t")])
+def test_columns_may_be_parted_by_other_marks(tmp_path, name, mark):
+    (tmp_path / name).write_text(f"id{mark}claim\n7{mark}Rain, it is.\n")
+    with opened(tmp_path / name) as claims:
+        assert claims.columns == ("id",)
+        assert list(claims.lines) == [("Rain, it is.", ("7",))]
 
 
 @pytest.mark.parametrize(
@@ -309,6 +321,7 @@ def test_the_first_line_says_the_form(text, found):
         ("a.jsonl", '{"text": "x"}', 'line 1 has no "claim" among text'),
         ("a.csv", "id,text\n1,x\n", "no column 'claim' among id, text"),
         ("a.csv", "id,claim\n7\n", "row 2 has no column"),
+        ("a.csv", 'claim,id\n"It rains.,7\nIt snows.,8\n', "line 3 is not CSV"),
         ("a.csv", f"claim\nx\n{'x' * 200_000}\n", "line 3 is not CSV"),
         ("a.jsonl", '{"claim": "x"}\n{"claim": ' + "[" * 100_000, "line 2 is not JSON"),
         ("a.jsonl", '{"claim": ' + "9" * 5000 + "}", "line 1 is not JSON"),

@@ -78,7 +78,7 @@ def test_memory_is_limited(path: Path, sql: str) -> None:
     ],
 )
 def test_time_is_limited(path: Path, sql: str) -> None:
-    with pytest.raises(KndbError, match=r"longer than 1 s .* --timeout allows more"):
+    with pytest.raises(KndbError, match=r"longer than 1 s .* more time with `kndb sql --timeout`"):
         run_apart(path, sql, Limits(seconds=1))
 
 

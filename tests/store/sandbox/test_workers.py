@@ -75,7 +75,7 @@ def test_all_end_and_say_so(workers: Workers, tmp_path: Path) -> None:
     assert started.wait(60)
     workers.end()
     asking.join(60)
-    assert said == ["The query's process was told to end before it had the answer."]
+    assert said == ["The query's process was told to end before it had the answer; ask again."]
     assert taken[0].poll() is not None
     assert workers._next is not None
     assert workers._next.poll() is not None
