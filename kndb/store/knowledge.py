@@ -93,7 +93,8 @@ def knowledge_neurons(
         shown = f"SEMI JOIN reached USING (fact_id) {shown}"
         total = "CAST(sum(n) AS BIGINT) FROM sized"
     sql = ROWS.format(reached=reached, shown=shown, page=page, total=total)
-    return _Asked(connection, question).rows(sql, partial(read_window, window=window))
+    read = partial(read_window, window=window)
+    return _Asked(connection, question, paged=window.last is not None).rows(sql, read)
 
 
 def neurons_used(
@@ -162,11 +163,17 @@ def _where(conditions: dict[str, str], params: dict[str, Any]) -> str:
 
 
 class _Asked:
-    """A question whose names are resolved to ids."""
+    """A question whose names are resolved to ids.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, question: Question) -> None:
+    ``paged``: its rows are counted first, and then those of a page are read.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, question: Question, *, paged: bool = False
+    ) -> None:
         _check(question)
         self._connection = connection
+        self._paged = paged
         self._question = question
         relations, neurons = question.relation, question.neuron
         self._params: dict[str, Any] = {
@@ -231,12 +238,13 @@ class _Asked:
     def _execute(self, sql: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         """Run it with only the parameters it mentions, because DuckDB rejects extra ones."""
         source = self._source(params["runs"])
+        once = params["neurons"] is not None and not self._paged
         layers = {"layers": one_of("layer", params["layers"] or ())}
         sql = (
             KNOWLEDGE.format(
                 source=source,
                 kept="NOT MATERIALIZED" if source == stored(params["runs"]) else "MATERIALIZED",
-                found="NOT MATERIALIZED" if params["neurons"] is None else "MATERIALIZED",
+                found="MATERIALIZED" if once else "NOT MATERIALIZED",
                 knowledge=_where(OF_FACTS, params),
                 asked=_where(OF_NEURONS | layers, params),
             )
