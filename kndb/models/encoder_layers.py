@@ -162,7 +162,7 @@ class PostNormLayer(Layer):
         """See :meth:`Layer.mix`."""
         own, *projected = entered
         q, k, v = map(self._split, projected)
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        mixed = attend(q, k, v).transpose(1, 2).flatten(2)
         attended = self.attention_norm(own + self.output(mixed))
         new = self.finish(attended, self.down(self.activation(self.up(attended))))
         return new if asking is None else new[:, 0]
@@ -170,6 +170,22 @@ class PostNormLayer(Layer):
     def _split(self, x: Tensor) -> Tensor:
         """``(rows, length, width)`` → ``(rows, heads, length, width / heads)``."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+SHORT = 128
+"""Keys up to which a processor's attention in 16 bits is three products: more would keep more than
+torch's own, the probabilities of every pair."""
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention without a mask; all are ``(rows, heads, length, width / heads)``.
+
+    torch's gradient in 16 bits takes 12 times as long on a processor (``benchmarks/RESULTS.md``).
+    """
+    if q.device.type == "cpu" and q.dtype.itemsize == 2 and k.shape[-2] <= SHORT:
+        scaled = q * q.shape[-1] ** -0.5
+        return torch.softmax(scaled @ k.transpose(-1, -2), dim=-1) @ v
+    return F.scaled_dot_product_attention(q, k, v)
 
 
 def make_layers(hf: Any, names: Encoder) -> list[Layer]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kndb.models.products import by_onednn, linear
+from kndb.models.products import by_onednn, linear, padded
 
 IN_CACHE = 2**18
 """Logits computed together on a CPU: they stay in a core's cache between the matrix product that
@@ -109,7 +109,7 @@ def _read(
 def _parts(rows: int, words: int, device: torch.device) -> Iterator[slice]:
     """The vocabulary in parts."""
     logits = IN_CACHE if device.type == "cpu" else ON_DEVICE
-    size = max(FEWEST_WORDS, logits // max(1, rows))
+    size = max(FEWEST_WORDS, logits // max(1, padded(rows)))
     for start in range(0, words, size):
         yield slice(start, min(start + size, words))
 

@@ -112,6 +112,9 @@ def attend(
     rows, heads, _, width = query.shape
     groups = key.shape[1]
     keys, values = prefix.layer(module.layer_idx)  # type: ignore[arg-type]
+    dtype = query.dtype
+    if query.device.type == "cpu" and dtype.itemsize == 2:  # or a kernel is compiled for each shape
+        query, key, value, keys, values = (x.float() for x in (query, key, value, keys, values))
     shape = (groups, rows, heads // groups)
     asked = (query * scaling).view(rows, groups, heads // groups, width).transpose(0, 1)
     before = (asked.reshape(groups, -1, width) @ keys.transpose(1, 2)).view(*shape, keys.shape[1])
@@ -125,7 +128,7 @@ def attend(
     weights = products.softmax(-1, dtype=torch.float32).to(query.dtype)
     mixed = (weights[..., :-1].reshape(groups, -1, keys.shape[1]) @ values).view(*shape, width)
     mixed = mixed + weights[..., -1:] * value.transpose(0, 1)
-    return mixed.transpose(0, 1).reshape(rows, 1, heads, width), None
+    return mixed.transpose(0, 1).reshape(rows, 1, heads, width).to(dtype), None
 
 
 AttentionInterface.register(NAME, attend)

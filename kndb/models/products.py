@@ -1,8 +1,12 @@
-"""Matrix products of float32 on a CPU, by oneDNN where torch's choice uses half of the processor.
+"""Matrix products on a CPU by oneDNN: where torch's choice is slow, and with few shapes.
 
 torch has both Intel's MKL and oneDNN, and gives float32 to MKL, which on AMD's processors leaves
 half of each 512-bit unit unused: 107 GFLOP/s on a core of an EPYC, where oneDNN reaches 225
-(``benchmarks/RESULTS.md``). Both add up in float32.
+(``benchmarks/RESULTS.md``). Both add up in float32. Sixteen bits are oneDNN's anyway.
+
+oneDNN compiles a kernel for each shape, in 0.4 ms for float32 and 2.5 ms for bfloat16 with AMX,
+which is more than most products here take; and nearly every layer of every step has another number
+of rows. So rows of zeros are added up to one of a few numbers.
 """
 
 from __future__ import annotations
@@ -16,23 +20,28 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 ENOUGH = 2**22
-"""Multiplications from which on oneDNN is asked: for a new shape it first compiles for 0.4 ms, in
-which MKL does 2**24; most shapes are asked for again."""
+"""Multiplications from which on oneDNN is asked for float32; MKL does 2**24 while it compiles."""
 
 
-def _mkl_is_slow() -> bool:
-    """Whether this is an AMD processor with AVX-512, and torch has MKL and oneDNN."""
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(
-        str(known.get("cpu_name", "")).startswith("AMD")
-        and torch.backends.cpu.get_cpu_capability() == "AVX512"
-        and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+def _onednn_types() -> frozenset[torch.dtype]:
+    """The types that oneDNN multiplies here: 16 bits where it can, float32 where MKL is slow."""
+    if not (
+        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
+    ):
+        return frozenset()
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    types = {
+        torch.float32: str(known.get("cpu_name", "")).startswith("AMD")
+        and torch.backends.cpu.get_cpu_capability() == "AVX512"
+        and torch.backends.mkl.is_available(),  # type: ignore[no-untyped-call]
+        torch.bfloat16: torch.ops.mkldnn._is_mkldnn_bf16_supported(),
+        torch.float16: torch.ops.mkldnn._is_mkldnn_fp16_supported(),
+    }
+    return frozenset(dtype for dtype, taken in types.items() if taken)
 
 
-ONEDNN = _mkl_is_slow()
+ONEDNN = _onednn_types()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -52,13 +61,23 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def by_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether :func:`linear` takes oneDNN for these."""
     return (
-        ONEDNN
-        and x.numel() * len(weight) >= ENOUGH
-        and x.dtype == weight.dtype == torch.float32
+        x.dtype in ONEDNN
+        and x.dtype == weight.dtype
+        and x.numel() * len(weight) >= (ENOUGH if x.dtype == torch.float32 else 1)
         and x.device.type == weight.device.type == "cpu"
         and not weight.requires_grad
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+def padded(rows: int) -> int:
+    """The number of rows that so many are multiplied as: at most an eighth more, from 128 on.
+
+    >>> [padded(rows) for rows in (1, 16, 17, 128, 129, 1000)]
+    [16, 16, 32, 128, 144, 1024]
+    """
+    step = max(16, 1 << max(0, (rows - 1).bit_length() - 4))
+    return -(-rows // step) * step
 
 
 class _ByOneDNN(torch.autograd.Function):
@@ -67,7 +86,12 @@ class _ByOneDNN(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(weight)
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")  # type: ignore[no-any-return]
+        rows = x.reshape(-1, x.shape[-1])
+        n = len(rows)
+        if more := padded(n) - n:
+            rows = torch.cat([rows, rows.new_zeros(more, rows.shape[1])])
+        found = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+        return found[:n].view(*x.shape[:-1], -1)  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -97,8 +121,9 @@ more with a model of BERT-base's size. It reads this when it is first asked for 
 
 def use_onednn(hf: nn.Module) -> None:
     """Let a model's layers multiply by :func:`linear`, where that is faster on this processor."""
-    if ONEDNN:
+    if torch.float32 in ONEDNN:
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", MOST_SHAPES)
+    if ONEDNN:
         for module in hf.modules():
             if own := _OWN.get(type(module)):
                 module.__class__ = own

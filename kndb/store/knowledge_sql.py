@@ -14,8 +14,8 @@ KNOWLEDGE = """
 """``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant.
 
 Stored neurons are read wherever one of the two is used, with its conditions; refining is done once,
-and so is looking up neurons, for which all rows are read and few are found. For a page of them counting
-needs three columns of all rows and the page's rows few blocks: two readings, and a third less memory.
+and so is looking up neurons, for which all rows are read and few are found. A page of them is read
+apart from counting, which needs three columns only: a third less memory for the largest files.
 """
 
 # Joins, because DuckDB skips what they cannot match in sorted tables, and list_contains reads all.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from kndb.models.encoder_layers import PostNormLayer
+from kndb.models.encoder_layers import SHORT, PostNormLayer, attend
 from tiny import tiny
 
 
@@ -34,3 +35,20 @@ def test_only_the_changed_position_of_a_new_row_is_projected(part: str) -> None:
     assert sorted(seen) == sorted([1, 1, below])
     whole = observed.logits.softmax(1)[0, 7]
     assert torch.allclose(p, whole.expand(3), rtol=1e-4)
+
+
+@pytest.mark.parametrize("length", [5, SHORT + 1])
+def test_attention_in_sixteen_bits_is_that_of_float32(length: int) -> None:
+    torch.manual_seed(0)
+    exact = [torch.randn(2, 3, length, 8).bfloat16().float().requires_grad_() for _ in range(3)]
+    rounded = [one.detach().bfloat16().requires_grad_() for one in exact]
+    weights = torch.randn(2, 3, length, 8).bfloat16()
+    for given in (exact, rounded):
+        (attend(*given) * weights).sum().backward()  # type: ignore[no-untyped-call]
+    close = partial(torch.testing.assert_close, rtol=0.03, atol=0.03)
+    close(attend(*rounded).float(), attend(*exact))
+    for one, other in zip(exact, rounded, strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        close(other.grad.float(), one.grad)
+    assert attend(*rounded).dtype == torch.bfloat16

@@ -31,13 +31,13 @@ def always(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
         return forward(ctx, x, weight, bias)
 
     monkeypatch.setattr(products._ByOneDNN, "forward", told)
-    monkeypatch.setattr(products, "ONEDNN", True)
+    monkeypatch.setattr(products, "ONEDNN", products.ONEDNN | {torch.float32})
     monkeypatch.setattr(products, "ENOUGH", 1)
     return seen
 
 
 @has_onednn
-@pytest.mark.parametrize("shape", [(5, 7), (3, 4, 7), (1, 7)])
+@pytest.mark.parametrize("shape", [(5, 7), (3, 4, 7), (1, 7), (16, 7), (17, 7)])
 @pytest.mark.parametrize("strided", [False, True])
 @pytest.mark.parametrize("with_bias", [False, True])
 def test_product_and_gradient(
@@ -58,15 +58,33 @@ def test_product_and_gradient(
     assert always == [shape, (*shape[:-1], 9)]  # the gradient's product, too
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sixteen_bits_have_few_shapes(dtype: torch.dtype, always: list[tuple[int, ...]]) -> None:
+    if dtype not in products.ONEDNN:
+        pytest.skip(f"oneDNN does not multiply {dtype} here")
+    torch.manual_seed(0)
+    weight = torch.randn(9, 7).to(dtype)
+    for rows in (1, 17, 130):
+        x = torch.randn(rows, 7).to(dtype).requires_grad_()
+        out = products.linear(x, weight)
+        (slope,) = torch.autograd.grad(out.sum(), x)
+        assert out.dtype == slope.dtype == dtype
+        due = x.detach().double() @ weight.double().t()
+        torch.testing.assert_close(out.double(), due, rtol=0.02, atol=0.02)
+        due = weight.double().sum(0).expand(rows, 7)
+        torch.testing.assert_close(slope.double(), due, rtol=0.02, atol=0.02)
+    assert {shape[0] for shape in always} == {1, 17, 130}
+
+
 @has_onednn
 @pytest.mark.parametrize("architecture", ["gpt2", "bert", "llama", "bloom"])
 def test_scores_are_the_same(
     architecture: str, always: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(products, "ONEDNN", False)
+    monkeypatch.setattr(products, "ONEDNN", set())
     (due,) = attribute(variant(architecture), PROMPTS[0])
     assert not always
-    monkeypatch.setattr(products, "ONEDNN", True)
+    monkeypatch.setattr(products, "ONEDNN", {torch.float32})
     (found,) = attribute(variant(architecture), PROMPTS[0])
     inputs = {shape[-1] for shape in always}
     assert {32, 48 if architecture != "bloom" else 128} <= inputs  # layers, and down projections
@@ -78,7 +96,7 @@ def test_what_it_does_not_take(always: list[tuple[int, ...]]) -> None:
     trained = weight.clone().requires_grad_()
     (slope,) = torch.autograd.grad(products.linear(x, trained).sum(), trained)
     torch.testing.assert_close(slope, x.sum(0).expand(5, 6))
-    for dtype in (torch.float64, torch.bfloat16):
+    for dtype in {torch.float64, torch.bfloat16, torch.float16} - products.ONEDNN:
         assert products.linear(x.to(dtype), weight.to(dtype)).dtype == dtype
     products.linear(x.to("meta"), weight.to("meta"))
     with torch.autocast("cpu", torch.bfloat16):
@@ -100,10 +118,10 @@ def test_only_plain_layers_are_changed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     model = nn.ModuleList([nn.Linear(2, 3), Conv1D(3, 2), Other(2, 3), nn.LayerNorm(2)])
     kinds = [type(module) for module in model]
-    monkeypatch.setattr(products, "ONEDNN", False)
+    monkeypatch.setattr(products, "ONEDNN", set())
     products.use_onednn(model)
     assert [type(module) for module in model] == kinds
-    monkeypatch.setattr(products, "ONEDNN", True)
+    monkeypatch.setattr(products, "ONEDNN", {torch.float32})
     state = {name: value.clone() for name, value in model.state_dict().items()}
     products.use_onednn(model)
     assert [type(module) is kind for module, kind in zip(model, kinds, strict=True)] == [
@@ -139,4 +157,8 @@ def test_the_processors_that_it_is_for(
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", object(), raising=False)
-    assert products._mkl_is_slow() is due
+    for bits in ("bf16", "fp16"):
+        monkeypatch.setattr(torch.ops.mkldnn, f"_is_mkldnn_{bits}_supported", lambda: False)
+    assert products._onednn_types() == ({torch.float32} if due else set())
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    assert torch.bfloat16 in products._onednn_types()
