@@ -82,7 +82,7 @@ def _read(
     total, chosen = torch.zeros_like(highest), torch.zeros_like(highest)
     mean = torch.zeros(hidden.shape, device=hidden.device) if with_slope else None
     own_bend = torch.ones_like(highest)
-    for part in _parts(len(hidden), len(weight), hidden.device):
+    for part in _parts(padded(len(hidden), hidden.dtype), len(weight), hidden.device):
         words = weight[part]
         logits = capped_logits(hidden, words, None if bias is None else bias[part], cap)
         own = (answers[:, None] - part.start).clamp(0, len(words) - 1)
@@ -109,7 +109,7 @@ def _read(
 def _parts(rows: int, words: int, device: torch.device) -> Iterator[slice]:
     """The vocabulary in parts."""
     logits = IN_CACHE if device.type == "cpu" else ON_DEVICE
-    size = max(FEWEST_WORDS, logits // max(1, padded(rows)))
+    size = max(FEWEST_WORDS, logits // max(1, rows))
     for start in range(0, words, size):
         yield slice(start, min(start + size, words))
 
