@@ -5,9 +5,9 @@
 
 ``masked`` and ``causal`` are the random weights of ``attribution.py``; DIR is a model's folder,
 asked for facts of the demo in English, of one token. Processor time of all threads, once the
-kernels are compiled. Knowledge
-neurons are those above 0.2 of the highest score of the prompt; their Jaccard index with those
-of float32 is a mean over prompts, and the error of the scores is the largest relative L2 distance.
+kernels are compiled. Knowledge neurons are those above 0.2 of the highest score of the prompt;
+their Jaccard index with those of float32 is a mean over prompts, and the error of the scores is
+the largest relative L2 distance.
 ``products only`` keeps weights and all sums in float32 and multiplies matrices in bfloat16
 (``torch.autocast``).
 """

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kndb.models.architectures import Encoder, SelfAttention
+from kndb.models.products import sixteen_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
     torch's gradient in 16 bits takes 12 times as long on a processor (``benchmarks/RESULTS.md``).
     """
-    if q.device.type == "cpu" and q.dtype.itemsize == 2 and k.shape[-2] <= SHORT:
+    if sixteen_bits(q) and k.shape[-2] <= SHORT:
         scaled = q * q.shape[-1] ** -0.5
         return torch.softmax(scaled @ k.transpose(-1, -2), dim=-1) @ v
     return F.scaled_dot_product_attention(q, k, v)

@@ -82,7 +82,7 @@ def _read(
     total, chosen = torch.zeros_like(highest), torch.zeros_like(highest)
     mean = torch.zeros(hidden.shape, device=hidden.device) if with_slope else None
     own_bend = torch.ones_like(highest)
-    for part in _parts(padded(len(hidden), hidden.dtype), len(weight), hidden.device):
+    for part in _parts(padded(hidden), len(weight), hidden.device):
         words = weight[part]
         logits = capped_logits(hidden, words, None if bias is None else bias[part], cap)
         own = (answers[:, None] - part.start).clamp(0, len(words) - 1)

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
+from kndb.models.products import sixteen_bits
+
 NAME = "kndb_prefix"
 
 
@@ -113,7 +115,7 @@ def attend(
     groups = key.shape[1]
     keys, values = prefix.layer(module.layer_idx)  # type: ignore[arg-type]
     dtype = query.dtype
-    if query.device.type == "cpu" and dtype.itemsize == 2:  # or a kernel is compiled for each shape
+    if sixteen_bits(query):  # in float32 no kernel is compiled
         query, key, value, keys, values = (x.float() for x in (query, key, value, keys, values))
     shape = (groups, rows, heads // groups)
     asked = (query * scaling).view(rows, groups, heads // groups, width).transpose(0, 1)

@@ -71,18 +71,26 @@ def by_onednn(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-def padded(rows: int, dtype: torch.dtype) -> int:
-    """As how many rows oneDNN multiplies these: in 16 bits up to an eighth more, from 128 on.
+def sixteen_bits(x: Tensor) -> bool:
+    """Whether this has 16 bits on a processor, where each shape of a product is compiled."""
+    return x.device.type == "cpu" and x.dtype.itemsize == 2
 
-    >>> [padded(rows, torch.bfloat16) for rows in (1, 16, 17, 128, 129, 1000)]
+
+def padded(x: Tensor) -> int:
+    """As how many rows a processor multiplies these: in 16 bits up to an eighth more, from 128 on.
+
+    Args:
+        x: ``(rows, width)``.
+
+    >>> [padded(torch.empty(rows, 1).bfloat16()) for rows in (1, 16, 17, 128, 129, 1000)]
     [16, 16, 32, 128, 144, 1024]
-    >>> padded(17, torch.float32)
+    >>> padded(torch.empty(17, 1))
     17
     """
-    if dtype.itemsize != 2:
-        return rows
-    step = max(16, 1 << max(0, (rows - 1).bit_length() - 4))
-    return -(-rows // step) * step
+    if not sixteen_bits(x):
+        return len(x)
+    step = max(16, 1 << max(0, (len(x) - 1).bit_length() - 4))
+    return -(-len(x) // step) * step
 
 
 class _ByOneDNN(torch.autograd.Function):
@@ -93,7 +101,7 @@ class _ByOneDNN(torch.autograd.Function):
         ctx.save_for_backward(weight)
         rows = x.reshape(-1, x.shape[-1])
         n = len(rows)
-        if more := padded(n, x.dtype) - n:
+        if more := padded(rows) - n:
             rows = torch.cat([rows, rows.new_zeros(more, rows.shape[1])])
         found = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
         return found[:n].view(*x.shape[:-1], -1)  # type: ignore[no-any-return]

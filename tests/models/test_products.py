@@ -59,9 +59,19 @@ def test_product_and_gradient(
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_sixteen_bits_have_few_shapes(dtype: torch.dtype, always: list[tuple[int, ...]]) -> None:
+def test_sixteen_bits_have_few_shapes(
+    dtype: torch.dtype, always: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     if dtype not in products.ONEDNN:
         pytest.skip(f"oneDNN does not multiply {dtype} here")
+    multiplied, multiply = set(), torch.ops.mkldnn._linear_pointwise
+
+    def told(rows: Tensor, *rest: Any) -> Tensor:
+        multiplied.add(len(rows))
+        product: Tensor = multiply(rows, *rest)
+        return product
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", told)
     torch.manual_seed(0)
     weight = torch.randn(9, 7).to(dtype)
     for rows in (1, 17, 130):
@@ -74,6 +84,11 @@ def test_sixteen_bits_have_few_shapes(dtype: torch.dtype, always: list[tuple[int
         due = weight.double().sum(0).expand(rows, 7)
         torch.testing.assert_close(slope.double(), due, rtol=0.02, atol=0.02)
     assert {shape[0] for shape in always} == {1, 17, 130}
+    assert multiplied == {16, 32, 144}
+
+
+def test_another_device_multiplies_rows_as_they_are() -> None:
+    assert products.padded(torch.empty(17, 1, dtype=torch.bfloat16, device="meta")) == 17
 
 
 @has_onednn
