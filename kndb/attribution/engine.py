@@ -77,7 +77,7 @@ def attribute(
         model: from :func:`kndb.load_model`.
         prompts: facts' prompts, or ``(text with [MASK], answer)`` pairs; or a single one.
         settings: options, or the name of a preset.
-        memory: bytes for activations; by default 160 MiB, or a quarter of the free memory on CUDA.
+        memory: bytes for activations; by default 512 MiB, or a quarter of the free memory on CUDA.
         words: keep what each word of a prompt contributes. Results then take as many times the
             memory as a prompt has words; for many prompts that are kept, say False.
 

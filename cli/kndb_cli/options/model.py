@@ -76,7 +76,7 @@ Memory = Annotated[
     typer.Option(
         metavar="MIB",
         min=1,
-        help="MiB for activations. Default: 160, and on CUDA a quarter of the free memory.",
+        help="MiB for activations. Default: 512, and on CUDA a quarter of the free memory.",
         rich_help_panel=_MODEL,
     ),
 ]
