@@ -265,12 +265,12 @@ class _Refinement:
         certain = (misses.abs() - self.noise[panels.path, None]).clamp(min=0)
         gain = _gain(certain, lower.abs(), better)
         high, low = self._integral(panels, better), self._integral(panels, worse)
-        differences = self.paths.sizes(panels.path, high - low)
-        scores = self.paths.sizes(panels.path, high)
+        # Both in one product, so a layer's weights are read only once.
+        both = torch.stack([high - low, high], 1).flatten(0, 1)
+        sizes = self.paths.sizes(panels.path.repeat_interleave(2), both)
         # A difference within the gradient's own rounding error is meaningless.
         error, largest = (
-            (difference * gain - self.rounding * size).clamp(min=0)
-            for difference, size in zip(differences, scores, strict=True)
+            (size[::2] * gain - self.rounding * size[1::2]).clamp(min=0) for size in sizes
         )
         return replace(panels, residual=misses[:, -1], error=error, largest=largest)
 
