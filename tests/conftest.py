@@ -2,7 +2,6 @@
 databases are copies of one.
 """
 
-import contextlib
 import gc
 import os
 import signal
@@ -49,8 +48,13 @@ def one_migration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     def copied(path: Path, create: bool, wait: float) -> duckdb.DuckDBPyConnection:
         if create and not path.exists():
-            with contextlib.suppress(OSError), open(path, "xb") as new:
-                new.write(content)
+            try:
+                with path.open("xb") as new:
+                    new.write(content)
+            except FileExistsError:  # another thread was faster
+                pass
+            except OSError:  # a full disk, or no such folder: kndb itself is to say so
+                path.unlink(missing_ok=True)
         return connect_writer(path, create, wait)
 
     with pytest.MonkeyPatch.context() as patch:
