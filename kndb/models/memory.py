@@ -18,7 +18,7 @@ _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" el
 
 CPU_BUDGET = 512 * 2**20
 """Bytes for activations on the CPU. With 160 MiB the attribution of BERT-base's size is 1.2 times
-slower, and with 1 GiB hardly any faster (``benchmarks/RESULTS.md``)."""
+slower; 1 GiB gains nothing more (``benchmarks/RESULTS.md``)."""
 
 
 def default_budget(device: torch.device) -> int:

@@ -44,8 +44,8 @@ def test_the_nearest_of_many_are_those_of_comparing_all(
     )
     connection.execute(f"UPDATE name SET a = {plain('known')}")
     choose = random.Random(0)
-    typed = [mistyped(name, choose) for name in choose.sample(sorted(subjects), 13)]
-    typed += [mistyped(name, choose) for name in choose.sample(sorted(prompts), 4)]
+    typed = [mistyped(name, choose) for name in choose.sample(sorted(subjects), 25)]
+    typed += [mistyped(name, choose) for name in choose.sample(sorted(prompts), 8)]
     for asked in filter(str.strip, typed):
         ranked = connection.execute(COMPARED_WITH_ALL, {"asked": asked}).fetchall()
         found = Asked(connection, asked).nearest("SELECT known, a AS form FROM name")
