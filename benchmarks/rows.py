@@ -6,9 +6,9 @@
 The rows are copies of one real run, so that they are distributed as a real run's: of each copy all
 facts have other ids and subjects, of nine copies in turn other relations, and its neurons are
 shifted by the same distance within their layers. They are written copy after copy, sorted by
-prompt within some copies, as batches of an ingest are. A copy is sorted as ``kndb db optimize``
-does, and asked the same. Each question
-is a process of its own, the best of ``--repeats``. A file that exists is not made anew.
+prompt within some copies, as batches of an ingest are. A copy of the file is sorted as
+``kndb db optimize`` does, and asked the same. Each question is a process of its own, the best of
+``--repeats``. A file that exists is not made anew.
 """
 
 from __future__ import annotations
@@ -100,6 +100,10 @@ def make(base: Path, path: Path, rows: int) -> None:
             for table, select in FILL.items():
                 connection.execute(f"INSERT INTO {table} BY NAME {select}")
             print(f"\r{last:,} of {copies:,} copies", end="", file=sys.stderr, flush=True)
+        connection.execute(
+            "INSERT INTO knowledge_by_neuron BY NAME FROM knowledge_neuron "
+            "ORDER BY run_id, layer, neuron, fact_id, lang"
+        )
         print(file=sys.stderr)
 
 

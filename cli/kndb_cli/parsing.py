@@ -162,10 +162,13 @@ class _Values:
             return Path(text)
         if kind.annotation is int and info.max is None and _NATURAL.fullmatch(text):
             return int(text) if int(text) >= (info.min or 0) else None
+        if kind.annotation is float and info.min is info.max is None and _DECIMAL.fullmatch(text):
+            return float(text)
         return None
 
 
 _NATURAL = re.compile(r"[1-9][0-9]{0,17}|0")
+_DECIMAL = re.compile(r"[0-9]{1,17}(\.[0-9]{1,17})?")
 
 
 def _as_typed(ctx: Any, value: Any) -> Any:

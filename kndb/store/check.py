@@ -183,6 +183,20 @@ _KNOWLEDGE = f"""
     WHERE meant.score IS NULL OR stored.score IS NULL OR abs(meant.score - stored.score) > 1e-9
 """
 
+_BY_NEURON = """
+    WITH other AS (
+        SELECT run_id, fact_id, count(*) AS n, bit_xor(hash(own)) AS sum
+        FROM knowledge_by_neuron AS own GROUP BY run_id, fact_id
+    ), own AS (
+        SELECT run_id, fact_id, count(*) AS n, bit_xor(hash(own)) AS sum
+        FROM knowledge_neuron AS own GROUP BY run_id, fact_id
+    )
+    SELECT coalesce(sum(greatest(own.n, other.n)), 0)::BIGINT
+    FROM own FULL JOIN other USING (run_id, fact_id)
+    WHERE own.n IS DISTINCT FROM other.n OR own.sum <> other.sum
+"""
+"""Sums of whole facts, because a set of all rows does not fit into a reader's memory."""
+
 
 def check_database(path: str | Path) -> list[Problem]:
     """Every problem of the database at ``path``; none if it is sound.
@@ -330,10 +344,12 @@ def _damaged_parts(
 
 
 def _wrong_knowledge(connection: duckdb.DuckDBPyConnection) -> Iterator[Problem]:
-    """Refined neurons are those that the raw scores give at the run's thresholds."""
+    """Refined neurons are those that the raw scores give, and in both tables the same."""
     runs = connection.execute(
         "SELECT run_id FROM run WHERE status = 'finished' AND tau IS NOT NULL"
     ).fetchall()
     asked = {"runs": [run for (run,) in runs], "tau": None, "share": None}
     ((n,),) = connection.execute(_KNOWLEDGE, asked).fetchall()
     yield from _found("knowledge_neuron", n, "differ from what the raw scores give")
+    n = _count(connection, _BY_NEURON)
+    yield from _found("knowledge_by_neuron", n, "are of facts with others in knowledge_neuron")

@@ -35,6 +35,7 @@ _OWN = {
     "score_part": "run_id = $run",
     "prediction": "run_id = $run",
     "knowledge_neuron": "run_id = $run",
+    "knowledge_by_neuron": "run_id = $run",
     "neuron_overlap": "run_id = $run",
     "degenerate_subset": _SEARCHES,
     "degenerate_member": _SEARCHES,

@@ -94,7 +94,7 @@ def knowledge_neurons(
         total = "CAST(sum(n) AS BIGINT) FROM sized"
     sql = ROWS.format(reached=reached, shown=shown, page=page, total=total)
     read = partial(read_window, window=window)
-    return _Asked(connection, question, paged=window.last is not None).rows(sql, read)
+    return _Asked(connection, question).rows(sql, read)
 
 
 def neurons_used(
@@ -119,7 +119,7 @@ def neurons_used(
         last = window.cut()
     else:
         candidates = f"{order} {window.cut()}"
-    asked, total = _Asked(connection, question), None
+    asked, total = _Asked(connection, question, by_neuron=True), None
     if window.last is not None and window.sort in (None, "-n_facts"):
         total = asked.narrow(window.last)
     sql = NEURONS.format(
@@ -163,17 +163,14 @@ def _where(conditions: dict[str, str], params: dict[str, Any]) -> str:
 
 
 class _Asked:
-    """A question whose names are resolved to ids.
-
-    ``paged``: its rows are counted first, and then those of a page are read.
-    """
+    """A question whose names are resolved to ids; ``by_neuron``: its rows are those of neurons."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, question: Question, *, paged: bool = False
+        self, connection: duckdb.DuckDBPyConnection, question: Question, *, by_neuron: bool = False
     ) -> None:
         _check(question)
         self._connection = connection
-        self._paged = paged
+        self._by_neuron = by_neuron
         self._question = question
         relations, neurons = question.relation, question.neuron
         self._params: dict[str, Any] = {
@@ -213,7 +210,7 @@ class _Asked:
         run_ids = self._params["runs"]
         selected = any(self._params[name] is not None for name in (*OF_FACTS, "neurons"))
         ((rows,),) = self._connection.execute("SELECT count(*) FROM knowledge_neuron").fetchall()
-        if rows < MANY or selected or self._source(run_ids) != stored(run_ids):
+        if rows < MANY or selected or not self._stored(run_ids):
             return None
         n_known, names = 0, []
         for run in read_runs(self._connection, run_ids):
@@ -224,10 +221,10 @@ class _Asked:
         return n_known
 
     def _cells(self, run: StoredRun, order: str) -> pa.RecordBatchReader:
-        """``fact_id, cell`` of what is asked for in a run."""
+        """``cell, fact_id`` of what is asked for in a run."""
         cell = f"CAST(layer AS INTEGER) * {run.n_neurons} + neuron AS cell"
         asked = {**self._params, "runs": [run.run_id]}
-        found = self._execute(f"SELECT fact_id, {cell} FROM asked {order}", asked)
+        found = self._execute(f"SELECT {cell}, fact_id FROM asked {order}", asked)
         return found.to_arrow_reader(BATCH_ROWS)
 
     @cached_property
@@ -237,14 +234,10 @@ class _Asked:
 
     def _execute(self, sql: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         """Run it with only the parameters it mentions, because DuckDB rejects extra ones."""
-        source = self._source(params["runs"])
-        once = params["neurons"] is not None and not self._paged
         layers = {"layers": one_of("layer", params["layers"] or ())}
         sql = (
             KNOWLEDGE.format(
-                source=source,
-                kept="NOT MATERIALIZED" if source == stored(params["runs"]) else "MATERIALIZED",
-                found="MATERIALIZED" if once else "NOT MATERIALIZED",
+                source=self._source(params["runs"]),
                 knowledge=_where(OF_FACTS, params),
                 asked=_where(OF_NEURONS | layers, params),
             )
@@ -255,12 +248,21 @@ class _Asked:
         return self._connection.execute(sql, used)
 
     def _source(self, asked: list[int]) -> str:
-        """What selects the neurons; they are stored when a run finishes."""
+        """What selects the neurons, and whether that is done once."""
+        if self._stored(asked):
+            table = "knowledge_by_neuron" if self._of_neurons() else "knowledge_neuron"
+            return f"NOT MATERIALIZED ({stored(asked, table)})"
+        return f"MATERIALIZED ({REFINED if self._params['facts'] is None else REFINED_OF_FACTS})"
+
+    def _of_neurons(self) -> bool:
+        """Whether few neurons are asked for, or the neurons of no facts in particular."""
+        of_facts = any(self._params[name] is not None for name in OF_FACTS)
+        return self._params["neurons"] is not None or (self._by_neuron and not of_facts)
+
+    def _stored(self, asked: list[int]) -> bool:
+        """Whether the neurons that are asked for are those stored when a run finishes."""
         as_run = self._question.tau is None and self._question.share is None
-        runs = read_runs(self._connection, asked)
-        if as_run and all(run.finished for run in runs):
-            return stored(asked)
-        return REFINED if self._params["facts"] is None else REFINED_OF_FACTS
+        return as_run and all(run.finished for run in read_runs(self._connection, asked))
 
     def _elsewhere(self) -> NotFound | None:
         """The error that names the runs which do have what was asked for, if there are any."""
@@ -315,7 +317,7 @@ class _AskedWords(_Asked):
     """A question about the words of prompts."""
 
     def _source(self, asked: list[int]) -> str:
-        return SPOKEN
+        return f"MATERIALIZED ({SPOKEN})"
 
     def _nothing(self) -> NotFound:
         return NotFound(

@@ -5,20 +5,20 @@ from __future__ import annotations
 from kndb.store.matching import NEAREST
 
 KNOWLEDGE = """
-    WITH refined AS {kept} ({source}),
+    WITH refined AS {source},
     knowledge AS NOT MATERIALIZED (
         SELECT * FROM refined {knowledge}
     ),
-    asked AS {found} (SELECT * FROM knowledge {asked})
+    asked AS NOT MATERIALIZED (SELECT * FROM knowledge {asked})
 """
 """``knowledge``: the neurons of the selected facts and runs; ``asked``: of these, those meant.
 
-Stored neurons are read wherever one of the two is used, with its conditions; refining is done once,
-and so is looking up neurons, for which all rows are read and few are found. A page of them is read
-apart from counting, which needs three columns only: a third less memory for the largest files.
+Stored neurons are read wherever one of the two is used, with its conditions; refining is done once.
+A page of them is read apart from counting, which needs three columns only.
 """
 
 # Joins, because DuckDB skips what they cannot match in sorted tables, and list_contains reads all.
+# They need the types of the columns, as what is cast is not skipped.
 OF_FACTS = {
     "facts": "fact_id IN (SELECT unnest($facts))",
     "relations": """fact_id IN (
@@ -27,13 +27,14 @@ OF_FACTS = {
 OF_NEURONS = {
     "langs": "list_contains($langs, lower(lang))",
     "neurons": """(layer, neuron) IN (
-        SELECT TRY_CAST(split_part(name, ':', 1) AS BIGINT),
-               TRY_CAST(split_part(name, ':', 2) AS BIGINT)
+        SELECT TRY_CAST(split_part(name, ':', 1) AS SMALLINT),
+               TRY_CAST(split_part(name, ':', 2) AS INTEGER)
         FROM (SELECT unnest($neurons) AS name))""",
 }
 
 # Lists, because string_agg takes seconds for hundreds of thousands of neurons. Names are looked up
 # apart, because DuckDB tries many orders of the joins of a SELECT: 12 ms for seven, 1 ms for four.
+# The facts go through a list, because DuckDB expects few rows of one; else it may hash all facts.
 ROWS = """
     , {reached}
     every AS MATERIALIZED (FROM asked {shown}),
@@ -41,14 +42,15 @@ ROWS = """
     shared AS (
         SELECT run_id, fact_id, layer, neuron, count(*) AS n_langs,
                array_to_string(list_sort(list(lang)), ',') AS langs
-        FROM knowledge SEMI JOIN meant USING (run_id, fact_id)
+        FROM knowledge SEMI JOIN meant USING (run_id, fact_id, layer, neuron)
         GROUP BY run_id, fact_id, layer, neuron
     ),
+    recalled AS (SELECT unnest(list(DISTINCT fact_id)) AS fact_id FROM meant),
     named AS MATERIALIZED (
         SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer,
                any_value(fact_key) AS fact_key, any_value(relation.label) AS relation
         FROM prompt SEMI JOIN meant USING (fact_id, lang)
-        JOIN fact USING (fact_id)
+        JOIN (FROM fact SEMI JOIN recalled USING (fact_id)) USING (fact_id)
         JOIN relation USING (relation_id)
         GROUP BY fact_id, lang
     ),

@@ -48,6 +48,7 @@ _NEW = {
     "prediction": _PROMPT,
     "neuron_direction": _BY_IDS("model_id, layer, neuron", "neuron_direction"),
     "knowledge_neuron": _BY_ID("run_id", "run"),
+    "knowledge_by_neuron": _BY_ID("run_id", "run"),
     # Those of a shard are not those of the run.
     "neuron_overlap": f"{_BY_ID('overlap_id', 'neuron_overlap')} AND run_id IN "
     "(SELECT run_id FROM source.run WHERE shards IS NULL)",

@@ -25,6 +25,7 @@ SORTED = {
     "attribution": "run_id, prompt_id, layer, neuron",
     "word_attribution": "run_id, prompt_id, position",
     "knowledge_neuron": "run_id, fact_id, lang, layer, neuron",
+    "knowledge_by_neuron": "run_id, layer, neuron, fact_id, lang",
     "degenerate_set": "run_id, search_id, fact_id, lang, set_id",
     "degenerate_member": "search_id, set_id, layer, neuron",
     "degenerate_subset": "search_id, set_id, members",

@@ -210,21 +210,39 @@ neuron_direction = Table(
     "asked to store them.",
 )
 
-knowledge_neuron = Table(
+
+def _refined(name: str, comment: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        _column("run_id", BigInteger, "The run."),
+        _column("fact_id", BigInteger, "The fact."),
+        _column("lang", Text, "Language of the prompts."),
+        _column("layer", SmallInteger, "Layer of the neuron, from 0."),
+        _column("neuron", Integer, "Index of the neuron within its layer, from 0."),
+        _optional(
+            "score",
+            Double,
+            "Mean score over the prompts that select the neuron; empty if imported.",
+        ),
+        _optional(
+            "support",
+            Double,
+            "Share of the done prompts that select the neuron; empty if imported.",
+        ),
+        comment=comment,
+    )
+
+
+knowledge_neuron = _refined(
     "knowledge_neuron",
-    metadata,
-    _column("run_id", BigInteger, "The run."),
-    _column("fact_id", BigInteger, "The fact."),
-    _column("lang", Text, "Language of the prompts."),
-    _column("layer", SmallInteger, "Layer of the neuron, from 0."),
-    _column("neuron", Integer, "Index of the neuron within its layer, from 0."),
-    _optional(
-        "score", Double, "Mean score over the prompts that select the neuron; empty if imported."
-    ),
-    _optional(
-        "support", Double, "Share of the done prompts that select the neuron; empty if imported."
-    ),
-    comment="Refined: the neurons a fact uses in a language, at the run's tau and share.",
+    "Refined: the neurons a fact uses in a language, at the run's tau and share.",
+)
+
+knowledge_by_neuron = _refined(
+    "knowledge_by_neuron",
+    "The rows of knowledge_neuron once more, in the order of the neurons: questions about a neuron "
+    "read few of them.",
 )
 
 neuron_overlap = Table(

@@ -188,8 +188,10 @@ class Writer:
             neurons: ``fact_id, lang, layer, neuron``.
         """
         with self._finishing(run_id, None, None) as connection:
+            _forget(connection, run_id)
             connection.register("new_neurons", neurons)
             connection.execute(_GIVEN, [run_id])
+            connection.execute(_BY_NEURON, [run_id])
 
     @contextmanager
     def _finishing(
@@ -204,7 +206,6 @@ class Writer:
         remove = partial(_remove, replaced)
         with transaction(self.path, wait=self._wait, then=remove) as connection:
             require(connection, self.path, "run", run_id)
-            connection.execute(_FORGET, [run_id])
             yield connection
             connection.execute(_FINISH, [utc_now(), tau, share, shards.stored, run_id])
 
@@ -225,7 +226,7 @@ def refine(connection: duckdb.DuckDBPyConnection, run_id: int, tau: float, share
         tau: threshold, a share of a prompt's highest score.
         share: share of a fact's prompts.
     """
-    connection.execute(_FORGET, [run_id])
+    _forget(connection, run_id)
     ((rows,),) = connection.execute(_SCORES, [run_id]).fetchall()
     parts = 1 + rows // REFINED_AT_ONCE
     for part in range(parts):
@@ -234,6 +235,12 @@ def refine(connection: duckdb.DuckDBPyConnection, run_id: int, tau: float, share
             _REFINE,
             {"runs": [run_id], "tau": tau, "share": share, "first": first, "last": end - 1},
         )
+    connection.execute(_BY_NEURON, [run_id])
+
+
+def _forget(connection: duckdb.DuckDBPyConnection, run_id: int) -> None:
+    for table in ("knowledge_neuron", "knowledge_by_neuron"):
+        connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
 
 
 REFINED_AT_ONCE = 100_000_000
@@ -241,7 +248,6 @@ REFINED_AT_ONCE = 100_000_000
 1 GB, and each part reads the ids of all scores."""
 
 _SCORES = "SELECT count(*) FROM attribution WHERE run_id = ?"
-_FORGET = "DELETE FROM knowledge_neuron WHERE run_id = ?"
 _FRESH = """
     CREATE TEMP TABLE fresh AS
     SELECT * FROM new_predictions
@@ -272,6 +278,11 @@ _GIVEN = """
     INSERT INTO knowledge_neuron BY NAME
     SELECT ? AS run_id, fact_id, lang, layer, neuron FROM new_neurons
     ORDER BY fact_id, lang, layer, neuron
+"""
+_BY_NEURON = """
+    INSERT INTO knowledge_by_neuron BY NAME
+    FROM knowledge_neuron WHERE run_id = ?
+    ORDER BY layer, neuron, fact_id, lang
 """
 _FINISH = """
     UPDATE run

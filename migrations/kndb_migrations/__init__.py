@@ -6,9 +6,9 @@ importing Alembic (0.3 s). ``upgrade`` is in ``kndb_migrations.upgrade``.
 To add a migration:
 
 1. change ``kndb/store/schema.py``;
-2. write ``versions/v0015_what_it_does.py`` with ``revision = "0015"``, ``down_revision = "0014"``
+2. write ``versions/v0016_what_it_does.py`` with ``revision = "0016"``, ``down_revision = "0015"``
    and an ``upgrade()`` that uses Alembic operations or ``op.execute``;
-3. append ``"0015"`` to ``REVISIONS``.
+3. append ``"0016"`` to ``REVISIONS``.
 
 ``tests/store/test_migrations.py`` fails until the three agree. Comments are taken from
 ``kndb/store/schema.py`` at every upgrade; a changed one needs no migration.
@@ -29,6 +29,7 @@ REVISIONS = (
     "0012",
     "0013",
     "0014",
+    "0015",
 )
 """All revisions known to this version of kndb, oldest first."""
 

@@ -73,6 +73,16 @@ def test_what_kndb_wrote_is_sound(path: Path) -> None:
         ("INSERT INTO run FROM run", "run", "1 rows repeat run_id"),
         ("DELETE FROM knowledge_neuron WHERE lang = 'zh'", "knowledge_neuron", "2 rows differ"),
         ("UPDATE knowledge_neuron SET score = 9", "knowledge_neuron", "8 rows differ from what"),
+        (
+            "DELETE FROM knowledge_by_neuron WHERE lang = 'zh'",
+            "knowledge_by_neuron",
+            "4 rows are of facts",
+        ),
+        (
+            "UPDATE knowledge_by_neuron SET score = 9",
+            "knowledge_by_neuron",
+            "8 rows are of facts with others in knowledge_neuron",
+        ),
         ("UPDATE run SET tau = 0.9", "knowledge_neuron", "differ from what the raw scores give"),
     ],
 )

@@ -37,6 +37,7 @@ def test_one_run_goes_and_the_other_stays(tmp_path: Path) -> None:
         "run": 1,
         "model": 1,
         "knowledge_neuron": 8,
+        "knowledge_by_neuron": 8,
         "prediction": 8,
         "attribution": 14,
         "word_attribution": 2,
@@ -66,7 +67,13 @@ def test_with_the_last_run_its_data_go(tmp_path: Path) -> None:
     run_id = finished_run(path)
     assert rows_of_run(path, run_id) == {
         **{"run": 1, "model": 1, "dataset": 1, "fact": 5, "relation": 2, "prompt": 8},
-        **{"knowledge_neuron": 8, "prediction": 8, "attribution": 14, "word_attribution": 2},
+        **{
+            "knowledge_neuron": 8,
+            "knowledge_by_neuron": 8,
+            "prediction": 8,
+            "attribution": 14,
+            "word_attribution": 2,
+        },
     }
     delete_run(path, run_id)
     assert not any(database_status(path).rows.values())
@@ -92,7 +99,7 @@ def test_the_file_shrinks_and_keeps_its_schema(tmp_path: Path) -> None:
     path = tmp_path / "k.duckdb"
     kept, writer = finished_run(path), Writer(path)
     run = begin(writer, OTHER)
-    many = list(range(150_000))
+    many = list(range(250_000))
     scores = attributions([(key, 0, key % 8, (key * 7919 % 1000) / 1000) for key in many])
     writer.append(run.run_id, predictions(many), scores)
     with connect(path) as connection:

@@ -71,6 +71,8 @@ def test_it_is_upgraded_and_loses_nothing(old: Old) -> None:
     assert database_status(old.path).revision == HEAD
     for table, rows in contents(old.path).items():
         before = old.before.get(table, [])
+        if table == "knowledge_by_neuron":
+            before = before or sorted(old.before["knowledge_neuron"])
         width = len(before[0]) if before else 0  # new columns come last
         assert [row[:width] for row in rows] == before, table
     assert check_database(old.path) == []

@@ -141,6 +141,8 @@ def test_finishing_again_replaces_the_neurons(tmp_path: Path) -> None:
         writer.finish(run.run_id, tau, 0.5)
         assert rows(path, "SELECT neuron FROM knowledge_neuron ORDER BY neuron") == expected
         assert rows(path, "SELECT status, tau, share FROM run") == [("finished", tau, 0.5)]
+        again = rows(path, "SELECT neuron FROM knowledge_by_neuron")
+        assert again == expected
 
 
 def test_neurons_selected_in_parts_are_those_of_the_whole(

@@ -53,7 +53,8 @@ def test_importing_again_changes_nothing(tmp_path: Path, pararel: Path, neurons:
     again = import_published(path, [neurons], pararel, "bert-base-uncased")
     assert (again.run_id, again.is_new) == (first.run_id, False)
     with kndb.open(path) as db:
-        assert db.sql("SELECT count(*) FROM knowledge_neuron").rows() == [(3,)]
+        for table in ("knowledge_neuron", "knowledge_by_neuron"):
+            assert db.sql(f"SELECT count(*) FROM {table}").rows() == [(3,)]
 
 
 def test_overlap_of_an_imported_run(tmp_path: Path, pararel: Path, neurons: Path) -> None:
