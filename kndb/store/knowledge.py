@@ -84,15 +84,16 @@ def knowledge_neurons(
     """The neurons, one row for each fact, language and run; see ``kndb.query.Database.query``."""
     window.check(())
     shown = TOP if question.top is not None else ""
-    reached, total, page = "", "count(*) FROM every", "NOT MATERIALIZED (FROM every)"
-    if cut := window.cut():
-        page = PAGE.format(cut=cut)
+    reached, facts, total = "", "fact", "count(*) FROM every"
+    page = "NOT MATERIALIZED (FROM every)"
     if window.last is not None:
         sizes = SIZES_OF_TOP if question.top is not None else SIZES
         reached = REACHED.format(sizes=sizes, last=window.last)
         shown = f"SEMI JOIN reached USING (fact_id) {shown}"
-        total = "CAST(sum(n) AS BIGINT) FROM sized"
-    sql = ROWS.format(reached=reached, shown=shown, page=page, total=total)
+        facts, total = "reached", "CAST(sum(n) AS BIGINT) FROM sized"
+    if cut := window.cut():
+        page = PAGE.format(facts=facts, cut=cut)
+    sql = ROWS.format(reached=reached, shown=shown, page=page, facts=facts, total=total)
     read = partial(read_window, window=window)
     return _Asked(connection, question).rows(sql, read)
 

@@ -50,7 +50,7 @@ ROWS = """
         SELECT fact_id, lang, min(subject) AS subject, min(answer) AS answer,
                any_value(fact_key) AS fact_key, any_value(relation.label) AS relation
         FROM prompt SEMI JOIN meant USING (fact_id, lang)
-        JOIN (FROM fact SEMI JOIN recalled USING (fact_id)) USING (fact_id)
+        JOIN (FROM {facts} SEMI JOIN recalled USING (fact_id)) USING (fact_id)
         JOIN relation USING (relation_id)
         GROUP BY fact_id, lang
     ),
@@ -67,7 +67,7 @@ ROWS = """
 """
 PAGE = """MATERIALIZED (
         SELECT every.* FROM every
-        JOIN fact USING (fact_id)
+        JOIN {facts} USING (fact_id)
         JOIN run USING (run_id)
         JOIN model USING (model_id)
         ORDER BY fact_key, fact_id, lang, model.name, run_id, score DESC NULLS LAST, layer, neuron
@@ -78,13 +78,14 @@ PAGE = """MATERIALIZED (
 REACHED = """
     sized AS MATERIALIZED ({sizes}),
     reached AS MATERIALIZED (
-        SELECT fact_id FROM sized JOIN fact USING (fact_id)
+        SELECT fact_id, fact_key, relation_id FROM sized JOIN fact USING (fact_id)
         QUALIFY {last} > coalesce(sum(n) OVER (
             ORDER BY fact_key, fact_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ), 0)
     ),
 """
-"""The facts up to the end of the page: counting rows is cheaper than sorting them."""
+"""The facts up to the end of the page: counting rows is cheaper than sorting them. They are read
+here once, as a page asks for their keys again."""
 
 SIZES = "SELECT fact_id, count(*) AS n FROM asked GROUP BY fact_id"
 SIZES_OF_TOP = """
