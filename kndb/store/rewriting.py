@@ -1,4 +1,4 @@
-"""Rewrites a database file: without its free space, and sorted. Changes no row.
+"""Rewrites a database file: without its free space, and sorted. Changes no row of the data.
 
 The new file takes the old one's place while a reader's lock still keeps writers from the old one;
 until then the old one is as it was.
@@ -33,6 +33,8 @@ SORTED = {
 """Tables that grow with the data, by what they are looked up. A batch is written in this order;
 after many of them the ids, which are hashes, are spread over the whole file."""
 
+COPIES = {"knowledge_by_neuron": "knowledge_neuron"}
+"""Tables with the rows of another, which sorting makes anew from it."""
 
 MEMORY = "4GB"
 """For sorting; what does not fit is put on the disk meanwhile."""
@@ -55,6 +57,8 @@ def compact(path: str | Path) -> bool:
 
 def optimize(path: str | Path, *, wait: float = 10.0, report: Report = silent) -> tuple[int, int]:
     """Rewrite the file with its big tables sorted, so that a query reads only the blocks it needs.
+
+    ``knowledge_by_neuron`` is made anew from ``knowledge_neuron``, whatever it has.
 
     Needs room on the disk for a second copy, and for sorting what does not fit into memory.
 
@@ -114,8 +118,10 @@ def _rewrite(path: Path, orders: Mapping[str, str], report: Report) -> None:
         tables = connection.execute(_TABLES).fetchall()
         done, total = 0, sum(rows for _, rows in tables)
         for table, rows in tables:
-            by = f" ORDER BY {orders[table]}" if table in orders else ""
-            connection.execute(f"INSERT INTO fresh.{table} BY NAME FROM old.{table}{by}")
+            rows_of = f"FROM old.{table}"
+            if table in orders:
+                rows_of = f"FROM old.{COPIES.get(table, table)} ORDER BY {orders[table]}"
+            connection.execute(f"INSERT INTO fresh.{table} BY NAME {rows_of}")
             report(done := done + rows, total)
         connection.execute("CHECKPOINT fresh")
         connection.execute("DETACH fresh")

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from kndb.errors import DatabaseError, KndbError
+from kndb.store.check import check_database
 from kndb.store.database import connect, transaction
 from kndb.store.rewriting import SORTED, optimize
 from small_store import finished_run
@@ -50,6 +51,20 @@ def test_every_table_is_sorted_and_no_row_changed(tmp_path: Path) -> None:
             ordered = connection.execute(f"FROM {table} ORDER BY {order}").fetchall()
             assert connection.execute(f"FROM {table}").fetchall() == ordered, table
     assert [file.name for file in tmp_path.iterdir()] == ["k.duckdb"]
+
+
+def test_a_changed_second_copy_of_the_neurons_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "k.duckdb"
+    finished_run(path)
+    before = rows(path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE knowledge_by_neuron SET score = 9, layer = 0")
+    ((table, problem),) = check_database(path)
+    assert table == "knowledge_by_neuron"
+    assert "kndb db optimize" in problem
+    optimize(path)
+    assert not check_database(path)
+    assert rows(path) == before
 
 
 def test_progress_counts_rows(tmp_path: Path) -> None:
