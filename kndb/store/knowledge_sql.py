@@ -84,8 +84,8 @@ REACHED = """
         ), 0)
     ),
 """
-"""The facts up to the end of the page: counting rows is cheaper than sorting them. They are read
-here once, as a page asks for their keys again."""
+"""The facts up to the end of the page: counting rows is cheaper than sorting them. Their keys
+and relations go along, so that a page does not read ``fact`` again."""
 
 SIZES = "SELECT fact_id, count(*) AS n FROM asked GROUP BY fact_id"
 SIZES_OF_TOP = """
